@@ -1,0 +1,36 @@
+"""The `latentcrs` command: collects the command groups and turns a user's mistake into one line and exit code 2."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+from latentcrs.errors import UserError
+from latentcrs.progress import err_console
+
+app = typer.Typer(
+    name="latentcrs",
+    help="A conversational recommender that knows what people did and hears what they say.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+# One file per group; each has register(app), which adds its commands.
+GROUPS = ("data", "simulate", "embed", "train", "evaluate", "chat", "bench", "demo", "models")
+for group in GROUPS:
+    importlib.import_module(f"latentcrs.cli.{group}").register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except UserError as error:
+        err_console.print(f"[red]error:[/red] {error}", highlight=False, markup=True, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err_console.print("\nstopped; what was finished is kept, and the same command goes on from there.")
+        sys.exit(130)

@@ -1,0 +1,187 @@
+"""The prepared data set: the one folder that every later step reads, and its schema."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latentcrs.data.histories import Histories
+from latentcrs.errors import UserError
+from latentcrs.files import atomic_file, sha256_of
+
+ColumnKind = Literal["category", "multi-category", "number", "year", "text"]
+Split = Literal["train", "valid", "test"]
+MANIFEST = "dataset.json"
+
+INTERACTIONS_SCHEMA = {
+    "user": pl.Int32,  # row of users.parquet
+    "item": pl.Int32,  # row of items.parquet
+    "position": pl.Int32,  # 0 is the user's first interaction
+    "timestamp": pl.Int64,  # seconds; null where the log has none
+    "rating": pl.Float32,  # null where the log has none
+}
+REQUESTS_SCHEMA = {
+    "user": pl.Int32,  # null for a visitor, who is not in the log
+    "cut": pl.Int32,  # the history is the user's first `cut` items; null for a visitor
+    "history": pl.List(pl.Int32),  # a visitor's history, oldest first; null for a user of the log
+    "target": pl.Int32,  # the item that the words are about
+    "split": pl.String,  # train | valid | test
+    "text": pl.String,  # what was said
+    "source": pl.String,  # who said it: attributes, llm, imported
+}
+
+
+class DatasetInfo(BaseModel):
+    """`dataset.json`: what this data set is, how it was made, and checksums of its files."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int = 1
+    name: str
+    source: str  # the files it was made from, in words
+    terms: str  # the terms of use, in words
+    command: str  # the command that made it
+    threshold: float | None  # ratings below it were left out; None: every interaction counts
+    core: int
+    users: int
+    items: int
+    interactions: int
+    columns: dict[
+        str, ColumnKind
+    ]  # the catalogue's attribute columns, in order (title and text are not among them)
+    dropped: dict[str, int] = Field(default_factory=dict)  # reason -> rows
+    checksums: dict[str, str] = Field(default_factory=dict)  # file -> SHA-256
+
+
+class PreparedDataset:
+    """A prepared data set, read lazily from its folder.
+
+    Files: `interactions.parquet` (sorted by user, position), `users.parquet` (user_id), `items.parquet` (item_id,
+    title, one column per entry of `info.columns`, text), `requests.parquet` (may be absent), `dataset.json`.
+    Users and items are dense indices everywhere inside; ids appear only at the border.
+
+    Column types in items.parquet: category String, multi-category List(String), number Float64, year Int32,
+    text String; any of them may be null.
+
+    Raises:
+        UserError: the folder is not a prepared data set, or a file does not match its checksum.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        manifest = self.path / MANIFEST
+        if not manifest.is_file():
+            raise UserError(
+                f"{self.path} is not a prepared data set (no {MANIFEST}); make one with 'latentcrs data prepare'."
+            )
+        try:
+            self.info = DatasetInfo.model_validate_json(manifest.read_text("utf-8"))
+        except ValidationError as error:
+            raise UserError(
+                f"{manifest} cannot be read: {error.errors()[0]['msg']}; prepare the data set again."
+            ) from None
+
+    def _read(self, name: str) -> pl.DataFrame:
+        path = self.path / name
+        if not path.is_file():
+            raise UserError(f"{path} is missing; prepare the data set again.")
+        expected = self.info.checksums.get(name)
+        if expected is not None and sha256_of(path) != expected:
+            raise UserError(
+                f"{path} has changed since it was written (checksum); prepare the data set again."
+            )
+        return pl.read_parquet(path)
+
+    @cached_property
+    def interactions(self) -> pl.DataFrame:
+        return self._read("interactions.parquet")
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        return self._read("items.parquet")
+
+    @cached_property
+    def user_ids(self) -> pl.Series:
+        """The id of each user, by dense index."""
+        return self._read("users.parquet")["user_id"]
+
+    @property
+    def has_requests(self) -> bool:
+        return (self.path / "requests.parquet").is_file()
+
+    @cached_property
+    def requests(self) -> pl.DataFrame:
+        if not self.has_requests:
+            raise UserError(f"{self.path} has no requests; write some with 'latentcrs simulate {self.path}'.")
+        return self._read("requests.parquet")
+
+    def write_requests(self, requests: pl.DataFrame) -> None:
+        """Write `requests` (columns of `REQUESTS_SCHEMA`) into the folder, replacing what was there."""
+        requests = requests.select([pl.col(name).cast(kind) for name, kind in REQUESTS_SCHEMA.items()])
+        target = self.path / "requests.parquet"
+        with atomic_file(target) as temporary:
+            requests.write_parquet(temporary)
+        checksums = {**self.info.checksums, "requests.parquet": sha256_of(target)}
+        self.info = self.info.model_copy(update={"checksums": checksums})
+        write_manifest(self.path, self.info)
+        self.__dict__.pop("requests", None)
+
+    @cached_property
+    def sequence(self) -> NDArray[np.int32]:
+        """Every user's items in order, one user after the other: (interactions,)."""
+        return self.interactions["item"].to_numpy().astype(np.int32, copy=False)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each user's items begin in `sequence`: (users + 1,)."""
+        counts = np.bincount(self.interactions["user"].to_numpy(), minlength=self.info.users)
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many interactions each user has: (users,)."""
+        return np.diff(self.offsets)
+
+    def histories(self, users: NDArray[np.integer], cuts: NDArray[np.integer]) -> Histories:
+        """The first `cuts[b]` items of user `users[b]`, for every b."""
+        return Histories(self.sequence, self.offsets[:-1][users], np.asarray(cuts, np.int64))
+
+    def request_histories(self, requests: pl.DataFrame) -> Histories:
+        """The history behind every row of `requests` (users of the log and visitors alike)."""
+        visitor = requests["user"].is_null().to_numpy()
+        visitors = requests.filter(pl.col("user").is_null())["history"]
+        visitor_lengths = visitors.list.len().fill_null(0).to_numpy().astype(np.int64)
+        visitor_items = visitors.explode().drop_nulls().to_numpy().astype(np.int32)
+        users = requests["user"].fill_null(0).to_numpy()
+        offsets = self.offsets[:-1][users].copy()
+        lengths = requests["cut"].fill_null(0).to_numpy().astype(np.int64)
+        offsets[visitor] = len(self.sequence) + np.cumsum(visitor_lengths) - visitor_lengths
+        lengths[visitor] = visitor_lengths
+        return Histories(np.concatenate([self.sequence, visitor_items]), offsets, lengths)
+
+    @cached_property
+    def training_counts(self) -> NDArray[np.int64]:
+        """How often each item occurs in the training part (all but each user's last two): (items,)."""
+        keep = np.ones(len(self.sequence), bool)
+        keep[self.offsets[1:] - 1] = False
+        keep[self.offsets[1:] - 2] = False
+        return np.bincount(self.sequence[keep], minlength=self.info.items)
+
+    @property
+    def checksum(self) -> str:
+        """One checksum over the checksums of all its files: names the data a model was trained on."""
+        return hashlib.sha256(json.dumps(self.info.checksums, sort_keys=True).encode()).hexdigest()
+
+
+def write_manifest(folder: Path, info: DatasetInfo) -> None:
+    """Write `dataset.json` into `folder`, atomically."""
+    with atomic_file(folder / MANIFEST) as temporary:
+        temporary.write_text(info.model_dump_json(indent=2), "utf-8")

@@ -1,0 +1,52 @@
+"""Many histories of different lengths, kept as one flat array: what every model takes in place of lists of lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAD = -1
+"""Stands where a padded history has no item."""
+
+
+@dataclass(frozen=True)
+class Histories:
+    """B histories of dense item indices, oldest first: history b is `items[offsets[b] : offsets[b] + lengths[b]]`.
+
+    Slices may overlap, so the rows of one user at many cuts share that user's items.
+    """
+
+    items: NDArray[np.int32]  # (any length)
+    offsets: NDArray[np.int64]  # (B,)
+    lengths: NDArray[np.int64]  # (B,)
+
+    @classmethod
+    def from_lists(cls, histories: Sequence[Sequence[int]]) -> Histories:
+        lengths = np.fromiter((len(history) for history in histories), np.int64, len(histories))
+        total = int(lengths.sum())
+        items = np.fromiter((item for history in histories for item in history), np.int32, total)
+        return cls(items, np.cumsum(lengths) - lengths, lengths)
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __getitem__(self, rows: NDArray[np.int64] | slice) -> Histories:
+        return Histories(self.items, self.offsets[rows], self.lengths[rows])
+
+    def last(self, length: int) -> NDArray[np.int64]:
+        """The last `length` items of each history, (B, length), padded on the left with `PAD`."""
+        back = np.arange(length, 0, -1)[None, :]  # (1, length): 1 is the newest item
+        position = (self.offsets + self.lengths)[:, None] - back
+        if len(self.items) == 0:
+            return np.full(position.shape, PAD, np.int64)
+        taken = self.items[np.clip(position, 0, len(self.items) - 1)]
+        return np.where(back <= self.lengths[:, None], taken, PAD).astype(np.int64)
+
+    def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Every (row, item) of the histories as two flat arrays: the coordinates to leave out of a ranking."""
+        rows = np.repeat(np.arange(len(self)), self.lengths)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(self.lengths) - self.lengths, self.lengths)
+        return rows, self.items[np.repeat(self.offsets, self.lengths) + within].astype(np.int64)

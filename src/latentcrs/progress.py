@@ -1,0 +1,53 @@
+"""Progress on the terminal: one bar per step on stderr, so that stdout stays clean for --json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+console = Console()
+err_console = Console(stderr=True)
+
+
+class Step:
+    """One running step: `advance` moves its bar, `note` changes the words after it."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, by: float = 1) -> None:
+        self._progress.advance(self._task, by)
+
+    def total(self, total: float) -> None:
+        self._progress.update(self._task, total=total)
+
+    def note(self, words: str) -> None:
+        self._progress.update(self._task, note=words)
+
+
+@contextmanager
+def step(name: str, total: float | None = None) -> Iterator[Step]:
+    """Show a progress bar named `name` while the block runs. `total` None shows a pulsing bar until it is known."""
+    progress = Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[dim]{task.fields[note]}"),
+        console=err_console,
+        transient=not err_console.is_terminal,
+    )
+    with progress:
+        yield Step(progress, progress.add_task(name, total=total, note=""))
