@@ -54,9 +54,7 @@ class DatasetInfo(BaseModel):
     users: int
     items: int
     interactions: int
-    columns: dict[
-        str, ColumnKind
-    ]  # the catalogue's attribute columns, in order (title and text are not among them)
+    columns: dict[str, ColumnKind]  # the catalogue's attribute columns, in order (title and text are not among them)
     dropped: dict[str, int] = Field(default_factory=dict)  # reason -> rows
     checksums: dict[str, str] = Field(default_factory=dict)  # file -> SHA-256
 
@@ -95,9 +93,7 @@ class PreparedDataset:
             raise UserError(f"{path} is missing; prepare the data set again.")
         expected = self.info.checksums.get(name)
         if expected is not None and sha256_of(path) != expected:
-            raise UserError(
-                f"{path} has changed since it was written (checksum); prepare the data set again."
-            )
+            raise UserError(f"{path} has changed since it was written (checksum); prepare the data set again.")
         return pl.read_parquet(path)
 
     @cached_property
