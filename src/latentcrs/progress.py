@@ -29,6 +29,9 @@ class Step:
     def advance(self, by: float = 1) -> None:
         self._progress.advance(self._task, by)
 
+    def at(self, completed: float) -> None:
+        self._progress.update(self._task, completed=completed)
+
     def total(self, total: float) -> None:
         self._progress.update(self._task, total=total)
 

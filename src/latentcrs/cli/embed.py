@@ -1,9 +1,68 @@
-"""Commands of the group 'embed'."""
+"""`latentcrs embed`: warm the text cache for a data set, so that nothing later waits for the text encoder."""
 
 from __future__ import annotations
 
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from latentcrs.progress import console, err_console
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
+    app.command("embed")(embed_dataset)
+
+
+def embed_dataset(
+    dataset: Annotated[Path, typer.Argument(help="The folder of a prepared data set.")],
+    encoder: Annotated[
+        str, typer.Option(help="minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, or the folder of a model.")
+    ] = "minilm",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Encode the texts of a data set's items and requests, once.
+
+    Says first what it will cost. Stop it at any time: what was encoded is kept.
+
+    Example: `latentcrs embed ml-1m --encoder minilm`
+    """
+    from latentcrs.data import PreparedDataset
+    from latentcrs.language.cache import cache_path, embed, missing_texts
+    from latentcrs.language.cost import cost_of, duration
+    from latentcrs.language.encoders import open_encoder
+
+    prepared = PreparedDataset(dataset)
+    model = open_encoder(encoder, device)
+    groups = {"items": prepared.items["text"].fill_null("").to_list()}
+    if prepared.has_requests:
+        groups["requests"] = prepared.requests["text"].to_list()
+    else:
+        err_console.print(f"No requests yet: 'latentcrs simulate {dataset}' writes some.", soft_wrap=True)
+    texts = [text for group in groups.values() for text in group]
+    missing = missing_texts(texts, model)
+    if missing:
+        err_console.print(f"To encode with {model.id}: {cost_of(missing, model)}.", soft_wrap=True)
+    began = time.monotonic()
+    vectors = embed(texts, model, name="embed")
+    seconds = time.monotonic() - began
+    result = {
+        "encoder": model.id,
+        "width": int(vectors.shape[1]),
+        **{name: len(group) for name, group in groups.items()},
+        "encoded": len(missing),
+        "seconds": round(seconds, 2),
+        "cache": str(cache_path(model.id)),
+    }
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    counts = " and ".join(f"{len(group):,} {name}" for name, group in groups.items())
+    done = f"{len(missing):,} encoded in {duration(seconds)}" if missing else "all were there already"
+    console.print(
+        f"{counts}: {done}, {vectors.shape[1]} wide, in {cache_path(model.id)}", soft_wrap=True, highlight=False
+    )

@@ -6,6 +6,7 @@ import importlib
 import sys
 
 import typer
+from rich.markup import escape
 
 from latentcrs.errors import UserError
 from latentcrs.progress import err_console
@@ -29,7 +30,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        err_console.print(f"[red]error:[/red] {error}", highlight=False, markup=True, soft_wrap=True)
+        err_console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, markup=True, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         err_console.print("\nstopped; what was finished is kept, and the same command goes on from there.")

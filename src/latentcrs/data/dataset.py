@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from polars.datatypes import DataType, DataTypeClass
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from latentcrs.data.histories import Histories
@@ -28,7 +29,7 @@ INTERACTIONS_SCHEMA = {
     "timestamp": pl.Int64,  # seconds; null where the log has none
     "rating": pl.Float32,  # null where the log has none
 }
-REQUESTS_SCHEMA = {
+REQUESTS_SCHEMA: dict[str, DataType | DataTypeClass] = {
     "user": pl.Int32,  # null for a visitor, who is not in the log
     "cut": pl.Int32,  # the history is the user's first `cut` items; null for a visitor
     "history": pl.List(pl.Int32),  # a visitor's history, oldest first; null for a user of the log
@@ -50,7 +51,8 @@ class DatasetInfo(BaseModel):
     terms: str  # the terms of use, in words
     command: str  # the command that made it
     threshold: float | None  # ratings below it were left out; None: every interaction counts
-    core: int
+    core: int  # fewest interactions a user keeps
+    item_core: int = 1  # fewest interactions an item keeps
     users: int
     items: int
     interactions: int
@@ -63,7 +65,8 @@ class PreparedDataset:
     """A prepared data set, read lazily from its folder.
 
     Files: `interactions.parquet` (sorted by user, position), `users.parquet` (user_id), `items.parquet` (item_id,
-    title, one column per entry of `info.columns`, text), `requests.parquet` (may be absent), `dataset.json`.
+    title, one column per entry of `info.columns`, text), `requests.parquet` (may be absent), `dropped.parquet` (file,
+    line, user_id, item_id, reason: rows that could not be used), `dataset.json`.
     Users and items are dense indices everywhere inside; ids appear only at the border.
 
     Column types in items.parquet: category String, multi-category List(String), number Float64, year Int32,

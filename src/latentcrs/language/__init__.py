@@ -1,1 +1,14 @@
-"""language."""
+"""What people say and what items say about themselves, as vectors: text encoders and the cache of their work."""
+
+from latentcrs.language.cache import embed, missing_texts
+from latentcrs.language.encoders import LocalEncoder, PromptEOL, SentenceEncoder, TextEncoder, open_encoder
+
+__all__ = [
+    "LocalEncoder",
+    "PromptEOL",
+    "SentenceEncoder",
+    "TextEncoder",
+    "embed",
+    "missing_texts",
+    "open_encoder",
+]

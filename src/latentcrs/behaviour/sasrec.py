@@ -1,0 +1,107 @@
+"""SASRec: causal self-attention over a history (Kang & McAuley, ICDM 2018)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from latentcrs.behaviour.softmax import full_softmax_loss, sampled_softmax_loss
+
+
+class SASRecConfig(BaseModel):
+    """Shape of the encoder and how its next-item loss is computed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    width: int = Field(64, ge=4)
+    """d: width of S and V."""
+    layers: int = Field(2, ge=1)
+    heads: int = Field(2, ge=1)
+    length: int = Field(50, ge=1)
+    """Items of a history that are seen: the newest ones."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    loss: Literal["auto", "full", "sampled"] = "auto"
+    """Next-item loss: over the whole catalogue, or sampled softmax with log-Q correction; auto switches at
+    `full_softmax_items`."""
+    full_softmax_items: int = 50_000
+    samples: int = Field(2048, ge=1)
+    """Negatives of the sampled softmax, shared by a batch."""
+
+
+class Block(nn.Module):
+    """One pre-norm transformer layer."""
+
+    def __init__(self, config: SASRecConfig) -> None:
+        super().__init__()
+        d = config.width
+        self.heads, self.dropout = config.heads, config.dropout
+        self.norm_attention, self.norm_feed = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.feed = nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, L, d = x.shape
+        q, k, v = self.qkv(self.norm_attention(x)).view(B, L, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, heads, L, d / heads)
+        x = x + self.drop(self.out(attended.transpose(1, 2).reshape(B, L, d)))
+        return x + self.drop(self.feed(self.norm_feed(x)))
+
+
+class SASRec(nn.Module):
+    """Histories in, one vector per position out; the item embeddings are tied between input and output.
+
+    Histories are aligned on the left: position 0 is the oldest item seen, and rows shorter than the longest are
+    padded on the right, which causal attention never looks at. A history that is seen from its beginning starts with
+    a learned START token, so the empty history has an embedding too.
+    """
+
+    def __init__(self, items: int, config: SASRecConfig, training_counts: Tensor | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.items = items
+        self.embedding = nn.Embedding(items + 1, config.width)  # row n is START
+        self.position = nn.Embedding(config.length + 1, config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.drop = nn.Dropout(config.dropout)
+        counts = torch.ones(items) if training_counts is None else training_counts.float() + 1
+        self.register_buffer("log_q", torch.log(counts / counts.sum()), persistent=False)
+        self.log_q: Tensor
+        for weight in (self.embedding.weight, self.position.weight):
+            nn.init.normal_(weight, std=0.02)
+
+    @property
+    def start(self) -> int:
+        """Index of the START token."""
+        return self.items
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens (B, L): items, START first where the history is seen from its beginning; padding is START too."""
+        x = self.embedding(tokens) * self.config.width**0.5 + self.position.weight[: tokens.shape[1]]
+        x = self.drop(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)  # (B, L, d)
+
+    def item_weights(self) -> Tensor:
+        """V, (n, d)."""
+        return self.embedding.weight[: self.items]
+
+    def next_item_loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """hidden (N, d), targets (N,) -> scalar."""
+        sampled = self.config.loss == "sampled" or (
+            self.config.loss == "auto" and self.items > self.config.full_softmax_items
+        )
+        if sampled:
+            return sampled_softmax_loss(hidden, self.item_weights(), targets, self.log_q, self.config.samples)
+        return full_softmax_loss(hidden, self.item_weights(), targets)
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Next-item loss at every position. tokens, targets (B, L); targets are -1 where there is none."""
+        hidden, wanted = self(tokens), targets >= 0
+        return self.next_item_loss(hidden[wanted], targets[wanted])

@@ -1,0 +1,166 @@
+"""Commands of the group 'data' that deal with raw files: fetch them, check them, turn dialogues into requests."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from latentcrs.errors import UserError
+from latentcrs.progress import console, err_console
+
+EXAMPLES = 3
+
+
+def register(group: typer.Typer) -> None:
+    """Add these commands to the group 'data'."""
+    group.command()(fetch)
+    group.command()(check)
+    group.command()(requests)
+
+
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="ml-100k, ml-1m, ml-latest-small, ml-32m, redial, amazon-2023:CATEGORY.")
+    ],
+    accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Accept the terms of use unasked.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the files; else the cache.")] = None,
+    local: Annotated[Path | None, typer.Option("--from", help="Take a local copy: a folder or a .zip.")] = None,
+) -> None:
+    """Fetch a data set from its official address: resumed where it stopped, its checksum checked, its terms shown.
+
+    Examples:
+
+        latentcrs data fetch ml-1m --out ml-1m
+
+        latentcrs data fetch amazon-2023:Video_Games --accept-terms
+    """
+    from latentcrs.data.fetch import default_folder
+    from latentcrs.data.fetch import fetch as fetch_data
+    from latentcrs.data.known import known_dataset
+
+    known = known_dataset(name)
+    folder = out if out is not None else default_folder(known)
+    err_console.print(f"[bold]{known.name}[/bold]: {escape(known.about)}\n{escape(known.terms)}", highlight=False)
+    if not accept_terms:
+        if not sys.stdin.isatty():
+            raise UserError(
+                f"the terms of {name} have to be accepted; without a terminal, say so with --accept-terms."
+            )
+        if not typer.confirm("Do you accept these terms?", err=True):
+            raise UserError(f"{name} was not fetched: its terms were not accepted.")
+    fetched = fetch_data(known, folder, local)
+    if fetched.instead_of:
+        err_console.print(f"[yellow]instead of the official address:[/yellow] {escape(fetched.instead_of)}")
+    state = "already there, from" if fetched.already_there else "fetched from"
+    console.print(f"{state} {', '.join(fetched.origin)}", highlight=False, markup=False, soft_wrap=True)
+    for path in fetched.files:
+        console.print(f"  {path}  {path.stat().st_size:,} bytes", highlight=False, markup=False, soft_wrap=True)
+    told = shlex.join(
+        ["latentcrs", "data", "prepare", known.source, "--from", str(folder), "--out", f"prepared-{folder.name}"]
+    )
+    console.print(f"next: {told}", highlight=False, markup=False, soft_wrap=True)
+
+
+def check(
+    name: Annotated[
+        str, typer.Argument(help="A source of `latentcrs data list`; `own` (the default) for your own files.")
+    ] = "own",
+    origin: Annotated[Path | None, typer.Option("--from", help="Folder, zip or file to read.")] = None,
+    interactions: Annotated[
+        Path | None, typer.Option(help="`own`: the log (.csv, .parquet, .jsonl; .gz too).")
+    ] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; .gz too).")
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File for every problem: .csv, .jsonl, .parquet.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Report every problem of a log at once, with file and line. Exit code 2 only where nothing of it can be used.
+
+    Examples:
+
+        latentcrs data check ml-1m --from ml-1m
+
+        latentcrs data check --interactions log.csv --items catalogue.csv --out problems.csv
+    """
+    from latentcrs.cli.data import read_raw
+    from latentcrs.data.check import check as check_data
+
+    with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace_name:
+        workspace = Path(workspace_name)
+        raw = read_raw(name, origin, interactions, items, mapping, workspace)
+        report = check_data(raw, workspace)
+        kinds = report.kinds(EXAMPLES)
+        if out is not None:
+            report.write(out)
+    if as_json:
+        counts = {"rows": report.rows, "usable": report.usable, "items": report.items}
+        print(json.dumps({"name": report.name, **counts, "problems": kinds}, indent=2, ensure_ascii=False))
+    else:
+        console.print(f"{report.rows:,} rows, {report.usable:,} usable; {report.items:,} items", highlight=False)
+        console.print(problem_table(kinds) if kinds else "no problems found")
+        if out is not None:
+            console.print(f"every problem is in {out}", highlight=False, markup=False, soft_wrap=True)
+    if report.usable == 0:
+        raise UserError("nothing of this log can be used.")
+
+
+def problem_table(kinds: list[dict]) -> Table:
+    """Problems by kind, each with its count and its first few places."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("count", "rows", "problem", "first found"):
+        table.add_column(heading, justify="right" if heading == "count" else "left", overflow="fold")
+    for found in kinds:
+        places = []
+        for example in found["examples"]:
+            place = f"{example.get('file', '')}:{example['line']}" if "line" in example else example.get("file", "")
+            about = [f"{key[:4]} {example[key]}" for key in ("user_id", "item_id") if key in example]
+            places.append(escape(" ".join([place, *about])))
+        detail = found["examples"][0].get("detail") if found["examples"] else None
+        words = escape(found["kind"]) + (f"\n[dim]{escape(detail)}[/dim]" if detail else "")
+        table.add_row(f"{found['count']:,}", found["effect"], words, "\n".join(places))
+    return table
+
+
+def requests(
+    source: Annotated[str, typer.Argument(help="Where the dialogues come from: redial.")],
+    origin: Annotated[Path, typer.Option("--from", help="Folder with the dialogues.")],
+    dataset: Annotated[Path, typer.Option(help="The prepared data set of films that the requests are for.")],
+    out: Annotated[Path, typer.Option("--out", help="The file of JSON lines to write.")],
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+) -> None:
+    """Turn real dialogues into requests for a data set of films, for `latentcrs data prepare --requests`.
+
+    Example:
+
+        latentcrs data requests redial --from redial --dataset prepared --split test --out requests.jsonl
+    """
+    from latentcrs.data.dataset import PreparedDataset
+    from latentcrs.data.redial_requests import redial_requests
+    from latentcrs.files import atomic_file
+
+    if source != "redial":
+        raise UserError(f"no dialogues are called {source!r}; there is redial.")
+    if split not in ("train", "valid", "test"):
+        raise UserError(f"--split is {split!r}; it is train, valid or test.")
+    rows = redial_requests(origin, PreparedDataset(dataset), split)  # type: ignore[arg-type]
+    if not rows:
+        raise UserError(f"no film of {dataset} was suggested and liked in {origin}; nothing was written.")
+    with atomic_file(out) as temporary:
+        temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    dialogues = len({row["dialogue"] for row in rows})
+    console.print(
+        f"{len(rows):,} requests from {dialogues:,} dialogues written to {out}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,224 @@
+"""Typing of catalogue columns by inspection: category, multi-category, number, year or text, and clean values."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from latentcrs.data.dataset import ColumnKind
+from latentcrs.errors import UserError
+
+KINDS: tuple[ColumnKind, ...] = ("category", "multi-category", "number", "year", "text")
+MISSING = ("", "-", "n/a", "nan", "null", "none", "unknown", "(no genres listed)")
+"""Strings (in lower case) that stand for an absent value."""
+
+TAG = r"</?[a-zA-Z][^<>]*>|<!--.*?-->"
+NUMBER = r"^[-+]?[$€£¥]?\s?[-+]?(\d{1,3}(,\d{3})+|\d+)?(\.\d+)?\s?[$€£¥%]?$"
+YEAR = r"\b(1[5-9]\d\d|20\d\d)\b"
+DATE = (
+    r"^(\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{4}"
+    r"|\d{1,2} [A-Za-z]{3,9}\.? \d{4}|[A-Za-z]{3,9}\.? (\d{1,2}, )?\d{4})$"
+)
+YEAR_NAME = r"(?i)(^|_|\b)(year|date|released?|published)($|_|\b)"
+MOSTLY = 0.95  # the share of values that has to fit a kind before the rest counts as unreadable
+LONG = 60  # characters on average; longer strings are text even where some repeat
+
+
+@dataclass
+class TypedCatalogue:
+    """A catalogue whose attribute columns have their types.
+
+    items: the columns it came with, values cleaned: category and text String, multi-category List(String), number
+        Float64, year Int32.
+    kinds: attribute column -> kind, in order (item_id and title are not among them).
+    left_out: attribute column -> why it is not in `items`.
+    unreadable: attribute column -> how many of its values were none of its kind and became null.
+    """
+
+    items: pl.DataFrame
+    kinds: dict[str, ColumnKind] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, int] = field(default_factory=dict)
+
+
+def type_columns(items: pl.DataFrame, kinds: Mapping[str, str] | None = None) -> TypedCatalogue:
+    """Find the kind of every column but `item_id` and `title`, and convert its values.
+
+    `kinds` overrides the inspection by column name; "skip" leaves a column out.
+
+    Raises:
+        UserError: `kinds` names a column that is not there, or a kind that does not exist.
+    """
+    kinds = dict(kinds or {})
+    refuse_unknown_kinds(kinds, items.columns)
+    typed = TypedCatalogue(items.select("item_id", clean_strings(items["title"].cast(pl.String))))
+    for column in items.columns:
+        if column in ("item_id", "title"):
+            continue
+        values = clean(items[column])
+        wanted = kinds.get(column)
+        reason = "as the mapping says" if wanted == "skip" else why_left_out(values)
+        if reason:
+            typed.left_out[column] = reason
+            continue
+        # These types say by themselves what they are, however few values there are to look at.
+        declared = items[column].dtype in (pl.Boolean, pl.Categorical, pl.Enum)
+        kind = wanted or ("category" if declared else inspect(values))
+        converted = convert(values, kind)  # type: ignore[arg-type]
+        lost = values.count() - converted.count()
+        if lost:
+            typed.unreadable[column] = lost
+        typed.items = typed.items.with_columns(converted.alias(column))
+        typed.kinds[column] = kind  # type: ignore[assignment]
+    return typed
+
+
+def refuse_unknown_kinds(kinds: Mapping[str, str], columns: list[str]) -> None:
+    """Raise `UserError` for a kind that does not exist or a column that the catalogue does not have."""
+    for column, kind in kinds.items():
+        if kind not in (*KINDS, "skip"):
+            raise UserError(
+                f"The kind {kind!r} of column {column!r} does not exist; use one of {', '.join(KINDS)} or skip."
+            )
+        if column not in columns:
+            raise UserError(f"The catalogue has no column {column!r}; it has {', '.join(columns)}.")
+
+
+def clean(values: pl.Series) -> pl.Series:
+    """`values` with strings (in lists too) stripped, unescaped, free of tags, and null where they say nothing."""
+    if isinstance(values.dtype, pl.List):
+        parts = values.list.eval(pl.element().cast(pl.String)).explode(keep_nulls=True, empty_as_null=True)
+        rows = pl.Series("row", range(len(values)), dtype=pl.UInt32)
+        lengths = values.list.len().fill_null(1).clip(1)
+        flat = pl.DataFrame(
+            {"row": rows.to_frame().select(pl.col("row").repeat_by(lengths).explode())["row"], "part": parts}
+        )
+        return gather_lists(flat.with_columns(clean_strings(flat["part"])), len(values)).alias(values.name)
+    if values.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return clean_strings(values.cast(pl.String))
+    if values.dtype == pl.Boolean:
+        return values.replace_strict({True: "yes", False: "no"}, default=None, return_dtype=pl.String)
+    if values.dtype.is_float():
+        return values.fill_nan(None)
+    return values
+
+
+def clean_strings(values: pl.Series) -> pl.Series:
+    """Strings with HTML entities and tags taken out and white space made single; null where nothing is said."""
+    # Unescaping is Python's own, so it runs once per distinct value that needs it.
+    escaped = values.filter(values.str.contains("&", literal=True).fill_null(False)).unique()
+    if len(escaped):
+        values = values.replace(escaped, pl.Series([html.unescape(value) for value in escaped], dtype=pl.String))
+    values = values.str.replace_all(TAG, " ").str.replace_all(r"\s+", " ").str.strip_chars()
+    absent = values.str.to_lowercase().is_in(MISSING)
+    return values.to_frame("value").select(pl.when(~absent).then("value"))["value"].alias(values.name)
+
+
+def gather_lists(flat: pl.DataFrame, rows: int) -> pl.Series:
+    """Lists from `flat` (row, part): distinct parts in order, null for a row without any. (rows,)"""
+    lists = (
+        flat.drop_nulls("part")
+        .unique(["row", "part"], keep="first", maintain_order=True)
+        .group_by("row", maintain_order=True)
+        .agg("part")
+    )
+    every = pl.DataFrame({"row": pl.Series(range(rows), dtype=pl.UInt32)})
+    return every.join(lists, on="row", how="left", maintain_order="left")["part"]
+
+
+def why_left_out(values: pl.Series) -> str | None:
+    """Why a column says nothing about items, or None: it is empty, or holds web addresses."""
+    present = values.drop_nulls()
+    if len(present) == 0:
+        return "empty"
+    if present.dtype == pl.String and share(present.str.contains(r"^(https?://|www\.)\S+$")) >= MOSTLY:
+        return "web addresses"
+    return None
+
+
+def inspect(values: pl.Series) -> ColumnKind:
+    """The kind of a cleaned column (at least one value) by what its values look like."""
+    present = values.drop_nulls()
+    if isinstance(present.dtype, pl.List):
+        return "multi-category"
+    if present.dtype.is_temporal():
+        return "year"
+    if present.dtype.is_numeric():
+        return "year" if looks_like_years(present, values.name) else "number"
+    if share(present.str.contains(NUMBER)) >= MOSTLY:
+        return "year" if looks_like_years(to_number(present).drop_nulls(), values.name) else "number"
+    if share(present.str.contains(DATE)) >= MOSTLY:
+        return "year"
+    if separator_of(present) is not None:
+        return "multi-category"
+    repeated = present.n_unique() <= 0.5 * len(present)
+    return "category" if repeated and mean_length(present) <= LONG else "text"
+
+
+def looks_like_years(numbers: pl.Series, name: str) -> bool:
+    """Whole numbers of four digits: from 1500 on in a column that says it holds years, else from 1870 on."""
+    first = 1500 if pl.Series([name]).str.contains(YEAR_NAME)[0] else 1870
+    whole = numbers.cast(pl.Float64)
+    return len(whole) > 0 and share((whole % 1 == 0) & whole.is_between(first, 2099)) >= MOSTLY
+
+
+def separator_of(present: pl.Series) -> str | None:
+    """What separates several values in one string: '|', ';' or ', ', or None where they are single values.
+
+    A comma also stands in sentences, names and titles: it separates only where parts are short and come back.
+    """
+    for separator, least_share, most_distinct in (("|", 0.02, 1.0), (";", 0.1, 0.7), (", ", 0.2, 0.5)):
+        if share(present.str.contains(separator, literal=True)) < least_share:
+            continue
+        parts = present.str.split(separator).explode(keep_nulls=False, empty_as_null=False)
+        parts = parts.str.strip_chars()
+        short = share(parts.str.len_chars() <= 40) >= MOSTLY
+        if short and parts.n_unique() <= most_distinct * len(parts):
+            return separator
+    return None
+
+
+def convert(values: pl.Series, kind: ColumnKind) -> pl.Series:
+    """A cleaned column as the type of `kind`; values that are none of it become null."""
+    name, is_list = values.name, isinstance(values.dtype, pl.List)
+    if kind == "multi-category":
+        if is_list:
+            return values
+        strings = values.cast(pl.String)
+        present = strings.drop_nulls()
+        # Named multi-category by the mapping: then the separator that occurs most is the one, evidence or not.
+        occurs = {mark: share(present.str.contains(mark, literal=True)) for mark in ("|", ";", ",")}
+        separator = separator_of(present) or max(occurs, key=lambda mark: occurs[mark])
+        return clean(strings.str.split(separator)).alias(name)
+    if is_list:
+        values = values.list.join(", ")
+    if kind == "year":
+        if values.dtype.is_temporal():
+            return values.dt.year().cast(pl.Int32).alias(name)
+        if values.dtype.is_numeric():
+            values = values.cast(pl.Int64, strict=False)
+        return values.cast(pl.String).str.extract(YEAR).cast(pl.Int32).alias(name)
+    if kind == "number":
+        return to_number(values).alias(name)
+    return values.cast(pl.String).alias(name)
+
+
+def to_number(values: pl.Series) -> pl.Series:
+    """Float64 from numbers or from strings with currency signs, per cent signs and thousands' commas."""
+    if values.dtype.is_numeric():
+        return values.cast(pl.Float64)
+    bare = values.cast(pl.String).str.replace_all(r"[$€£¥%,\s]", "")
+    return bare.cast(pl.Float64, strict=False)
+
+
+def share(fits: pl.Series) -> float:
+    """The share of true values, 0 for an empty series."""
+    return float(fits.mean() or 0.0)  # type: ignore[arg-type]
+
+
+def mean_length(present: pl.Series) -> float:
+    """Characters per value on average."""
+    return float(present.str.len_chars().mean() or 0.0)  # type: ignore[arg-type]

@@ -1,0 +1,73 @@
+"""Raw data as every source hands it over: one lazy log, one catalogue, and what is known about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from latentcrs.data.dataset import ColumnKind
+from latentcrs.data.lines import LineProblem
+
+RAW_INTERACTIONS_SCHEMA = {
+    "user_id": pl.String,
+    "item_id": pl.String,
+    "rating": pl.Float64,  # null where the log has none
+    "timestamp": pl.Int64,  # seconds since 1970; null where the log has none
+    "order": pl.Int64,  # finer order within one timestamp (a position, milliseconds); null where there is none
+    "line": pl.Int64,  # line of the file, 1 is the first (for Parquet: row, 1 is the first); the last tie-break
+    "problem": pl.String,  # why the row cannot be used (a field that cannot be read), null for a good row
+}
+"""Columns of `RawData.interactions`, in this order; `raw_interactions` puts a frame into it."""
+
+
+@dataclass(frozen=True)
+class RawData:
+    """What a reader returns, before anything is filtered.
+
+    interactions: lazy, columns of `RAW_INTERACTIONS_SCHEMA`, in the order of the file.
+    items: item_id (String), title (String, null where missing), then attribute columns in any form: strings as they
+        are in the file, or List(String) where the file has lists. `latentcrs.data.columns` types and cleans them.
+    kinds: kinds of attribute columns that need no inspection.
+    """
+
+    name: str
+    source: str  # the files it was read from, in words
+    terms: str  # the terms of use, in words
+    interactions: pl.LazyFrame
+    items: pl.DataFrame
+    kinds: dict[str, ColumnKind] = field(default_factory=dict)
+    has_ratings: bool = True
+    threshold: float = 4.0  # the default; used only where has_ratings
+    user_core: int = 5  # the default
+    item_core: int = 5  # the default
+    files: dict[str, Path] = field(default_factory=dict)  # "interactions", "items" -> the file, for messages
+    problems: list[LineProblem] = field(default_factory=list)  # what was wrong below the level of the log's rows
+    item_lines: pl.Series | None = None  # the line of the catalogue that each row of `items` comes from, if known
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of data that `latentcrs data prepare NAME --from PATH` reads."""
+
+    name: str  # as on the command line
+    about: str  # one line for `latentcrs data list`
+    terms: str
+    # (--from path, a workspace folder that lives until the data set is prepared, for unpacked files) -> raw data
+    read: Callable[[Path, Path], RawData]
+
+
+def raw_interactions(log: pl.LazyFrame) -> pl.LazyFrame:
+    """`log` with exactly the columns of `RAW_INTERACTIONS_SCHEMA`; columns it lacks are null.
+
+    `line` must be there: readers number rows at the scan, where the file's order is still known.
+    """
+    present = set(log.collect_schema().names())
+    return log.select(
+        [
+            (pl.col(name).cast(kind) if name in present else pl.lit(None, dtype=kind)).alias(name)
+            for name, kind in RAW_INTERACTIONS_SCHEMA.items()
+        ]
+    )

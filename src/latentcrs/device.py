@@ -1,0 +1,51 @@
+"""Which device and which number format models run on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from latentcrs.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """The device called `name`: cpu, cuda (or cuda:N), mps; auto takes the first there is of cuda, mps, cpu.
+
+    Raises:
+        UserError: no such name, or this machine has no such device.
+    """
+    import torch  # here, because it takes a second and many commands never need it
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in DEVICES or (number and not number.isdigit()):
+        raise UserError(f"There is no device '{name}'; choose auto, cpu, cuda or mps.")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise UserError(f"This machine has no device '{name}' that PyTorch can use; take auto or cpu.")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UserError("This machine has no Apple GPU that PyTorch can use; take auto or cpu.")
+    return torch.device(name)
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where `device` computes with it natively (CUDA since Ampere, x86 with AVX512-BF16 or AMX); float32
+    elsewhere.
+    """
+    import torch
+
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    elif device.type == "cpu":
+        # Private names, but PyTorch has no public ones; a version without them falls back to float32.
+        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        native = any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    else:
+        native = False
+    return torch.bfloat16 if native else torch.float32
