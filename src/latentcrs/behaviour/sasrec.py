@@ -60,12 +60,14 @@ class SASRec(nn.Module):
     a learned START token, so the empty history has an embedding too.
     """
 
+    wants_epochs = False  # whether `begin_epoch` needs the histories' S
+
     def __init__(self, items: int, config: SASRecConfig, training_counts: Tensor | None = None) -> None:
         super().__init__()
         self.config = config
         self.items = items
-        self.embedding = nn.Embedding(items + 1, config.width)  # row n is START
-        self.position = nn.Embedding(config.length + 1, config.width)
+        self.embedding = nn.Embedding(items + 2, config.width)  # row n is START, n + 1 is MASK
+        self.position = nn.Embedding(config.length, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.drop = nn.Dropout(config.dropout)
@@ -79,6 +81,14 @@ class SASRec(nn.Module):
     def start(self) -> int:
         """Index of the START token."""
         return self.items
+
+    @property
+    def mask_token(self) -> int:
+        """Index of the token that stands for a hidden item."""
+        return self.items + 1
+
+    def begin_epoch(self, embeddings: Tensor, seed: int) -> None:
+        """Told before every epoch: the training histories' S, (users, d). A plain SASRec has no use for it."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens (B, L): items, START first where the history is seen from its beginning; padding is START too."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentcrs.device import has_fast_bfloat16
+from latentcrs.device import fast_dtype
 
 CHUNK_ELEMENTS = 1 << 20  # logits held at once: a few MB, so that a chunk stays in the processor's cache
 
@@ -18,7 +18,7 @@ class _FullSoftmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, items: Tensor, targets: Tensor) -> Tensor:
         rows = max(1, (CHUNK_ELEMENTS if hidden.device.type == "cpu" else 1 << 27) // len(items))
-        kind = torch.bfloat16 if has_fast_bfloat16(hidden.device) else torch.float32
+        kind = fast_dtype(hidden.device)
         hidden_k, items_k = hidden.to(kind), items.to(kind)
         grad_hidden, grad_items = torch.empty_like(hidden), torch.zeros_like(items)
         total = hidden.new_zeros(())

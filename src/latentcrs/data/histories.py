@@ -36,6 +36,11 @@ class Histories:
     def __getitem__(self, rows: NDArray[np.int64] | slice) -> Histories:
         return Histories(self.items, self.offsets[rows], self.lengths[rows])
 
+    def newest(self, length: int) -> Histories:
+        """The same histories cut to their newest `length` items."""
+        kept = np.minimum(self.lengths, length)
+        return Histories(self.items, self.offsets + self.lengths - kept, kept)
+
     def last(self, length: int) -> NDArray[np.int64]:
         """The last `length` items of each history, (B, length), padded on the left with `PAD`."""
         back = np.arange(length, 0, -1)[None, :]  # (1, length): 1 is the newest item

@@ -1,0 +1,147 @@
+"""The behaviour encoder: histories in, S out. One class for every kind of network, and the table of kinds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from latentcrs.behaviour.iclrec import ICLRec, ICLRecConfig
+from latentcrs.behaviour.sasrec import SASRec, SASRecConfig
+from latentcrs.behaviour.training import TrainingConfig, train
+from latentcrs.behaviour.windows import history_tokens
+from latentcrs.checkpoint import load_tensors, save_tensors
+from latentcrs.data.histories import Histories
+from latentcrs.device import resolve_device
+from latentcrs.errors import UserError
+
+
+class SequenceNetwork(Protocol):
+    """What a kind of network must do; `SASRec` is the example to follow.
+
+    A new kind is a class like this, its pydantic configuration, and a row in `NETWORKS`; training code stays as it is.
+    """
+
+    start: int
+    wants_epochs: bool
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """tokens (B, L), aligned on the left -> one embedding per position (B, L, d)."""
+
+    def item_weights(self) -> Tensor:
+        """V, (n, d): the next item's score is the inner product with S."""
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Training loss of a batch of windows (B, L), targets -1 where there is none."""
+
+    def begin_epoch(self, embeddings: Tensor, seed: int) -> None:
+        """Told before every epoch, where `wants_epochs`: the training histories' S, (users, d)."""
+
+
+NETWORKS: dict[str, tuple[type[SASRecConfig], type[SASRec]]] = {
+    "sasrec": (SASRecConfig, SASRec),
+    "iclrec": (ICLRecConfig, ICLRec),
+}
+
+
+def network_config(kind: str, settings: dict[str, Any]) -> SASRecConfig:
+    """The typed configuration of a kind of network.
+
+    Raises:
+        UserError: no such kind.
+        pydantic.ValidationError: a setting it does not have, or of the wrong type.
+    """
+    if kind not in NETWORKS:
+        raise UserError(f"behaviour.encoder = {kind!r}: there is no such encoder; choose {' or '.join(NETWORKS)}.")
+    return NETWORKS[kind][0].model_validate(settings)
+
+
+class BehaviourEncoder:
+    """Turns any history, of a user seen in training or not, into S: `fit`, `encode`, `item_embeddings`.
+
+    Implements section 4.1 of LatentCRS with the encoders of `NETWORKS`.
+    """
+
+    def __init__(self, kind: str, items: int, settings: dict[str, Any] | None = None, device: str = "auto") -> None:
+        self.kind, self.items = kind, items
+        self.config = network_config(kind, settings or {})
+        self.device = resolve_device(device)
+        self.network: Any = NETWORKS[kind][1](items, self.config).to(self.device)  # type: ignore[arg-type]
+
+    @property
+    def width(self) -> int:
+        """d, the width of S and V."""
+        return self.config.width
+
+    def fit(
+        self,
+        sequences: Histories,
+        validation: tuple[Histories, NDArray[np.integer]],
+        training: TrainingConfig | None = None,
+        checkpoint: Path | None = None,
+    ) -> dict[str, Any]:
+        """Train on the next items of `sequences`, stopping early on NDCG@20 of `validation`.
+
+        sequences: each training user's items in order (without the validation and the test item); validation:
+        (histories, target items). With `checkpoint` a killed run goes on from its last whole epoch, and ends as it
+        would have. Returns what happened: epochs, best epoch, best validation NDCG@20, seconds.
+        """
+        training = training or TrainingConfig()
+        torch.manual_seed(training.seed)
+        counts = torch.from_numpy(np.bincount(sequences.pairs()[1], minlength=self.items))
+        self.network = NETWORKS[self.kind][1](self.items, self.config, counts).to(self.device)  # type: ignore[arg-type]
+        report = train(self.network, self.encode_tensor, sequences, validation, training, checkpoint)
+        return report
+
+    @torch.inference_mode()
+    def encode_tensor(self, histories: Histories, batch: int = 512) -> Tensor:
+        """S of each history as a tensor on this encoder's device, (B, d); the empty history has one too."""
+        network, was_training = self.network, self.network.training
+        network.eval()
+        # Like lengths together: a batch is as wide as its longest row.
+        order = np.argsort(np.minimum(histories.lengths, self.config.length), kind="stable")
+        out = torch.empty(len(histories), self.width, device=self.device)
+        for start in range(0, len(order), batch):
+            rows = order[start : start + batch]
+            tokens, last = history_tokens(histories[rows], self.config.length, network.start)
+            hidden = network(torch.from_numpy(tokens).to(self.device))
+            out[torch.from_numpy(rows).to(self.device)] = hidden[torch.arange(len(rows)), torch.from_numpy(last)]
+        network.train(was_training)
+        return out
+
+    def encode(self, histories: Histories | list[list[int]]) -> NDArray[np.float32]:
+        """S, (B, d), of histories of dense item indices, oldest first, of any length, none included."""
+        if not isinstance(histories, Histories):
+            histories = Histories.from_lists(histories)
+        return self.encode_tensor(histories).cpu().numpy()
+
+    @property
+    def item_embeddings(self) -> NDArray[np.float32]:
+        """V, (n, d)."""
+        return self.network.item_weights().detach().cpu().numpy()
+
+    def save(self, path: Path, report: dict[str, Any] | None = None) -> None:
+        """Write the weights and what they are as one safetensors file."""
+        about = {"kind": self.kind, "items": self.items, "config": self.config.model_dump(), "report": report or {}}
+        save_tensors(path, self.network.state_dict(), about)
+
+    @classmethod
+    def load(cls, path: Path, device: str = "auto") -> BehaviourEncoder:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        tensors, about = load_tensors(path)
+        encoder = cls(about["kind"], about["items"], about["config"], device)
+        network: nn.Module = encoder.network
+        network.load_state_dict(tensors)
+        network.eval()
+        encoder.report = about["report"]
+        return encoder
+
+    report: dict[str, Any] = {}  # noqa: RUF012 what `fit` returned, where it is known

@@ -1,0 +1,104 @@
+"""The training loop of every behaviour encoder: epochs, early stopping, checkpoints from which a run goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from latentcrs.behaviour.windows import batches, cut_windows, window_tokens
+from latentcrs.checkpoint import Checkpoint
+from latentcrs.data.histories import Histories
+from latentcrs.progress import step
+from latentcrs.ranking import ndcg_at, target_ranks
+
+
+class TrainingConfig(BaseModel):
+    """How a behaviour encoder is trained."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    epochs: int = Field(45, ge=1)
+    min_steps: int = Field(2500, ge=0)
+    """Small logs get more epochs, so that there are at least this many batches."""
+    patience: int = Field(10, ge=1)
+    """Epochs without a better validation NDCG@20 after which training stops."""
+    batch: int = Field(128, ge=1)
+    """Windows in a batch."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Adam's, falling linearly to 2% over the epochs."""
+    validation_users: int = Field(10_000, ge=1)
+    """At most so many users (a fixed sample) are ranked after each epoch."""
+    seed: int = 0
+
+
+def train(
+    network: Any,
+    encode: Callable[[Histories], Tensor],
+    sequences: Histories,
+    validation: tuple[Histories, NDArray[np.integer]],
+    config: TrainingConfig,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train `network` (see `encoder.SequenceNetwork`) in place and leave its best weights in it.
+
+    Deterministic under `config.seed` on one machine: every epoch draws from its own seed, so a run that was killed
+    and went on from `checkpoint` ends with the same weights as one that was not.
+    """
+    began = time.perf_counter()
+    device = next(network.parameters()).device
+    size = network.config.length
+    rows = np.random.default_rng(config.seed).permutation(len(validation[0]))[: config.validation_users]
+    held_out, targets = validation[0][np.sort(rows)], validation[1][np.sort(rows)]
+    per_epoch = max(1, round(len(cut_windows(sequences.lengths, size, np.random.default_rng(0))) / config.batch))
+    epochs = max(config.epochs, -(-config.min_steps // per_epoch))
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=device.type != "mps")
+    saved = Checkpoint(checkpoint, f"{config.model_dump_json()} {network.config.model_dump_json()} {network.items}")
+    loop: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": 0, "curve": []}
+    best: dict[str, Tensor] = {}
+    if restored := saved.restore({"network": network}, {"adam": optimizer}):
+        best, loop = restored
+
+    with step("behaviour encoder", epochs * per_epoch) as bar:
+        bar.advance(loop["epoch"] * per_epoch)
+        while loop["epoch"] < epochs and loop["epoch"] - loop["best_epoch"] < config.patience:
+            epoch = loop["epoch"]
+            torch.manual_seed(config.seed * 100_003 + epoch)
+            rng = np.random.default_rng([config.seed, epoch])
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * max(0.02, 1 - epoch / epochs)
+            if network.wants_epochs:
+                network.begin_epoch(encode(sequences), config.seed + epoch)
+            network.train()
+            for batch in batches(cut_windows(sequences.lengths, size, rng), config.batch, rng):
+                tokens, wanted = window_tokens(sequences, batch, network.start)
+                optimizer.zero_grad(set_to_none=True)
+                network.loss(torch.from_numpy(tokens).to(device), torch.from_numpy(wanted).to(device)).backward()
+                optimizer.step()
+                bar.advance()
+            network.eval()
+            items = network.item_weights().detach()
+            ndcg = float(ndcg_at(target_ranks(encode(held_out), items, targets, held_out), 20).mean())
+            loop["epoch"] += 1
+            loop["curve"].append(round(ndcg, 5))
+            if ndcg > loop["best"]:
+                loop |= {"best": ndcg, "best_epoch": loop["epoch"]}
+                best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+            bar.note(f"epoch {loop['epoch']}/{epochs}, validation NDCG@20 {ndcg:.4f}, best {loop['best']:.4f}")
+            saved.save({"network": network}, {"adam": optimizer}, best, loop)
+    network.load_state_dict(best)
+    network.eval()
+    return {
+        "epochs": loop["epoch"],
+        "best_epoch": loop["best_epoch"],
+        "validation_ndcg@20": loop["best"],
+        "curve": loop["curve"],
+        "seconds": round(time.perf_counter() - began, 1),
+    }

@@ -1,0 +1,138 @@
+"""The configuration of a training run, its presets, and `--set K=V`."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from latentcrs.behaviour import TrainingConfig
+from latentcrs.behaviour.encoder import network_config
+from latentcrs.errors import UserError
+
+PRESETS = ("default", "paper")
+
+
+class Section(BaseModel):
+    """Configuration refuses what it does not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class BehaviourSection(Section):
+    """Which behaviour encoder, its shape, how it is trained."""
+
+    encoder: str = "sasrec"
+    network: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the network, e.g. width, length, dropout (see `SASRecConfig`, `ICLRecConfig`)."""
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _network_is_valid(self) -> BehaviourSection:
+        network_config(self.encoder, self.network)
+        return self
+
+
+class ModelSection(Section):
+    """Shape of the inference and the generative model; which additions to the paper are on."""
+
+    intents: int = Field(512, ge=2)
+    """K."""
+    form: Literal["factorised", "full"] = "factorised"
+    """g of section 5.5, or of Eq. 7 in full."""
+    text_hidden: int = Field(256, ge=1)
+    """Hidden width of P, the projection of the request's embedding."""
+    hidden: int = Field(256, ge=1)
+    """Hidden width of the FFN over [S ; P X]."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    item_text: bool = False
+    """Addition: an item is [V ; T], its content embedding beside its collaborative one."""
+    skip: bool = False
+    """Addition: terms past the intents: an MLP of [S ; X] against the items, a S.V, and b X W_x . T W_t."""
+    text_width: int = Field(128, ge=1)
+    """Width of X W_x and T W_t."""
+    popularity: bool = False
+    """Addition: a weight on the log of how often an item was chosen in training."""
+
+
+class EMSection(Section):
+    """Algorithm 1: the losses' weights and the schedule."""
+
+    negatives: int | Literal["all"] = 10
+    """Negatives of every softmax: a number drawn per row, or all: the whole catalogue (sampled with log-Q correction
+    above `full_softmax_items`)."""
+    full_softmax_items: int = 50_000
+    samples: int = Field(4096, ge=1)
+    """Negatives of the sampled softmax above that, shared by a batch."""
+    infonce_negatives: int = Field(10, ge=1)
+    """Negatives per row of Eq. 8 under the full form of g, whose normaliser differs from row to row."""
+    alpha_e: float = Field(5.0, ge=0)
+    alpha_m: float = Field(5.0, ge=0)
+    kl: float = Field(1.0, ge=0)
+    """Lambda of Eq. 11."""
+    infonce: float = Field(0.0, ge=0)
+    """Weight of Eq. 8: 0 for MovieLens-1M and 1 for the others, as published."""
+    batch: int = Field(480, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    """Adam's, falling linearly to 1% over `epochs`."""
+    weight_decay: float = Field(0.0, ge=0)
+    epochs: int = Field(50, ge=1)
+    """At most, for each of the three stages."""
+    patience: int = Field(20, ge=1)
+    """Epochs without a better validation NDCG@20 after which a stage ends."""
+    max_history: int | None = Field(None, ge=1)
+    """Only the newest items of a history are encoded; None: as many as the behaviour encoder sees."""
+    raw_rows_only: bool = False
+    """Train without the augmented rows (Table 5's "w/o data augmentation")."""
+    validation_rows: int = Field(10_000, ge=1)
+    seed: int = 0
+
+
+class Config(Section):
+    """All of it: behaviour encoder, text encoder, intent model, schedule."""
+
+    preset: str = "default"
+    text_encoder: str = "minilm"
+    behaviour: BehaviourSection = BehaviourSection()
+    model: ModelSection = ModelSection()
+    em: EMSection = EMSection()
+
+
+def load_config(preset: str = "default", settings: list[str] | tuple[str, ...] = ()) -> Config:
+    """The preset `preset` with `settings` of the form "em.alpha_m=1" laid over it.
+
+    Raises:
+        UserError: no such preset, or a setting that is unknown or of the wrong type.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"There is no preset {preset!r}; choose {' or '.join(PRESETS)}.")
+    text = resources.files("latentcrs.intent").joinpath(f"presets/{preset}.toml").read_text("utf-8")
+    values = tomllib.loads(text)
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: write it as KEY=VALUE, for example em.alpha_m=1.")
+        # `em.intents` is what people guess first; K is the model's.
+        path = {"em.intents": "model.intents"}.get(key.strip(), key.strip()).split(".")
+        place = values
+        for part in path[:-1]:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise UserError(f"--set {setting}: {part} is a value, not a section.")
+        place[path[-1]] = _parsed(value.strip())
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"Setting {where} = {first.get('input')!r}: {first['msg']}.") from None
+
+
+def _parsed(value: str) -> Any:
+    """A value as TOML reads it; a bare word is a string."""
+    try:
+        return tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        return None if value.lower() in ("none", "null") else value

@@ -1,0 +1,141 @@
+"""Algorithm 1: train q, then f and g, then the two against each other by variational EM."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentcrs.checkpoint import Checkpoint
+from latentcrs.intent.config import EMSection
+from latentcrs.intent.losses import (
+    candidates_log_likelihood,
+    catalogue_log_likelihood,
+    e_step_loss,
+    infonce_loss,
+    kl_divergence,
+    log_posterior,
+    m_step_loss,
+)
+from latentcrs.intent.model import GenerativeModel, InferenceModel
+from latentcrs.intent.stage import Rows, Softmax, ndcg20, run_stage
+
+
+class EM:
+    """The two models, their optimisers and the losses of a batch; `fit` runs the three stages."""
+
+    def __init__(self, inference: InferenceModel, generative: GenerativeModel, softmax: Softmax, config: EMSection):
+        self.inference, self.generative, self.softmax, self.config = inference, generative, softmax, config
+
+    def _adam(self, module: torch.nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            module.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+        )
+
+    def log_likelihood(self, Z: Tensor, targets: Tensor) -> Tensor:
+        """log p(v | m_j, S, x) of each row's target, (B, K): what Eq. 8 sums and Eq. 13 multiplies.
+
+        The factorised g is normalised over the catalogue (one K x n product for all rows) where every softmax is, and
+        over sampled candidates otherwise; the full form always over sampled ones. Never B x K x n.
+        """
+        model = self.generative
+        intents, items = model.intent_vectors(), model.item_vectors()
+        factor = model.factor(Z)
+        small = len(items) <= self.config.full_softmax_items
+        if factor is None and self.softmax.everything and small:
+            return catalogue_log_likelihood(intents, items, targets)
+        count = self.config.infonce_negatives if self.softmax.everything else int(self.config.negatives)
+        candidates = self.softmax.candidates(targets, count)
+        g = torch.einsum("kd,bcd->bkc", intents, items[candidates])  # (B, K, 1 + negatives)
+        return candidates_log_likelihood(g if factor is None else g * factor[..., None])
+
+    def target_log_ratio(self, Z: Tensor, targets: Tensor) -> Tensor:
+        """What stands for log p(v | m_j) in Eq. 13, (B, K): g_j(v) itself, a log density ratio, when it was trained
+        with sampled negatives; its log softmax over the catalogue when it was trained with that.
+        """
+        if self.generative.config.form == "factorised" and self.softmax.everything:
+            return self.log_likelihood(Z, targets)
+        g = self.generative.item_vectors()[targets] @ self.generative.intent_vectors().T
+        factor = self.generative.factor(Z)
+        return g if factor is None else g * factor
+
+    def inference_rec_loss(self, log_q: Tensor, targets: Tensor) -> Tensor:
+        """Eq. 16."""
+        return self.softmax(self.inference.query(log_q), self.inference.items(), targets)
+
+    def e_loss(self, rows: Rows, batch: Tensor) -> Tensor:
+        """L^E of Eq. 17, the generative model held fixed."""
+        S, targets = rows.S[batch], rows.targets[batch]
+        log_q = self.inference.log_q(S)
+        with torch.no_grad():
+            log_f, Z, _ = self.generative(S, rows.X(batch))
+            posterior = log_posterior(log_f, self.target_log_ratio(Z, targets))
+        return e_step_loss(log_q, posterior, self.inference_rec_loss(log_q, targets), self.config.alpha_e)
+
+    def m_loss(self, rows: Rows, batch: Tensor) -> Tensor:
+        """L^M of Eq. 11, the inference model held fixed."""
+        S, targets = rows.S[batch], rows.targets[batch]
+        with torch.no_grad():
+            log_q = self.inference.log_q(S)
+        log_f, Z, query = self.generative(S, rows.X(batch))
+        rec = self.softmax(query, self.generative.items(), targets)
+        infonce = rec.new_zeros(())
+        if self.config.infonce:
+            infonce = infonce_loss(log_q.exp(), self.log_likelihood(Z, targets))
+        kl = kl_divergence(log_q, log_f) if self.config.kl else rec.new_zeros(())
+        return m_step_loss(infonce, kl, rec, self.config.infonce, self.config.kl, self.config.alpha_m)
+
+    def fit(self, train: Rows, valid: Rows, checkpoint: Path | None = None, fingerprint: str = "") -> dict[str, Any]:
+        """Algorithm 1 over `train`, each stage stopping on NDCG@20 of `valid` and ending with its best weights."""
+        inference, generative, config = self.inference, self.generative, self.config
+        began = time.perf_counter()
+
+        def valid_q() -> float:
+            return ndcg20(inference.query(inference.log_q(valid.S)), inference.items(), valid)
+
+        def valid_h() -> float:
+            parts = [generative(valid.S[p], valid.X(p))[2] for p in torch.arange(len(valid)).split(4096)]
+            return ndcg20(torch.cat(parts), generative.items(), valid)
+
+        def saved(stage: str) -> Checkpoint:
+            path = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{stage}.safetensors")
+            return Checkpoint(path, fingerprint)
+
+        n = len(train)
+        report: dict[str, Any] = {}
+        report["inference"] = run_stage(
+            "inference model q",
+            {"q": inference},
+            {"q": self._adam(inference)},
+            [("q", lambda batch: self.inference_rec_loss(inference.log_q(train.S[batch]), train.targets[batch]))],
+            valid_q,
+            n,
+            config,
+            saved("1"),
+        )
+        report["generative"] = run_stage(
+            "generative model f, g",
+            {"fg": generative},
+            {"fg": self._adam(generative)},
+            [("fg", lambda batch: self.m_loss(train, batch))],
+            valid_h,
+            n,
+            config,
+            saved("2"),
+        )
+        report["em"] = run_stage(
+            "variational EM",
+            {"q": inference, "fg": generative},
+            {"q": self._adam(inference), "fg": self._adam(generative)},
+            [("q", lambda batch: self.e_loss(train, batch)), ("fg", lambda batch: self.m_loss(train, batch))],
+            valid_h,
+            n,
+            config,
+            saved("3"),
+            keep_start=True,
+        )
+        report["seconds"] = round(time.perf_counter() - began, 1)
+        return report

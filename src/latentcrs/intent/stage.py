@@ -1,0 +1,149 @@
+"""One stage of training over precomputed rows: epochs, early stopping, checkpoints, the best weights put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from latentcrs.behaviour.softmax import full_softmax_loss, sampled_softmax_loss
+from latentcrs.checkpoint import Checkpoint
+from latentcrs.data.histories import Histories
+from latentcrs.intent.config import EMSection
+from latentcrs.intent.losses import rec_loss, sampled_scores
+from latentcrs.progress import step
+from latentcrs.ranking import ndcg_at, target_ranks
+
+
+@dataclass(frozen=True)
+class Rows:
+    """R training or validation rows: (S, X, target), with the histories that leave a ranking.
+
+    S (R, d) on the training device; X is kept once per distinct text: row r's is `texts[text_of[r]]`.
+    """
+
+    S: Tensor
+    texts: Tensor  # (distinct texts, d_x)
+    text_of: Tensor  # (R,)
+    targets: Tensor  # (R,)
+    histories: Histories
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def X(self, rows: Tensor | slice = slice(None)) -> Tensor:
+        """The request embeddings of `rows`, (len(rows), d_x)."""
+        return self.texts[self.text_of[rows]]
+
+    def take(self, rows: NDArray[np.int64]) -> Rows:
+        index = torch.from_numpy(rows).to(self.S.device)
+        return Rows(self.S[index], self.texts, self.text_of[index], self.targets[index], self.histories[rows])
+
+
+class Softmax:
+    """-log softmax of a row's target among its negatives, as `EMSection.negatives` asks."""
+
+    def __init__(self, counts: Tensor, config: EMSection) -> None:
+        """counts (n,): how often each item is chosen in training."""
+        self.config = config
+        self.log_q = torch.log((counts + 1.0) / (counts + 1.0).sum())
+        self.everything = config.negatives == "all"
+
+    def candidates(self, targets: Tensor, negatives: int) -> Tensor:
+        """The target first, then uniform negatives: (B,) -> (B, 1 + negatives). A draw of the target is moved on."""
+        n = len(self.log_q)
+        drawn = torch.randint(n, (len(targets), negatives), device=targets.device)
+        drawn = torch.where(drawn == targets[:, None], (drawn + 1) % n, drawn)
+        return torch.cat([targets[:, None], drawn], 1)
+
+    def __call__(self, query: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+        """query (B, w), items (n, w), targets (B,) -> scalar."""
+        if not self.everything:
+            candidates = self.candidates(targets, int(self.config.negatives))
+            return rec_loss(sampled_scores(query, items, candidates), torch.zeros_like(targets))
+        if len(items) > self.config.full_softmax_items:
+            return sampled_softmax_loss(query, items, targets, self.log_q, self.config.samples)
+        return full_softmax_loss(query, items, targets)
+
+
+def ndcg20(query: Tensor, items: Tensor, rows: Rows) -> float:
+    """Mean NDCG@20 of the rows' targets, histories left out."""
+    return float(ndcg_at(target_ranks(query, items, rows.targets.cpu().numpy(), rows.histories), 20).mean())
+
+
+def run_stage(
+    name: str,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    losses: list[tuple[str, Callable[[Tensor], Tensor]]],
+    validate: Callable[[], float],
+    rows: int,
+    config: EMSection,
+    checkpoint: Checkpoint,
+    keep_start: bool = False,
+) -> dict[str, Any]:
+    """Train until validation stops improving, then put the best weights back.
+
+    `losses` are the passes of one epoch, in order: (the optimiser's name, loss of a batch of row numbers). Each epoch
+    has its own seed, so a run that goes on from `checkpoint` ends as an uninterrupted one. With `keep_start` the
+    weights that the stage begins with are candidates too.
+    """
+    device = next(next(iter(modules.values())).parameters()).device
+    loop: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": 0, "curve": [], "done": False}
+    best: dict[str, Tensor] = {}
+
+    def current() -> dict[str, Tensor]:
+        return {f"{n}/{k}": t.detach().clone() for n, m in modules.items() for k, t in m.state_dict().items()}
+
+    def measure() -> float:
+        for module in modules.values():
+            module.eval()
+        with torch.inference_mode():
+            return validate()
+
+    if restored := checkpoint.restore(modules, optimizers):
+        best, loop = restored
+    elif keep_start:
+        loop["best"], best = measure(), current()
+    total = -(-rows // config.batch) * len(losses)
+    with step(name, config.epochs * total) as bar:
+        bar.advance(loop["epoch"] * total)
+        while not loop["done"]:
+            epoch = loop["epoch"]
+            torch.manual_seed(config.seed * 100_003 + epoch)
+            for optimizer in optimizers.values():
+                for group in optimizer.param_groups:
+                    group["lr"] = config.learning_rate * max(0.01, 1 - epoch / config.epochs)
+            for module in modules.values():
+                module.train()
+            for which, loss in losses:
+                for batch in torch.randperm(rows).to(device).split(config.batch):
+                    optimizers[which].zero_grad(set_to_none=True)
+                    loss(batch).backward()
+                    optimizers[which].step()
+                    bar.advance()
+            score = measure()
+            loop["epoch"] += 1
+            loop["curve"].append(round(score, 5))
+            if score > loop["best"]:
+                loop |= {"best": score, "best_epoch": loop["epoch"]}
+                best = current()
+            waited = loop["epoch"] - loop["best_epoch"]
+            loop["done"] = loop["epoch"] >= config.epochs or waited >= config.patience
+            bar.note(f"epoch {loop['epoch']}, validation NDCG@20 {score:.4f}, best {loop['best']:.4f}")
+            checkpoint.save(modules, optimizers, best, loop)
+    for name_, module in modules.items():
+        prefix = f"{name_}/"
+        module.load_state_dict({k.removeprefix(prefix): t for k, t in best.items() if k.startswith(prefix)})
+        module.eval()
+    return {
+        "epochs": loop["epoch"],
+        "best_epoch": loop["best_epoch"],
+        "validation_ndcg@20": loop["best"],
+        "curve": loop["curve"],
+    }

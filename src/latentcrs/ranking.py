@@ -1,0 +1,57 @@
+"""Where a target stands among the whole catalogue, and Recall@K and NDCG@K of that."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentcrs.data.histories import Histories
+
+CHUNK_ELEMENTS = 1 << 23  # scores held at once
+
+
+def target_ranks(
+    queries: Tensor, items: Tensor, targets: NDArray[np.integer], exclude: Histories | None = None
+) -> NDArray[np.int64]:
+    """Rank of each row's target by inner product among all items, 1 is the top; ties count against the target.
+
+    queries (B, w), items (n, w), targets (B,) -> (B,). `exclude` holds the items that leave each row's ranking (its
+    history); a target that is itself excluded takes the last rank, n.
+    """
+    n = len(items)
+    rows = max(1, CHUNK_ELEMENTS // n)
+    ranks = []
+    for start in range(0, len(queries), rows):
+        scores = queries[start : start + rows] @ items.T
+        ranks.append(
+            ranks_of_scores(scores, targets[start : start + rows], exclude and exclude[slice(start, start + rows)])
+        )
+    return np.concatenate(ranks) if ranks else np.zeros(0, np.int64)
+
+
+def ranks_of_scores(
+    scores: Tensor, targets: NDArray[np.integer], exclude: Histories | None = None
+) -> NDArray[np.int64]:
+    """As `target_ranks`, from scores (B, n), which are overwritten where `exclude` takes items out."""
+    wanted = torch.as_tensor(targets, dtype=torch.int64, device=scores.device)[:, None]
+    of_target = scores.gather(1, wanted)
+    if exclude is not None:
+        left_out, items = exclude.pairs()
+        scores[torch.from_numpy(left_out).to(scores.device), torch.from_numpy(items).to(scores.device)] = -torch.inf
+    ranks = (scores >= of_target).sum(1)  # the target counts itself: rank 1 is the top
+    gone = torch.isinf(scores.gather(1, wanted)[:, 0])
+    return torch.where(gone, scores.shape[1], ranks).cpu().numpy()
+
+
+def recall_at(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+    """Recall@K of each row: 1 where the one target is among the first K, else 0."""
+    return (ranks <= k).astype(np.float64)
+
+
+def ndcg_at(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+    """NDCG@K of each row: with one relevant item the ideal gain is 1, so 1 / log2(rank + 1) within the first K
+    (Jarvelin & Kekalainen, TOIS 2002).
+    """
+    return np.where(ranks <= k, 1 / np.log2(ranks + 1.0), 0.0)

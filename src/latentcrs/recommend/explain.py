@@ -1,0 +1,132 @@
+"""Why an item was recommended: the intents behind it, the past items nearest to it, the words it answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from latentcrs.data import ColumnKind
+
+WORD = re.compile(r"[\w']+", re.UNICODE)
+STOPWORDS = frozenset(
+    "a about all am an and any are as at be been but by can could do for from get give good great has have i i'd i'm "
+    "if in into is it its just like looking love me movie movies film films game games album albums music book books "
+    "my need not of off on one or out please recommend show some something suggest tell that the them there these "
+    "thing this to too want was watch what when where which who with would you your".split()
+)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why this item: labels of the active intents it belongs to, titles of past items like it, the user's words that
+    are true of it.
+    """
+
+    intents: list[str] = field(default_factory=list)
+    because_of: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.words:
+            parts.append("matches " + ", ".join(self.words))
+        if self.because_of:
+            parts.append("you liked " + " and ".join(self.because_of))
+        if self.intents:
+            parts.append("for those into " + "; ".join(self.intents))
+        return " · ".join(parts) or "popular with people like you"
+
+
+def words_of(text: str) -> set[str]:
+    """The telling words of a sentence: lower case, plural s taken off, without words that every request has."""
+    found = {word.strip("'") for word in WORD.findall(text.lower())}
+    return {singular(word) for word in found if word not in STOPWORDS and (len(word) > 2 or word.isdigit())}
+
+
+def singular(word: str) -> str:
+    """The word without a plural s ("comedies" -> "comedy", "films" -> "film")."""
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
+
+
+def matching_words(request: str, item: Mapping[str, object], columns: Mapping[str, ColumnKind], most: int = 4) -> list[str]:
+    """What of the request is true of the item: its attribute values that are named, its decade, words of its text."""
+    wanted = words_of(request)
+    if not wanted:
+        return []
+    found: dict[str, None] = {}
+    for column, kind in columns.items():
+        value = item.get(column)
+        if value is None:
+            continue
+        if kind == "year":
+            year = int(str(value))
+            for named in (str(year), f"{year // 10 * 10}s", f"{year % 100 // 10 * 10}s"):
+                if named in wanted or singular(named) in wanted or named in request.lower():
+                    found[named] = None
+        elif kind in ("category", "multi-category"):
+            for entry in value if isinstance(value, list) else [value]:
+                parts = words_of(str(entry))
+                if parts and parts <= wanted:
+                    found[str(entry)] = None
+        elif kind == "text":
+            for word in sorted(wanted & words_of(str(value))):
+                found[word] = None
+    return list(found)[:most]
+
+
+def nearest_past(
+    V: NDArray[np.float32], item: int, history: NDArray[np.integer], most: int = 2, least: float = 0.25
+) -> list[int]:
+    """The past items most like `item` by the cosine of their behaviour embeddings V (n, d), at least `least`."""
+    if not len(history):
+        return []
+    past = np.unique(history[-200:])
+    past = past[past != item]
+    near = V[past] @ V[item] / (np.linalg.norm(V[past], axis=1) * np.linalg.norm(V[item]) + 1e-9)
+    order = np.argsort(-near, kind="stable")[:most]
+    return [int(past[o]) for o in order if near[o] >= least]
+
+
+def label_intents(
+    affinity: NDArray[np.float32], items: pl.DataFrame, columns: Mapping[str, ColumnKind], top: int = 25
+) -> pl.DataFrame:
+    """What each intent is about, from the items it scores highest.
+
+    affinity (K, n): g_j(v). Returns intent, label (the category values that its top items have more often than the
+    catalogue), titles (its first three items).
+    """
+    K = len(affinity)
+    best = np.argsort(-affinity, axis=1)[:, :top]  # (K, top)
+    titles = items["title"].to_numpy()
+    first = [[str(title) for title in titles[row[:3]]] for row in best]
+    labels = [""] * K
+    names = [c for c, kind in columns.items() if kind in ("category", "multi-category")]
+    if names:
+        values = pl.concat([
+            items.select(
+                pl.int_range(pl.len(), dtype=pl.Int64).alias("item"),
+                (pl.col(c) if items.schema[c] == pl.List(pl.String) else pl.concat_list(c)).alias("value"),
+            ).explode("value")
+            for c in names
+        ]).drop_nulls().unique()
+        share = values.group_by("value").agg(pl.len() / len(items)).rename({"len": "share"})
+        picked = pl.DataFrame({"intent": np.repeat(np.arange(K), best.shape[1]), "item": best.ravel().astype(np.int64)})
+        lifted = (
+            picked.join(values, on="item").group_by("intent", "value").agg((pl.len() / best.shape[1]).alias("here"))
+            .join(share, on="value").filter(pl.col("here") >= 0.2)
+            .with_columns((pl.col("here") * (pl.col("here") / pl.col("share")).log()).alias("gain"))
+            .filter(pl.col("gain") > 0)
+            .sort("intent", "gain", "value", descending=[False, True, False])
+            .group_by("intent", maintain_order=True).agg(pl.col("value").head(2))
+        )
+        for intent, value in lifted.iter_rows():
+            labels[intent] = " & ".join(value)
+    labels = [label or f"things like {names_[0]}" for label, names_ in zip(labels, first, strict=True)]
+    return pl.DataFrame({"intent": np.arange(K), "label": labels, "titles": first})

@@ -1,0 +1,59 @@
+"""The item index: exact inner product search by FAISS, over all items or those that pass the rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from latentcrs.files import atomic_file
+
+GATHER_BELOW = 0.12
+"""Share of passing items under which gathering them beats searching all behind a bitmap (measured)."""
+
+
+class ItemIndex:
+    """Item vectors (n, w) and the top of their inner products with a query."""
+
+    def __init__(self, index: faiss.IndexFlat) -> None:
+        self.index = index
+        self.vectors: NDArray[np.float32] = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(
+            index.ntotal, index.d
+        )
+
+    @classmethod
+    def build(cls, vectors: NDArray[np.float32]) -> ItemIndex:
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(np.ascontiguousarray(vectors, np.float32))
+        return cls(index)
+
+    @classmethod
+    def load(cls, path: Path) -> ItemIndex:
+        return cls(faiss.read_index(str(path)))
+
+    def save(self, path: Path) -> None:
+        with atomic_file(path) as temporary:
+            faiss.write_index(self.index, str(temporary))
+
+    def top(
+        self, query: NDArray[np.float32], k: int, passing: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The best k items of one query (w,) and their scores, best first; fewer than k when fewer pass.
+
+        passing (n,): the items that may be returned; None: all.
+        """
+        n = self.index.ntotal
+        if passing is not None and passing.mean() < GATHER_BELOW:
+            candidates = np.flatnonzero(passing)
+            scores = self.vectors[candidates] @ query
+            best = np.argsort(-scores, kind="stable")[:k]
+            return candidates[best], scores[best]
+        parameters = None
+        if passing is not None:
+            bitmap = np.packbits(passing, bitorder="little")
+            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
+        scores, items = self.index.search(query[None, :], min(k, n), params=parameters)
+        found = items[0] >= 0
+        return items[0][found], scores[0][found]

@@ -1,0 +1,95 @@
+"""Hard rules over the catalogue's own columns, as typed predicates that become Polars expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from latentcrs.data import ColumnKind
+from latentcrs.errors import UserError
+
+Operator = Literal["is", "has any", "has all", "not", "<", "<=", ">", ">=", "between", "contains"]
+ALLOWED: dict[str, frozenset[str]] = {
+    "category": frozenset({"is", "has any", "not", "contains"}),
+    "multi-category": frozenset({"is", "has any", "has all", "not", "contains"}),
+    "number": frozenset({"is", "not", "<", "<=", ">", ">=", "between"}),
+    "year": frozenset({"is", "not", "<", "<=", ">", ">=", "between"}),
+    "text": frozenset({"is", "not", "contains"}),
+}
+"""Operators that make sense on each kind of column."""
+
+
+class Rule(BaseModel):
+    """One predicate, e.g. `Rule(column="genres", op="has any", value=["Comedy"])`.
+
+    `not` is true of items that do not have the value (or any of the values). Text is compared without regard to case.
+    An item whose column is empty passes only `not`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: str
+    op: Operator
+    value: str | float | list[str] | list[float]
+
+    def expression(self, columns: Mapping[str, ColumnKind]) -> pl.Expr:
+        """The rule as a Polars expression over the catalogue, true where an item passes.
+
+        Raises:
+            UserError: no such column, an operator that its kind does not have, or a value of the wrong type.
+        """
+        kind: str = "text" if self.column == "title" else columns.get(self.column, "")
+        if not kind:
+            raise UserError(f"The catalogue has no column {self.column!r}; it has {', '.join(['title', *columns])}.")
+        if self.op not in ALLOWED[kind]:
+            allowed = ", ".join(sorted(ALLOWED[kind]))
+            raise UserError(f"{self.column!r} is a {kind} column and has no operator {self.op!r}; it has {allowed}.")
+        values = self.value if isinstance(self.value, list) else [self.value]
+        numeric = kind in ("number", "year")
+        if not values or any(isinstance(value, str) == numeric for value in values):
+            wanted = "numbers" if numeric else "words"
+            raise UserError(f"The rule on {self.column!r} wants {wanted}, not {self.value!r}.")
+        if self.op == "between" and len(values) != 2:
+            raise UserError(f"The rule on {self.column!r}: between wants two numbers, not {self.value!r}.")
+        passes = _numeric(self, values) if numeric else _textual(self, kind, [str(value) for value in values])
+        return ~passes.fill_null(False) if self.op == "not" else passes.fill_null(False)
+
+
+def _numeric(rule: Rule, values: Sequence[str | float]) -> pl.Expr:
+    column, first = pl.col(rule.column), pl.lit(float(values[0]))
+    comparisons = {"<": column < first, "<=": column <= first, ">": column > first, ">=": column >= first}
+    if rule.op == "between":
+        low, high = sorted(float(value) for value in values)
+        return column.is_between(low, high)
+    if rule.op in comparisons:
+        return comparisons[rule.op]
+    return column.is_in([float(value) for value in values])
+
+
+def _textual(rule: Rule, kind: str, values: list[str]) -> pl.Expr:
+    column, lowered = pl.col(rule.column), [value.lower() for value in values]
+    if kind == "multi-category":
+        if rule.op == "contains":
+            return column.list.eval(_contains_any(pl.element(), lowered)).list.any()
+        has = [column.list.eval(pl.element().str.to_lowercase() == value).list.any() for value in lowered]
+        return pl.all_horizontal(has) if rule.op in ("has all", "is") else pl.any_horizontal(has)
+    if rule.op == "contains" or (kind == "text" and rule.op == "not"):
+        return _contains_any(column, lowered)
+    return column.str.to_lowercase().is_in(lowered)
+
+
+def _contains_any(text: pl.Expr, lowered: list[str]) -> pl.Expr:
+    return pl.any_horizontal([text.str.to_lowercase().str.contains(value, literal=True) for value in lowered])
+
+
+def rules_expression(
+    where: pl.Expr | Rule | Sequence[Rule] | None, columns: Mapping[str, ColumnKind]
+) -> pl.Expr | None:
+    """Rules (all must hold), or a Polars expression as it is; None where there is nothing to hold."""
+    if where is None or isinstance(where, pl.Expr):
+        return where
+    rules = [where] if isinstance(where, Rule) else list(where)
+    return pl.all_horizontal([rule.expression(columns) for rule in rules]) if rules else None
