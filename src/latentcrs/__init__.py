@@ -1,1 +1,28 @@
-"""LatentCRS."""
+"""LatentCRS: a conversational recommender that knows what people did and hears what they say.
+
+import latentcrs
+latentcrs.train("data/ml-1m", "models/ml-1m")
+latentcrs.load("models/ml-1m").recommend(history=["1", "260"], request="a comedy from the nineties", k=5)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load", "train"]
+
+if TYPE_CHECKING:
+    from latentcrs.recommend import load
+    from latentcrs.training import train
+
+
+def __getattr__(name: str) -> Any:
+    """`load` and `train`, imported when they are first asked for: PyTorch takes seconds, `--help` must not."""
+    if name == "load":
+        from latentcrs.recommend import load
+
+        return load
+    if name == "train":
+        from latentcrs.training import train
+
+        return train
+    raise AttributeError(f"module 'latentcrs' has no attribute {name!r}")

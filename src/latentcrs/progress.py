@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,7 @@ class Step:
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
+        self.last_note = ""
 
     def advance(self, by: float = 1) -> None:
         self._progress.advance(self._task, by)
@@ -36,12 +38,24 @@ class Step:
         self._progress.update(self._task, total=total)
 
     def note(self, words: str) -> None:
+        self.last_note = words
         self._progress.update(self._task, note=words)
+
+
+def say(words: str) -> None:
+    """One line about what a step did, on stderr, as it is."""
+    err_console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
 def step(name: str, total: float | None = None) -> Iterator[Step]:
     """Show a progress bar named `name` while the block runs. `total` None shows a pulsing bar until it is known."""
+    if not err_console.is_terminal:  # a log, not a screen: one line when the step is done
+        bar = Step(Progress(disable=True), TaskID(0))
+        began = time.perf_counter()
+        yield bar
+        say(f"{name}: {bar.last_note}{', ' * bool(bar.last_note)}{time.perf_counter() - began:.1f} s")
+        return
     progress = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=28),
@@ -50,7 +64,6 @@ def step(name: str, total: float | None = None) -> Iterator[Step]:
         TimeRemainingColumn(compact=True),
         TextColumn("[dim]{task.fields[note]}"),
         console=err_console,
-        transient=not err_console.is_terminal,
     )
     with progress:
         yield Step(progress, progress.add_task(name, total=total, note=""))

@@ -52,7 +52,9 @@ def request_rows(
     if raw_only:
         requests = requests.filter(pl.col("cut").is_null() | (pl.col("cut") == pl.col("cut").max().over("user")))
     if requests.is_empty():
-        raise UserError(f"{dataset.path} has no {split} requests; write some with 'latentcrs simulate {dataset.path}'.")
+        raise UserError(
+            f"{dataset.path} has no {split} requests; write some with 'latentcrs simulate {dataset.path}'."
+        )
     histories = dataset.request_histories(requests)
     seen = histories if max_history is None else histories.newest(max_history)
     texts = requests["text"]

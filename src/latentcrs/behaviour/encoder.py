@@ -23,7 +23,7 @@ from latentcrs.errors import UserError
 class SequenceNetwork(Protocol):
     """What a kind of network must do; `SASRec` is the example to follow.
 
-    A new kind is a class like this, its pydantic configuration, and a row in `NETWORKS`; training code stays as it is.
+    A new kind is a class like this, its pydantic configuration, and a row in `NETWORKS`; no training code changes.
     """
 
     start: int
@@ -70,7 +70,7 @@ class BehaviourEncoder:
         self.kind, self.items = kind, items
         self.config = network_config(kind, settings or {})
         self.device = resolve_device(device)
-        self.network: Any = NETWORKS[kind][1](items, self.config).to(self.device)  # type: ignore[arg-type]
+        self.network: Any = NETWORKS[kind][1](items, self.config).to(self.device)
 
     @property
     def width(self) -> int:
@@ -93,7 +93,7 @@ class BehaviourEncoder:
         training = training or TrainingConfig()
         torch.manual_seed(training.seed)
         counts = torch.from_numpy(np.bincount(sequences.pairs()[1], minlength=self.items))
-        self.network = NETWORKS[self.kind][1](self.items, self.config, counts).to(self.device)  # type: ignore[arg-type]
+        self.network = NETWORKS[self.kind][1](self.items, self.config, counts).to(self.device)
         report = train(self.network, self.encode_tensor, sequences, validation, training, checkpoint)
         return report
 

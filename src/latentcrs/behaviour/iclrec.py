@@ -47,9 +47,9 @@ class ICLRec(SASRec):
         total = self.next_item_loss(hidden[wanted], targets[wanted])
         lengths = wanted.sum(1)
         whole = F.normalize(hidden[torch.arange(len(hidden)), lengths - 1], dim=1)
-        views = [self._view(tokens, lengths) for _ in range(2)]
+        views = (self._view(tokens, lengths), self._view(tokens, lengths))
         if self.config.sequence_contrast:
-            total = total + self.config.sequence_contrast * contrast(*views, self.config.temperature)
+            total = total + self.config.sequence_contrast * contrast(views[0], views[1], self.config.temperature)
         if self.config.intent_contrast and self.centroids is not None:
             intents = nearest(whole.detach(), self.centroids)
             centres = self.centroids[intents]

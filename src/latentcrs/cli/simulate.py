@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
 import typer
 
-from latentcrs.data.dataset import PreparedDataset
+from latentcrs.data.dataset import SPLITS, PreparedDataset
 from latentcrs.errors import UserError
-from latentcrs.progress import console, step
+from latentcrs.progress import console
+
+if TYPE_CHECKING:
+    from latentcrs.simulate import Filled
 
 USERS = ("attributes",)
-SPLITS = ("train", "valid", "test")
 _SAMPLES = 5
 
 
@@ -41,32 +43,13 @@ def simulate(
     if user not in USERS:
         raise UserError(f"There is no simulated user {user!r}; there is {', '.join(USERS)}.")
     prepared = PreparedDataset(dataset)
-    kept = None if force or not prepared.has_requests else prepared.requests
-    present = [] if kept is None else [split for split in SPLITS if (kept["split"] == split).any()]
-    missing = [split for split in SPLITS if split not in present]
-    if not missing:
+    from latentcrs.simulate import fill_requests  # late: `--help` need not wait for it
+
+    filled = fill_requests(prepared, seed, augmentations, noun, force)
+    if filled is None:
         _report_present(prepared.requests, dataset, as_json)
-        return
-    written = _written(prepared, seed, augmentations, noun, missing)
-    prepared.write_requests(written["requests"] if kept is None else pl.concat([kept, written["requests"]]))
-    _report(written, kept, present, dataset, as_json)
-
-
-def _written(
-    prepared: PreparedDataset, seed: int, augmentations: int, noun: str | None, splits: list[str]
-) -> dict[str, Any]:
-    """The requests of `splits` and the counts behind them."""
-    # Imported late: reading a catalogue's words is work that `--help` need not wait for.
-    from latentcrs.simulate.attributes import AttributesUser, requests_for
-    from latentcrs.simulate.rows import request_rows
-
-    rows = request_rows(prepared, seed, augmentations).filter(pl.col("split").is_in(splits))
-    with step("Writing requests", total=len(rows)) as running:
-        running.note("reading the catalogue")
-        speaker = AttributesUser(prepared, seed, noun)
-        running.note("")
-        requests, spoken = requests_for(speaker, rows, running.advance)
-    return {"requests": requests, "spoken": spoken, "titles": prepared.items["title"]}
+    else:
+        _report(filled, prepared.items["title"], dataset, as_json)
 
 
 def _counts(requests: pl.DataFrame) -> dict[str, int]:
@@ -88,10 +71,8 @@ def _report_present(requests: pl.DataFrame, dataset: Path, as_json: bool) -> Non
     )
 
 
-def _report(
-    written: dict[str, Any], kept: pl.DataFrame | None, present: list[str], dataset: Path, as_json: bool
-) -> None:
-    requests, spoken, titles = written["requests"], written["spoken"], written["titles"]
+def _report(filled: Filled, titles: pl.Series, dataset: Path, as_json: bool) -> None:
+    requests, kept = filled.written, filled.kept
     # Evenly spaced rows of the last split written: the same five each time.
     last = requests.filter(pl.col("split") == requests["split"][-1])
     every = max(1, len(last) // _SAMPLES)
@@ -99,25 +80,26 @@ def _report(
         {"title": titles[row["target"]], "text": row["text"]}
         for row in last.gather_every(every).head(_SAMPLES).iter_rows(named=True)
     ]
-    without = sum(not said.conditions for said in spoken.said)
     if as_json:
         report = {
             "dataset": str(dataset),
             "written": _counts(requests),
             "kept": dict.fromkeys(SPLITS, 0) if kept is None else _counts(kept),
-            "redrawn": spoken.redrawn,
-            "without_conditions": without,
+            "redrawn": filled.redrawn,
+            "without_conditions": filled.without_conditions,
             "samples": samples,
         }
         print(json.dumps(report, ensure_ascii=False))
         return
     counts = ", ".join(f"{count:,} {split}" for split, count in _counts(requests).items() if count)
     lines = [f"Wrote {len(requests):,} requests to {dataset} ({counts})."]
-    if present:
-        lines.append(f"Kept what was there for {' and '.join(present)}.")
-    lines.append(f"{spoken.redrawn:,} sentences gave their title away and were drawn again; none does now.")
-    if without:
-        lines.append(f"{without:,} requests are for items of which the catalogue says nothing that could be said.")
+    if kept is not None:
+        lines.append(f"Kept what was there for {' and '.join(kept['split'].unique(maintain_order=True))}.")
+    lines.append(f"{filled.redrawn:,} sentences gave their title away and were drawn again; none does now.")
+    if filled.without_conditions:
+        lines.append(
+            f"{filled.without_conditions:,} requests are for items of which the catalogue says nothing to go by."
+        )
     lines += ["For instance:", *(f"  {sample['text']}  ({sample['title'] or 'untitled'})" for sample in samples)]
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -20,6 +20,7 @@ from latentcrs.files import atomic_file, sha256_of
 
 ColumnKind = Literal["category", "multi-category", "number", "year", "text"]
 Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 MANIFEST = "dataset.json"
 
 INTERACTIONS_SCHEMA = {
@@ -115,6 +116,12 @@ class PreparedDataset:
     @property
     def has_requests(self) -> bool:
         return (self.path / "requests.parquet").is_file()
+
+    @property
+    def missing_splits(self) -> list[Split]:
+        """The splits that have no requests yet."""
+        present = set(self.requests["split"].unique()) if self.has_requests else set()
+        return [split for split in SPLITS if split not in present]
 
     @cached_property
     def requests(self) -> pl.DataFrame:

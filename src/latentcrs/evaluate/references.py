@@ -68,7 +68,13 @@ def train_fusion(
 
     adam = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     return run_stage(
-        "two-tower fusion", {"fusion": model}, {"adam": adam}, [("adam", loss)], validate, len(train), budget,
+        "two-tower fusion",
+        {"fusion": model},
+        {"adam": adam},
+        [("adam", loss)],
+        validate,
+        len(train),
+        budget,
         Checkpoint(checkpoint, budget.model_dump_json()),
     )
 

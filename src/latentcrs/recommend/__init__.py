@@ -1,1 +1,18 @@
-"""recommend."""
+"""From a trained bundle to ranked items with reasons: filter, search, explain."""
+
+from latentcrs.recommend.bundle import Bundle, BundleInfo, load_bundle, save_bundle
+from latentcrs.recommend.explain import Reason
+from latentcrs.recommend.recommender import Recommendation, Recommender, load
+from latentcrs.recommend.rules import Rule
+
+__all__ = [
+    "Bundle",
+    "BundleInfo",
+    "Reason",
+    "Recommendation",
+    "Recommender",
+    "Rule",
+    "load",
+    "load_bundle",
+    "save_bundle",
+]

@@ -55,7 +55,9 @@ def singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
 
 
-def matching_words(request: str, item: Mapping[str, object], columns: Mapping[str, ColumnKind], most: int = 4) -> list[str]:
+def matching_words(
+    request: str, item: Mapping[str, object], columns: Mapping[str, ColumnKind], most: int = 4
+) -> list[str]:
     """What of the request is true of the item: its attribute values that are named, its decade, words of its text."""
     wanted = words_of(request)
     if not wanted:
@@ -109,22 +111,34 @@ def label_intents(
     labels = [""] * K
     names = [c for c, kind in columns.items() if kind in ("category", "multi-category")]
     if names:
-        values = pl.concat([
-            items.select(
-                pl.int_range(pl.len(), dtype=pl.Int64).alias("item"),
-                (pl.col(c) if items.schema[c] == pl.List(pl.String) else pl.concat_list(c)).alias("value"),
-            ).explode("value")
-            for c in names
-        ]).drop_nulls().unique()
+        values = (
+            pl.concat(
+                [
+                    items.select(
+                        pl.int_range(pl.len(), dtype=pl.Int64).alias("item"),
+                        (pl.col(c) if items.schema[c] == pl.List(pl.String) else pl.concat_list(c)).alias("value"),
+                    ).explode("value")
+                    for c in names
+                ]
+            )
+            .drop_nulls()
+            .unique()
+        )
         share = values.group_by("value").agg(pl.len() / len(items)).rename({"len": "share"})
-        picked = pl.DataFrame({"intent": np.repeat(np.arange(K), best.shape[1]), "item": best.ravel().astype(np.int64)})
+        picked = pl.DataFrame(
+            {"intent": np.repeat(np.arange(K), best.shape[1]), "item": best.ravel().astype(np.int64)}
+        )
         lifted = (
-            picked.join(values, on="item").group_by("intent", "value").agg((pl.len() / best.shape[1]).alias("here"))
-            .join(share, on="value").filter(pl.col("here") >= 0.2)
+            picked.join(values, on="item")
+            .group_by("intent", "value")
+            .agg((pl.len() / best.shape[1]).alias("here"))
+            .join(share, on="value")
+            .filter(pl.col("here") >= 0.2)
             .with_columns((pl.col("here") * (pl.col("here") / pl.col("share")).log()).alias("gain"))
             .filter(pl.col("gain") > 0)
             .sort("intent", "gain", "value", descending=[False, True, False])
-            .group_by("intent", maintain_order=True).agg(pl.col("value").head(2))
+            .group_by("intent", maintain_order=True)
+            .agg(pl.col("value").head(2))
         )
         for intent, value in lifted.iter_rows():
             labels[intent] = " & ".join(value)

@@ -31,7 +31,7 @@ class ItemIndex:
 
     @classmethod
     def load(cls, path: Path) -> ItemIndex:
-        return cls(faiss.read_index(str(path)))
+        return cls(faiss.downcast_index(faiss.read_index(str(path))))
 
     def save(self, path: Path) -> None:
         with atomic_file(path) as temporary:
@@ -53,7 +53,7 @@ class ItemIndex:
         parameters = None
         if passing is not None:
             bitmap = np.packbits(passing, bitorder="little")
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
+            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
         scores, items = self.index.search(query[None, :], min(k, n), params=parameters)
         found = items[0] >= 0
         return items[0][found], scores[0][found]

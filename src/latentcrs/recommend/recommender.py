@@ -1,0 +1,209 @@
+"""Recommend from a bundle: one query vector, a filter, the top k, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from latentcrs.data import Histories
+from latentcrs.errors import UserError
+from latentcrs.language import TextEncoder, open_encoder
+from latentcrs.recommend.bundle import Bundle, load_bundle
+from latentcrs.recommend.explain import Reason, matching_words, nearest_past
+from latentcrs.recommend.index import ItemIndex
+from latentcrs.recommend.rules import Rule, rules_expression
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item; a higher score is better, and comparable within one answer only."""
+
+    item_id: str
+    title: str
+    score: float
+    reason: Reason
+
+
+class Recommender:
+    """A trained LatentCRS (variant B, with rules where they are given), for any user: the history is an argument."""
+
+    def __init__(self, bundle: Bundle, text_encoder: TextEncoder | None = None) -> None:
+        """`text_encoder`: the one to use in place of opening the bundle's own.
+
+        Raises:
+            UserError: it is not the encoder that the bundle was trained with.
+        """
+        self.bundle = bundle
+        if text_encoder is not None:
+            self.text_encoder = text_encoder
+            self._check_encoder()
+
+    def _check_encoder(self) -> None:
+        trained = self.bundle.info.text_encoder
+        if self.text_encoder.id != trained.id:
+            raise UserError(
+                f"This bundle was trained with the text encoder {trained.id}, not {self.text_encoder.id}; "
+                "use that one, or train again with this one."
+            )
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        """The encoder that reads requests, opened at first use."""
+        encoder = open_encoder(self.bundle.info.text_encoder.spec, device=self.bundle.behaviour.device.type)
+        if encoder.id != self.bundle.info.text_encoder.id:
+            raise UserError(
+                f"This bundle was trained with the text encoder {self.bundle.info.text_encoder.id}, but "
+                f"{self.bundle.info.text_encoder.spec!r} is {encoder.id} here; install that one, or train again."
+            )
+        return encoder
+
+    @cached_property
+    def _item_number(self) -> dict[str, int]:
+        return {item_id: number for number, item_id in enumerate(self.bundle.items["item_id"].to_list())}
+
+    @cached_property
+    def _behaviour_index(self) -> ItemIndex:
+        return ItemIndex.build(self.bundle.behaviour.item_embeddings)
+
+    @cached_property
+    def _affinity(self) -> NDArray[np.float32]:
+        """g_j(v) of the factorised form, (n, K): how much each item belongs to each intent."""
+        with torch.inference_mode():
+            model = self.bundle.generative
+            return (model.item_vectors() @ model.intent_vectors().T).cpu().numpy()
+
+    @cached_property
+    def _labels(self) -> list[str]:
+        return self.bundle.intents["label"].to_list()
+
+    def item_numbers(self, item_ids: Iterable[object]) -> NDArray[np.int64]:
+        """Dense indices of item ids (strings, or numbers that are written like them).
+
+        Raises:
+            UserError: an id that the catalogue does not have.
+        """
+        numbers = []
+        for item_id in item_ids:
+            number = self._item_number.get(str(item_id))
+            if number is None:
+                raise UserError(f"The catalogue has no item with the id {str(item_id)!r}.")
+            numbers.append(number)
+        return np.array(numbers, np.int64)
+
+    def find_item(self, title: str) -> str:
+        """The id of the item with this title: exactly, else the most chosen one that contains it.
+
+        Raises:
+            UserError: no title contains it.
+        """
+        lowered = pl.col("title").str.to_lowercase()
+        items = self.bundle.items.select("item_id", "title").with_columns(
+            popularity=pl.Series(self.bundle.generative.log_popularity.cpu().numpy())
+        )
+        found = items.filter(lowered.str.contains(title.strip().lower(), literal=True)).sort(
+            lowered == title.strip().lower(), "popularity", descending=True
+        )
+        if found.is_empty() or not title.strip():
+            raise UserError(f"No title in the catalogue contains {title!r}.")
+        return str(found["item_id"][0])
+
+    def passing(self, where: pl.Expr | Rule | Sequence[Rule] | None) -> NDArray[np.bool_] | None:
+        """The items that pass `where`, (n,), or None for all.
+
+        Raises:
+            UserError: a rule or an expression that does not fit the catalogue.
+        """
+        expression = rules_expression(where, self.bundle.columns)
+        if expression is None:
+            return None
+        try:
+            mask = self.bundle.items.select(expression.fill_null(False)).to_series()
+        except pl.exceptions.PolarsError as error:
+            raise UserError(f"where does not fit the catalogue: {str(error).splitlines()[0]}.") from None
+        if mask.dtype != pl.Boolean or len(mask) != len(self.bundle.items):
+            raise UserError("where must be true or false for every item.")
+        return mask.to_numpy()
+
+    def recommend(
+        self,
+        history: Sequence[object] = (),
+        request: str = "",
+        k: int = 5,
+        where: pl.Expr | Rule | Sequence[Rule] | None = None,
+        exclude: Sequence[object] = (),
+    ) -> list[Recommendation]:
+        """The best k items for someone with this history (item ids, oldest first) who said this, best first.
+
+        `where` keeps only items that pass the rules, or a Polars expression over the catalogue. Items of the history
+        and of `exclude` are left out. Without words the behaviour encoder ranks alone. Fewer than k come back when
+        fewer are left.
+
+        Raises:
+            UserError: k below 1, an unknown item id, or a `where` that does not fit the catalogue.
+        """
+        if k < 1:
+            raise UserError(f"k must be at least 1, not {k}.")
+        past = self.item_numbers(history)
+        passing = self.passing(where)
+        passing = np.ones(len(self.bundle.items), bool) if passing is None else passing.copy()
+        passing[past] = False
+        passing[self.item_numbers(exclude)] = False
+        if not passing.any():
+            return []
+        X = self.text_encoder.encode([request]) if request.strip() else None
+        numbers, scores, f = self._top(past, X, k, passing)
+        return self._explained(numbers, scores, f, past, request)
+
+    @torch.inference_mode()
+    def _top(
+        self, past: NDArray[np.int64], X: NDArray[np.float32] | None, k: int, passing: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """Items, scores, and the intents' probabilities f (q without words), (K,)."""
+        history = Histories(past.astype(np.int32), np.zeros(1, np.int64), np.array([len(past)]))
+        longest = self.bundle.info.config.em.max_history
+        S = self.bundle.behaviour.encode_tensor(history if longest is None else history.newest(longest))
+        if X is None:
+            q = self.bundle.inference.log_q(S).exp()
+            return *self._behaviour_index.top(S[0].cpu().numpy(), k, passing), q[0].cpu().numpy()
+        log_f, _, query = self.bundle.generative(S, torch.from_numpy(X).to(S.device))
+        return *self.bundle.index.top(query[0].cpu().numpy(), k, passing), log_f[0].exp().cpu().numpy()
+
+    def _explained(
+        self,
+        numbers: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        f: NDArray[np.float32],
+        past: NDArray[np.int64],
+        request: str,
+    ) -> list[Recommendation]:
+        titles = self.bundle.items["title"]
+        V = self._behaviour_index.vectors
+        answers = []
+        for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
+            share = f * (self._affinity[number] - self._affinity[number].mean())
+            leading = [int(j) for j in np.argsort(-share, kind="stable")[:2] if share[j] > 0]
+            reason = Reason(
+                intents=list(dict.fromkeys(self._labels[j] for j in leading)),
+                because_of=[str(titles[other]) for other in nearest_past(V, number, past)],
+                words=matching_words(request, self.bundle.items.row(number, named=True), self.bundle.columns),
+            )
+            answers.append(
+                Recommendation(str(self.bundle.items["item_id"][number]), str(titles[number]), score, reason)
+            )
+        return answers
+
+
+def load(path: str | Path, device: str = "cpu", text_encoder: TextEncoder | None = None) -> Recommender:
+    """Open a bundle for recommending.
+
+    Raises:
+        UserError: no bundle there, a damaged one, or a text encoder other than the one it was trained with.
+    """
+    return Recommender(load_bundle(path, device), text_encoder)

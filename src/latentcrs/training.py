@@ -1,0 +1,162 @@
+"""Train a bundle from a prepared data set: behaviour encoder, text embeddings, intents, EM; each step resumed.
+
+What a step makes is kept in the cache under a fingerprint of its data and configuration, so a killed run goes on, and
+two bundles that share a behaviour encoder train it once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import latentcrs
+from latentcrs.behaviour import BehaviourEncoder
+from latentcrs.behaviour.kmeans import kmeans
+from latentcrs.data import PreparedDataset
+from latentcrs.files import cache_folder, refuse_foreign_folder
+from latentcrs.intent import EM, Config, GenerativeModel, InferenceModel, Rows, Softmax, load_config
+from latentcrs.language import LocalEncoder, open_encoder
+from latentcrs.progress import say
+from latentcrs.recommend.bundle import MANIFEST, BundleInfo, save_bundle
+from latentcrs.rows import held_out, item_texts, request_rows, training_counts, training_sequences
+from latentcrs.simulate import fill_requests
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short name for data and configuration: the same parts give the same name."""
+    return hashlib.sha256(json.dumps([latentcrs.__version__, *parts], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def work_folder() -> Path:
+    """Where unfinished and finished steps of training are kept."""
+    return cache_folder() / "training"
+
+
+def fit_behaviour(
+    dataset: PreparedDataset, config: Config, device: str = "auto", fresh: bool = False
+) -> BehaviourEncoder:
+    """The behaviour encoder of this data set and configuration: from the cache, resumed, or trained."""
+    section = config.behaviour.model_dump()
+    name = f"behaviour-{fingerprint(dataset.info.checksums['interactions.parquet'], section)}"
+    finished, checkpoint = work_folder() / f"{name}.safetensors", work_folder() / f"{name}.checkpoint.safetensors"
+    if fresh:
+        finished.unlink(missing_ok=True)
+        checkpoint.unlink(missing_ok=True)
+    if finished.is_file():
+        say(f"behaviour encoder: taken as it was trained before on this log ({config.behaviour.encoder})")
+        return BehaviourEncoder.load(finished, device)
+    encoder = BehaviourEncoder(config.behaviour.encoder, dataset.info.items, config.behaviour.network, device)
+    encoder.report = encoder.fit(
+        training_sequences(dataset), held_out(dataset, "valid"), config.behaviour.training, checkpoint
+    )
+    encoder.save(finished, encoder.report)
+    checkpoint.unlink(missing_ok=True)
+    return encoder
+
+
+@dataclass
+class Inputs:
+    """What the intent model and its references train on, all of it constant: the encoders are frozen."""
+
+    train: Rows
+    valid: Rows
+    V: Tensor  # (n, d)
+    T: Tensor  # (n, d_x)
+    counts: Tensor  # (n,)
+    users: Tensor  # S of every user's training sequence, (users, d)
+    mark: str  # fingerprint of the data and the encoders
+
+
+def gather_inputs(
+    dataset: PreparedDataset, behaviour: BehaviourEncoder, encoder: LocalEncoder, config: Config
+) -> Inputs:
+    """Embed every text and every history once."""
+    device, em = behaviour.device, config.em
+    files = {
+        name: dataset.info.checksums[name] for name in ("interactions.parquet", "items.parquet", "requests.parquet")
+    }
+    seen = [em.max_history, em.raw_rows_only]
+    sequences = training_sequences(dataset)
+    return Inputs(
+        train=request_rows(dataset, "train", behaviour, encoder, em.max_history, em.raw_rows_only),
+        valid=request_rows(dataset, "valid", behaviour, encoder, em.max_history),
+        V=behaviour.network.item_weights().detach().clone(),
+        T=torch.from_numpy(item_texts(dataset, encoder)).to(device),
+        counts=training_counts(dataset, device),
+        users=behaviour.encode_tensor(
+            sequences if em.max_history is None else sequences.newest(em.max_history)
+        ).clone(),
+        mark=fingerprint(
+            files, seen, encoder.id, config.behaviour.model_dump(), behaviour.report.get("validation_ndcg@20")
+        ),
+    )
+
+
+def fit_intents(
+    inputs: Inputs, config: Config, fresh: bool = False
+) -> tuple[InferenceModel, GenerativeModel, dict[str, Any]]:
+    """K-means and Algorithm 1. With fewer than four users per intent, K is lowered to a quarter of the users."""
+    device = inputs.V.device
+    most = max(2, len(inputs.users) // 4)
+    if config.model.intents > most:
+        say(f"intents: {most} in place of {config.model.intents}, because there are {len(inputs.users)} users")
+    torch.manual_seed(config.em.seed)
+    M = kmeans(inputs.users, min(config.model.intents, most), config.em.seed)
+    inference = InferenceModel(M, inputs.V).to(device)
+    log_popularity = torch.log(inputs.counts + 1)
+    generative = GenerativeModel(M, inputs.V, inputs.T, log_popularity, config.model).to(device)
+    mark = fingerprint(inputs.mark, config.model.model_dump(), config.em.model_dump())
+    checkpoint = work_folder() / f"intent-{mark}"
+    if fresh:
+        for path in checkpoint.parent.glob(f"{checkpoint.name}.*"):
+            path.unlink()
+    softmax = Softmax(inputs.counts, config.em)
+    valid = sample_rows(inputs.valid, config.em.validation_rows)
+    report = EM(inference, generative, softmax, config.em).fit(inputs.train, valid, checkpoint, mark)
+    report["intents"] = len(M)
+    return inference, generative, report
+
+
+def sample_rows(rows: Rows, most: int) -> Rows:
+    """At most `most` of the rows, evenly spread: what a stage is validated on."""
+    if len(rows) <= most:
+        return rows
+    return rows.take(torch.linspace(0, len(rows) - 1, most).long().numpy())
+
+
+def train(
+    dataset: str | Path,
+    out: str | Path,
+    preset: str = "default",
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    fresh: bool = False,
+    command: str = "latentcrs.train",
+) -> BundleInfo:
+    """Train LatentCRS on a prepared data set and write the bundle `out`. Simulates requests for splits without any.
+
+    `settings` lays values over the preset ("em.alpha_m=1"); `fresh` trains anew what an earlier run has left.
+
+    Raises:
+        UserError: no data set there, an unknown preset or setting, a device that is not there, or `out` is something
+            else's folder.
+    """
+    config = load_config(preset, list(settings))
+    refuse_foreign_folder(Path(out), MANIFEST)
+    prepared = PreparedDataset(dataset)
+    if missing := prepared.missing_splits:
+        say(f"requests: simulating those for {', '.join(missing)}")
+        fill_requests(prepared)
+    encoder = open_encoder(config.text_encoder, device)
+    behaviour = fit_behaviour(prepared, config, device, fresh)
+    inputs = gather_inputs(prepared, behaviour, encoder, config)
+    inference, generative, report = fit_intents(inputs, config, fresh)
+    report = {"behaviour": behaviour.report, **report}
+    return save_bundle(Path(out), prepared, behaviour, inference, generative, encoder, config, report, command)
