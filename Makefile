@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: install ## fetch a sample, train on it, and chat with it
-	@$(BIN)/latentcrs demo
+	@$(BIN)/latentcrs demo $$(test -t 0 || echo --accept-terms)
 
 test: lint ## check style and types, then run every test
 	@$(BIN)/python -m pytest -q

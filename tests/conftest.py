@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: see cli/main.py
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -30,3 +33,53 @@ def shared_data() -> Callable[..., Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def prepare_movielens(
+    shared_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int, int], Path]:
+    """Prepares the first `users` people of MovieLens-1M, films with at least `item_core` of their likes."""
+
+    def prepare(users: int, item_core: int) -> Path:
+        from typer.testing import CliRunner
+
+        from latentcrs.cli.main import app
+
+        whole, folder = shared_data("ml-1m"), tmp_path_factory.mktemp("movielens")
+        raw = folder / "raw"
+        raw.mkdir()
+        for name in ("movies.dat", "users.dat", "movies_extrainfos.dat"):
+            shutil.copy(whole / name, raw / name)
+        with (whole / "ratings.dat").open("rb") as log, (raw / "ratings.dat").open("wb") as part:
+            part.writelines(takewhile(lambda line: int(line.split(b"::")[0]) <= users, log))
+        arguments = ["ml-1m", "--from", str(raw), "--item-core", str(item_core), "--out", str(folder / "dataset")]
+        ran = CliRunner().invoke(app, ["data", "prepare", *arguments], catch_exceptions=False)
+        assert ran.exit_code == 0, ran.output
+        return folder / "dataset"
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
+def small_movielens(prepare_movielens: Callable[[int, int], Path]) -> Path:
+    """A prepared data set with requests: some 250 real people and 670 films, trained on within seconds."""
+    from latentcrs.data import PreparedDataset
+    from latentcrs.simulate import fill_requests
+
+    folder = prepare_movielens(250, 10)
+    fill_requests(PreparedDataset(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_movielens_cache(small_movielens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that holds the embeddings of all texts of `small_movielens`: copy it, or use it as it is."""
+    from latentcrs.data import PreparedDataset
+    from latentcrs.language import embed, open_encoder
+
+    folder, dataset = tmp_path_factory.mktemp("cache"), PreparedDataset(small_movielens)
+    encoder = open_encoder("minilm", "cpu")
+    for texts in (dataset.items["text"].to_list(), dataset.requests["text"].to_list()):
+        embed(texts, encoder, folder / "embeddings")
+    return folder

@@ -51,7 +51,8 @@ def say(words: str) -> None:
 def step(name: str, total: float | None = None) -> Iterator[Step]:
     """Show a progress bar named `name` while the block runs. `total` None shows a pulsing bar until it is known."""
     if not err_console.is_terminal:  # a log, not a screen: one line when the step is done
-        bar = Step(Progress(disable=True), TaskID(0))
+        hidden = Progress(disable=True)
+        bar = Step(hidden, hidden.add_task(name))
         began = time.perf_counter()
         yield bar
         say(f"{name}: {bar.last_note}{', ' * bool(bar.last_note)}{time.perf_counter() - began:.1f} s")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,6 +12,31 @@ from torch import Tensor
 from latentcrs.data.histories import Histories
 
 CHUNK_ELEMENTS = 1 << 23  # scores held at once
+
+
+def both_ranks(
+    queries: Tensor, items: Tensor, targets: NDArray[np.integer], exclude: Histories
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """As `target_ranks`, under both protocols from the same scores: history left out, and left in."""
+
+    def scores(rows: slice) -> Tensor:
+        return queries[rows] @ items.T
+
+    return both_ranks_of(scores, len(items), targets, exclude)
+
+
+def both_ranks_of(
+    scores: Callable[[slice], Tensor], n: int, targets: NDArray[np.integer], exclude: Histories
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`both_ranks` of any system: `scores(rows)` are its scores of some rows, (rows, n)."""
+    size = max(1, CHUNK_ELEMENTS // n)
+    left_out, left_in = [], []
+    for start in range(0, len(targets), size):
+        rows = slice(start, start + size)
+        block = scores(rows)
+        left_in.append(ranks_of_scores(block, targets[rows]))
+        left_out.append(ranks_of_scores(block, targets[rows], exclude[rows]))
+    return np.concatenate(left_out), np.concatenate(left_in)
 
 
 def target_ranks(
@@ -40,7 +67,8 @@ def ranks_of_scores(
     if exclude is not None:
         left_out, items = exclude.pairs()
         scores[torch.from_numpy(left_out).to(scores.device), torch.from_numpy(items).to(scores.device)] = -torch.inf
-    ranks = (scores >= of_target).sum(1)  # the target counts itself: rank 1 is the top
+    # Not "at least as high" but "not lower": a score that is no number counts against the target too.
+    ranks = (~(scores < of_target)).sum(1)  # the target counts itself: rank 1 is the top
     gone = torch.isinf(scores.gather(1, wanted)[:, 0])
     return torch.where(gone, scores.shape[1], ranks).cpu().numpy()
 

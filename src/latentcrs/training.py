@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +36,8 @@ def fingerprint(*parts: Any) -> str:
 
 
 def work_folder() -> Path:
-    """Where unfinished and finished steps of training are kept."""
-    return cache_folder() / "training"
+    """Where unfinished and finished steps of training are kept: `LATENTCRS_TRAINING`, else in the cache."""
+    return Path(os.environ.get("LATENTCRS_TRAINING") or cache_folder() / "training")
 
 
 def fit_behaviour(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,6 +30,12 @@ class SASRecConfig(BaseModel):
     full_softmax_items: int = 50_000
     samples: int = Field(2048, ge=1)
     """Negatives of the sampled softmax, shared by a batch."""
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> SASRecConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+        return self
 
 
 class Block(nn.Module):

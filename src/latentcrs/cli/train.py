@@ -21,7 +21,9 @@ def train(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
     out: Annotated[Path, typer.Option(help="The folder to write the bundle to.")],
     preset: Annotated[str, typer.Option(help="default, or paper: everything as published.")] = "default",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="A setting over the preset, e.g. em.alpha_m=1.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting over the preset, e.g. em.alpha_m=1.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Train anew what an earlier run has left.")] = False,
 ) -> None:
@@ -37,8 +39,10 @@ def train(
     info = run(dataset, out, preset, set_ or [], device, fresh, command)
     found = {stage: info.report[stage]["validation_ndcg@20"] for stage in ("behaviour", "inference", "em")}
     console.print(
-        f"Wrote the bundle {out} ({info.config.preset}, {info.report['intents']} intents). Validation NDCG@20: behaviour "
-        f"{found['behaviour']:.4f}, inference model {found['inference']:.4f}, with words {found['em']:.4f}.\n"
+        f"Wrote the bundle {out} ({info.config.preset}, {info.report['intents']} intents). Validation NDCG@20: "
+        f"behaviour {found['behaviour']:.4f}, inference model {found['inference']:.4f}, with words {found['em']:.4f}.\n"
         f"Next: latentcrs evaluate one-turn {out}   or   latentcrs chat {out}",
-        highlight=False, markup=False, soft_wrap=True,
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )

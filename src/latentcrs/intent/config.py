@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,7 +31,10 @@ class BehaviourSection(Section):
 
     @model_validator(mode="after")
     def _network_is_valid(self) -> BehaviourSection:
-        network_config(self.encoder, self.network)
+        try:
+            network_config(self.encoder, self.network)
+        except ValidationError as error:
+            raise _refused(error, self.network, "behaviour.network") from None
         return self
 
 
@@ -60,7 +63,7 @@ class ModelSection(Section):
 class EMSection(Section):
     """Algorithm 1: the losses' weights and the schedule."""
 
-    negatives: int | Literal["all"] = 10
+    negatives: Annotated[int, Field(ge=1)] | Literal["all"] = 10
     """Negatives of every softmax: a number drawn per row, or all: the whole catalogue (sampled with log-Q correction
     above `full_softmax_items`)."""
     full_softmax_items: int = 50_000
@@ -125,9 +128,20 @@ def load_config(preset: str = "default", settings: list[str] | tuple[str, ...] =
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"Setting {where} = {first.get('input')!r}: {first['msg']}.") from None
+        raise _refused(error, values) from None
+
+
+def _refused(error: ValidationError, values: dict[str, Any], section: str = "") -> UserError:
+    """One sentence about the first of `values` (those of `section`) that cannot be."""
+    first = error.errors()[0]
+    names, place = [section] if section else [], values
+    for part in first["loc"]:  # as far as it names keys; behind them come the alternatives of a type
+        if not isinstance(place, dict) or part not in place:
+            break
+        names.append(str(part))
+        place = place[part]
+    reason = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+    return UserError(f"Setting {'.'.join(names)} = {place!r}: {reason}.")
 
 
 def _parsed(value: str) -> Any:

@@ -35,6 +35,12 @@ class EM:
             module.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
         )
 
+    @property
+    def over_catalogue(self) -> bool:
+        """Whether g is normalised over the whole catalogue, rather than over sampled candidates."""
+        small = len(self.generative.V) <= self.config.full_softmax_items
+        return self.generative.config.form == "factorised" and self.softmax.everything and small
+
     def log_likelihood(self, Z: Tensor, targets: Tensor) -> Tensor:
         """log p(v | m_j, S, x) of each row's target, (B, K): what Eq. 8 sums and Eq. 13 multiplies.
 
@@ -44,8 +50,7 @@ class EM:
         model = self.generative
         intents, items = model.intent_vectors(), model.item_vectors()
         factor = model.factor(Z)
-        small = len(items) <= self.config.full_softmax_items
-        if factor is None and self.softmax.everything and small:
+        if self.over_catalogue:
             return catalogue_log_likelihood(intents, items, targets)
         count = self.config.infonce_negatives if self.softmax.everything else int(self.config.negatives)
         candidates = self.softmax.candidates(targets, count)
@@ -56,7 +61,7 @@ class EM:
         """What stands for log p(v | m_j) in Eq. 13, (B, K): g_j(v) itself, a log density ratio, when it was trained
         with sampled negatives; its log softmax over the catalogue when it was trained with that.
         """
-        if self.generative.config.form == "factorised" and self.softmax.everything:
+        if self.over_catalogue:
             return self.log_likelihood(Z, targets)
         g = self.generative.item_vectors()[targets] @ self.generative.intent_vectors().T
         factor = self.generative.factor(Z)

@@ -43,8 +43,8 @@ class GenerativeModel(nn.Module):
     """Intents from behaviour and words (f, Eq. 5), items from intents (g, Eq. 7), and their sum h (Eq. 10).
 
     h(v) is one inner product of `query` (B, w) and `items` (n, w). With the additions of the default preset both
-    are concatenations: the intents' part and the MLP past them (d), a S . V (d), b (X W_x) . (T W_t) (text_width), and the
-    popularity prior (1).
+    are concatenations: the intents' part and the MLP past them (d), a S . V (d), b (X W_x) . (T W_t) (text_width),
+    and the popularity prior (1).
     """
 
     def __init__(self, M: Tensor, V: Tensor, T: Tensor, log_popularity: Tensor, config: ModelSection) -> None:

@@ -32,7 +32,7 @@ class BundleDataset(BaseModel):
 
     path: str
     name: str
-    checksum: str
+    checksums: dict[str, str]  # of its files
     terms: str
     users: int
     items: int
@@ -104,7 +104,7 @@ def save_bundle(
         config=config,
         dataset=BundleDataset(
             path=str(dataset.path.resolve()),
-            checksum=dataset.checksum,
+            checksums=dataset.info.checksums,
             **{
                 key: getattr(dataset.info, key)
                 for key in ("name", "terms", "users", "items", "interactions", "columns")

@@ -69,8 +69,8 @@ def matching_words(
             continue
         if kind == "year":
             year = int(str(value))
-            for named in (str(year), f"{year // 10 * 10}s", f"{year % 100 // 10 * 10}s"):
-                if named in wanted or singular(named) in wanted or named in request.lower():
+            for named in (str(year), f"{year // 10 * 10}s", f"{year % 100 // 10 * 10:02}s"):
+                if re.search(rf"\b{named}\b", request.lower()):  # whole words: "1990s" says neither 1990 nor 90s
                     found[named] = None
         elif kind in ("category", "multi-category"):
             for entry in value if isinstance(value, list) else [value]:

@@ -17,11 +17,9 @@ GATHER_BELOW = 0.12
 class ItemIndex:
     """Item vectors (n, w) and the top of their inner products with a query."""
 
-    def __init__(self, index: faiss.IndexFlat) -> None:
+    def __init__(self, index: faiss.Index) -> None:
         self.index = index
-        self.vectors: NDArray[np.float32] = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(
-            index.ntotal, index.d
-        )
+        self.vectors: NDArray[np.float32] = index.reconstruct_n(0, index.ntotal)
 
     @classmethod
     def build(cls, vectors: NDArray[np.float32]) -> ItemIndex:
@@ -31,7 +29,7 @@ class ItemIndex:
 
     @classmethod
     def load(cls, path: Path) -> ItemIndex:
-        return cls(faiss.downcast_index(faiss.read_index(str(path))))
+        return cls(faiss.read_index(str(path)))
 
     def save(self, path: Path) -> None:
         with atomic_file(path) as temporary:

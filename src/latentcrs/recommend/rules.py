@@ -54,6 +54,8 @@ class Rule(BaseModel):
             raise UserError(f"The rule on {self.column!r} wants {wanted}, not {self.value!r}.")
         if self.op == "between" and len(values) != 2:
             raise UserError(f"The rule on {self.column!r}: between wants two numbers, not {self.value!r}.")
+        if self.op in ("<", "<=", ">", ">=") and len(values) != 1:
+            raise UserError(f"The rule on {self.column!r}: {self.op} wants one number, not {self.value!r}.")
         passes = _numeric(self, values) if numeric else _textual(self, kind, [str(value) for value in values])
         return ~passes.fill_null(False) if self.op == "not" else passes.fill_null(False)
 
@@ -66,7 +68,7 @@ def _numeric(rule: Rule, values: Sequence[str | float]) -> pl.Expr:
         return column.is_between(low, high)
     if rule.op in comparisons:
         return comparisons[rule.op]
-    return column.is_in([float(value) for value in values])
+    return column.cast(pl.Float64).is_in([float(value) for value in values])  # years are whole numbers
 
 
 def _textual(rule: Rule, kind: str, values: list[str]) -> pl.Expr:

@@ -1,0 +1,1 @@
+"""Conversations: what was said so far, what was shown, and the next answer."""

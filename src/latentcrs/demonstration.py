@@ -1,0 +1,187 @@
+"""The demo: fetch a sample, train on it, measure the result, and talk to it. What is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from latentcrs.data import PreparedDataset
+from latentcrs.data.fetch import fetch, read_record
+from latentcrs.data.known import KNOWN
+from latentcrs.errors import UserError
+from latentcrs.evaluate import OneTurnResult, evaluate_one_turn
+from latentcrs.evaluate.one_turn import SystemFigures
+from latentcrs.files import atomic_file, sha256_of
+from latentcrs.language import embed, missing_texts, open_encoder
+from latentcrs.language.cache import cache_path
+from latentcrs.progress import say
+from latentcrs.recommend.bundle import MANIFEST as BUNDLE_MANIFEST
+from latentcrs.recommend.bundle import BundleInfo, read_manifest
+from latentcrs.training import train
+
+SAMPLE = KNOWN["ml-100k"]
+SCRIPT = (
+    "something funny from the nineties",
+    "/why 1",
+    "it can be animated, the kids are watching too",
+    "/like 1",
+    "and with a bit of adventure",
+    "/new",
+    "a dark science fiction thriller",
+)
+"""What is said where nobody sits at the terminal: four turns, and the commands on the way."""
+
+
+@dataclass
+class Demo:
+    """The demo in one folder: raw files, the data set, the bundle, the one-turn figures."""
+
+    folder: Path
+    device: str = "auto"
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def raw(self) -> Path:
+        return self.folder / "raw"
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / SAMPLE.name
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def figures(self) -> Path:
+        return self.folder / "one-turn.json"
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether the raw files are there, and their terms accepted."""
+        return read_record(self.raw) is not None
+
+    @contextmanager
+    def _timed(self, number: int, name: str, words: str) -> Iterator[None]:
+        say(f"\n{number}/6 {name}: {words}")
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - began
+        say(f"    {self.seconds[name]:.1f} s")
+
+    def fetch(self) -> None:
+        """The raw files, from their official address or its mirror."""
+        with self._timed(1, "fetch", SAMPLE.about):
+            fetched = fetch(SAMPLE, self.raw)
+            if fetched.already_there:
+                skipped(self.raw)
+            else:
+                wrote(self.raw, f"{len(fetched.files)} files from {', '.join(fetched.origin)}")
+
+    def prepare(self) -> PreparedDataset:
+        """The prepared data set."""
+        import tempfile
+
+        from latentcrs.data.prepare import prepare
+        from latentcrs.data.sources import SOURCES
+
+        with self._timed(2, "prepare", "keep ratings of 4 and more, order every history, split"):
+            try:
+                dataset = PreparedDataset(self.dataset)
+                skipped(self.dataset)
+            except UserError:
+                with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace:
+                    raw = SOURCES[SAMPLE.source].read(self.raw, Path(workspace))
+                    dataset = prepare(raw, self.dataset, command="latentcrs demo").dataset
+                info = dataset.info
+                wrote(self.dataset, f"{info.users:,} users, {info.items:,} items, {info.interactions:,} interactions")
+        return dataset
+
+    def simulate(self, dataset: PreparedDataset) -> None:
+        """Requests: what people could have said before each choice."""
+        from latentcrs.simulate import fill_requests
+
+        with self._timed(3, "simulate", "what people could have said before they chose"):
+            filled = fill_requests(dataset)
+            if filled is None:
+                skipped(self.dataset / "requests.parquet")
+            else:
+                text = filled.written["text"][-1]
+                wrote(self.dataset / "requests.parquet", f'{len(filled.written):,} requests, such as "{text}"')
+
+    def embed(self, dataset: PreparedDataset) -> None:
+        """Vectors of all texts, into the cache."""
+        with self._timed(4, "embed", "turn item texts and requests into vectors"):
+            encoder = open_encoder("minilm", self.device)
+            texts = [*dataset.items["text"].fill_null("").to_list(), *dataset.requests["text"].to_list()]
+            missing = missing_texts(texts, encoder)
+            if missing:
+                embed(texts, encoder, name="texts")
+                wrote(cache_path(encoder.id), f"{len(missing):,} vectors of {encoder.width} numbers")
+            else:
+                skipped(cache_path(encoder.id))
+
+    def train(self, dataset: PreparedDataset) -> BundleInfo:
+        """The bundle."""
+        with self._timed(5, "train", "behaviour encoder, intents, expectation-maximisation"):
+            try:
+                info = read_manifest(self.model)
+                if info.dataset.checksums == dataset.info.checksums:
+                    skipped(self.model)
+                    return info
+            except UserError:  # there is none yet
+                pass
+            info = train(self.dataset, self.model, device=self.device, command="latentcrs demo")
+            wrote(self.model, f"a bundle with {info.report['intents']} intents")
+            return info
+
+    def evaluate(self) -> OneTurnResult:
+        """The one-turn figures, on the test split."""
+        with self._timed(6, "evaluate", "rank every test user's next item, by LatentCRS and by what it must beat"):
+            bundle = sha256_of(self.model / BUNDLE_MANIFEST)
+            if self.figures.is_file():
+                stored = json.loads(self.figures.read_text("utf-8"))
+                if stored.pop("bundle", None) == bundle:
+                    skipped(self.figures)
+                    return stored_result(stored)
+            result = evaluate_one_turn(self.model, split="test", device=self.device)
+            with atomic_file(self.figures) as temporary:
+                temporary.write_text(json.dumps({"bundle": bundle, **result.as_json()}, indent=2), "utf-8")
+            wrote(self.figures, f"{len(result.systems)} systems on {result.n:,} requests")
+            return result
+
+
+def wrote(path: Path, what: str) -> None:
+    """Tell what a step wrote."""
+    say(f"    wrote {path}: {what}")
+
+
+def skipped(path: Path) -> None:
+    """Tell that a step was done before."""
+    say(f"    already there: {path}")
+
+
+def stored_result(stored: dict) -> OneTurnResult:
+    """A result read back from its JSON; the figures of single requests are not kept."""
+    systems = {}
+    for name, figures in stored["systems"].items():
+        ci95 = {metric: (low, high) for metric, (low, high) in figures.pop("ci95").items()}
+        systems[name] = SystemFigures(
+            ci95=ci95, left_in=figures.pop("history_left_in"), means=figures, rows=np.empty((0, len(ci95)))
+        )
+    return OneTurnResult(**{**stored, "systems": systems})
+
+
+def telling_user(dataset: PreparedDataset, shortest: int = 12, longest: int = 40) -> str:
+    """The user with a history of middling length whose newest five items most people know: easy to judge by eye."""
+    lengths, counts = dataset.lengths, dataset.training_counts
+    newest = dataset.offsets[1:, None] - np.arange(1, 6)[None, :]
+    known = np.log1p(counts[dataset.sequence[np.maximum(newest, 0)]]).sum(1)
+    known[(lengths < shortest) | (lengths > longest)] = -np.inf
+    return str(dataset.user_ids[int(known.argmax())])

@@ -1,0 +1,232 @@
+"""One-turn evaluation: every system ranks the whole catalogue for the same requests (section 5 of LatentCRS)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentcrs.data import PreparedDataset
+from latentcrs.errors import UserError
+from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
+from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, train_fusion, weighted_sum
+from latentcrs.intent import Config, GenerativeModel, Rows, load_config
+from latentcrs.language import LocalEncoder, open_encoder
+from latentcrs.progress import say, step
+from latentcrs.ranking import both_ranks_of, ndcg_at, ranks_of_scores, recall_at
+from latentcrs.recommend.bundle import Bundle, load_bundle
+from latentcrs.rows import request_rows
+from latentcrs.training import Inputs, fingerprint, fit_intents, gather_inputs, sample_rows, work_folder
+
+METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]], int]] = {
+    "recall@5": (recall_at, 5),
+    "ndcg@5": (ndcg_at, 5),
+    "recall@20": (recall_at, 20),
+    "ndcg@20": (ndcg_at, 20),
+}
+SYSTEMS = ("popularity", "behaviour", "text", "sum", "fusion", "latentcrs-b", "latentcrs-b-paper")
+Scores = Callable[[slice], Tensor]
+
+
+@dataclass(frozen=True)
+class SystemFigures:
+    """One system's figures over the same n requests."""
+
+    means: dict[str, float]  # metric -> mean, history left out of the ranking
+    ci95: dict[str, tuple[float, float]]
+    left_in: dict[str, float]  # metric -> mean, history left in, as the paper's code does
+    rows: NDArray[np.float64]  # (n, metrics): per request, for paired tests
+
+
+@dataclass(frozen=True)
+class OneTurnResult:
+    """Every system on one split of one data set."""
+
+    dataset: str
+    split: str
+    n: int
+    systems: dict[str, SystemFigures]
+    comparisons: dict[str, dict[str, Any]]  # metric -> the best other system, the difference, its p
+    about: dict[str, Any]  # preset, weight of the sum, encoders, seconds
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as `--json` prints it."""
+        systems = {
+            name: {**figures.means, "ci95": figures.ci95, "history_left_in": figures.left_in}
+            for name, figures in self.systems.items()
+        }
+        return {
+            "dataset": self.dataset,
+            "split": self.split,
+            "n": self.n,
+            "systems": systems,
+            "comparisons": self.comparisons,
+            "about": self.about,
+        }
+
+
+def evaluate_one_turn(
+    bundle_folder: str | Path, split: str = "test", dataset: str | Path | None = None, device: str = "auto"
+) -> OneTurnResult:
+    """Rank the targets of all requests of `split` by the bundle and by every reference.
+
+    The references that need training (the fusion, the paper's preset) are trained at first use on the bundle's data
+    set and kept. `dataset`: where the data set lies now, if it was moved.
+
+    Raises:
+        UserError: no bundle or data set there, another data set than the bundle's, or a split without requests.
+    """
+    if split not in ("valid", "test"):
+        raise UserError(f"--split {split}: choose valid or test.")
+    bundle = load_bundle(bundle_folder, device)
+    prepared = _dataset_of(bundle, dataset)
+    encoder = open_encoder(bundle.info.text_encoder.spec, device)
+    if encoder.id != bundle.info.text_encoder.id:
+        raise UserError(
+            f"The bundle was trained with the text encoder {bundle.info.text_encoder.id}, not {encoder.id}."
+        )
+    config = bundle.info.config
+    bundle.behaviour.report = bundle.info.report.get("behaviour", {})
+    default = config if config.preset == "default" else load_config("default")
+    inputs = gather_inputs(prepared, bundle.behaviour, encoder, _with_encoders(default, config))
+    fusion = _fusion(inputs, default)
+    paper, paper_rows = _paper_model(bundle, prepared, encoder, split)
+
+    began = time.perf_counter()
+    rows = request_rows(prepared, split, bundle.behaviour, encoder)
+    own_rows = request_rows(prepared, split, bundle.behaviour, encoder, config.em.max_history)
+    weight = _best_weight(sample_rows(inputs.valid, 10_000), inputs.V, inputs.T)
+    popularity = torch.log(inputs.counts + 1)
+    systems: dict[str, Scores] = {
+        "popularity": lambda part: popularity.repeat(len(rows.targets[part]), 1),
+        "behaviour": lambda part: rows.S[part] @ inputs.V.T,
+        "text": lambda part: rows.X(part) @ inputs.T.T,
+        "sum": lambda part: weighted_sum(rows.S[part], inputs.V, rows.X(part), inputs.T, weight),
+        "fusion": _scores(fusion.query, fusion.items, rows),
+        "latentcrs-b": _model_scores(bundle.generative, own_rows),
+        "latentcrs-b-paper": _model_scores(paper, paper_rows),
+    }
+    figures = {}
+    with torch.inference_mode(), step("ranking the whole catalogue", len(systems)) as bar:
+        for name, scores in systems.items():
+            bar.note(name)
+            figures[name] = _figures(scores, len(inputs.V), rows)
+            bar.advance()
+        bar.note(f"{len(rows):,} requests, {len(inputs.V):,} items")
+    return OneTurnResult(
+        dataset=bundle.info.dataset.name,
+        split=split,
+        n=len(rows),
+        systems=figures,
+        comparisons=_comparisons(figures),
+        about={
+            "preset": config.preset,
+            "seed": config.em.seed,
+            "behaviour_encoder": config.behaviour.encoder,
+            "text_encoder": bundle.info.text_encoder.id,
+            "weight_of_text_in_sum": weight,
+            "seconds": round(time.perf_counter() - began, 1),
+        },
+    )
+
+
+def _dataset_of(bundle: Bundle, path: str | Path | None) -> PreparedDataset:
+    """The data set a bundle was trained on, refused when its log or its catalogue is another."""
+    trained = bundle.info.dataset
+    prepared = PreparedDataset(path or trained.path)
+    for name in ("interactions.parquet", "items.parquet"):
+        if prepared.info.checksums.get(name) != trained.checksums.get(name):
+            raise UserError(
+                f"{prepared.path} is not the data set that this bundle was trained on ({name} differs); "
+                "name the right one with --dataset, or train again."
+            )
+    if prepared.info.checksums.get("requests.parquet") != trained.checksums.get("requests.parquet"):
+        say("note: the data set's requests have changed since this bundle was trained")
+    return prepared
+
+
+def _with_encoders(config: Config, bundle: Config) -> Config:
+    """`config` on the encoders that the bundle has."""
+    return config.model_copy(update={"behaviour": bundle.behaviour, "text_encoder": bundle.text_encoder})
+
+
+def _fusion(inputs: Inputs, config: Config) -> TwoTowerFusion:
+    torch.manual_seed(config.em.seed)
+    model = TwoTowerFusion(inputs.V, inputs.T, config.model).to(inputs.V.device)
+    mark = fingerprint("fusion", inputs.mark, config.model.model_dump(), config.em.model_dump())
+    valid = sample_rows(inputs.valid, config.em.validation_rows)
+    train_fusion(model, inputs.train, valid, inputs.counts, config.em, work_folder() / f"fusion-{mark}.safetensors")
+    return model
+
+
+def _paper_model(
+    bundle: Bundle, prepared: PreparedDataset, encoder: LocalEncoder, split: str
+) -> tuple[GenerativeModel, Rows]:
+    """LatentCRS under the paper's preset on the bundle's encoders, and the rows it reads; the bundle's own model
+    where that is the paper's preset already.
+    """
+    config = bundle.info.config
+    if config.preset == "paper":
+        return bundle.generative, request_rows(prepared, split, bundle.behaviour, encoder, config.em.max_history)
+    paper = _with_encoders(load_config("paper"), config)
+    _, model, _ = fit_intents(gather_inputs(prepared, bundle.behaviour, encoder, paper), paper)
+    return model, request_rows(prepared, split, bundle.behaviour, encoder, paper.em.max_history)
+
+
+def _scores(query: Callable[[Tensor, Tensor], Tensor], items: Callable[[], Tensor], rows: Rows) -> Scores:
+    with torch.inference_mode():
+        vectors = items().T.contiguous()
+    return lambda part: query(rows.S[part], rows.X(part)) @ vectors
+
+
+def _model_scores(model: GenerativeModel, rows: Rows) -> Scores:
+    return _scores(lambda S, X: model(S, X)[2], model.items, rows)
+
+
+def _best_weight(valid: Rows, V: Tensor, T: Tensor) -> float:
+    """The weight of the text score with the best validation NDCG@20; the test split is never looked at."""
+    size = max(1, (1 << 23) // len(V))
+    found = np.zeros(len(WEIGHTS))
+    with torch.inference_mode():
+        for start in range(0, len(valid), size):
+            part = slice(start, start + size)
+            targets, histories = valid.targets[part].cpu().numpy(), valid.histories[part]
+            behaviour = weighted_sum(valid.S[part], V, valid.X(part), T, 0.0)
+            text = weighted_sum(valid.S[part], V, valid.X(part), T, 1.0)
+            for index, weight in enumerate(WEIGHTS):
+                mixed = torch.lerp(behaviour, text, float(weight))
+                found[index] += ndcg_at(ranks_of_scores(mixed, targets, histories), 20).sum()
+    return float(WEIGHTS[found.argmax()])
+
+
+def _figures(scores: Scores, n: int, rows: Rows) -> SystemFigures:
+    left_out, left_in = both_ranks_of(scores, n, rows.targets.cpu().numpy(), rows.histories)
+    per_row = np.stack([metric(left_out, k) for metric, k in METRICS.values()], 1)  # (requests, metrics)
+    low, high = bootstrap_ci95(per_row)
+    return SystemFigures(
+        means=dict(zip(METRICS, per_row.mean(0).tolist(), strict=True)),
+        ci95={name: (float(a), float(b)) for name, a, b in zip(METRICS, low, high, strict=True)},
+        left_in={name: float(metric(left_in, k).mean()) for name, (metric, k) in METRICS.items()},
+        rows=per_row,
+    )
+
+
+def _comparisons(figures: dict[str, SystemFigures]) -> dict[str, dict[str, Any]]:
+    """LatentCRS_B (the bundle's preset) against the best other system, by metric."""
+    ours, found = figures["latentcrs-b"], {}
+    for column, metric in enumerate(METRICS):
+        others = {name: f for name, f in figures.items() if not name.startswith("latentcrs-b")}
+        best = max(others, key=lambda name: others[name].means[metric])
+        found[metric] = {
+            "best_other": best,
+            "difference": ours.means[metric] - others[best].means[metric],
+            "p": paired_p_value(ours.rows[:, column], others[best].rows[:, column]),
+        }
+    return found

@@ -1,0 +1,97 @@
+"""Results as tables: on the terminal, and as Markdown for documents."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+
+from latentcrs.evaluate.one_turn import METRICS, OneTurnResult
+from latentcrs.progress import console
+
+NAMES = {
+    "popularity": "popularity",
+    "behaviour": "behaviour only",
+    "text": "text only",
+    "sum": "weighted sum",
+    "fusion": "two-tower fusion",
+    "latentcrs-b": "LatentCRS_B",
+    "latentcrs-b-paper": "LatentCRS_B (paper)",
+}
+PAPER_ML1M = {"recall@5": 0.1437, "ndcg@5": 0.0921, "recall@20": 0.3305, "ndcg@20": 0.1449}
+"""LatentCRS_B on MovieLens-1M in Table 2 of the paper: another simulated user, another text encoder."""
+TITLES = {"recall@5": "Recall@5", "ndcg@5": "NDCG@5", "recall@20": "Recall@20", "ndcg@20": "NDCG@20"}
+
+
+HEADER = ["system", *TITLES.values()]
+
+
+def label_of(result: OneTurnResult, name: str) -> str:
+    """What a system is called in a table."""
+    return f"{NAMES[name]} ({result.about['preset']})" if name == "latentcrs-b" else NAMES[name]
+
+
+def rows_of(result: OneTurnResult) -> list[list[str]]:
+    """One row a system: its name, and each metric with the half-width of its interval."""
+    rows = []
+    for name, figures in result.systems.items():
+        halves = [(figures.ci95[metric][1] - figures.ci95[metric][0]) / 2 for metric in METRICS]
+        cells = [
+            f"{figures.means[metric]:.4f}±{half:.3f}".replace("±0", "±")
+            for metric, half in zip(METRICS, halves, strict=True)
+        ]
+        rows.append([label_of(result, name), *cells])
+    return rows
+
+
+def left_in_rows_of(result: OneTurnResult) -> list[list[str]]:
+    """The same systems with the history left in the ranking, as the paper's code does, and the paper's figures."""
+    rows = [
+        [label_of(result, name), *(f"{figures.left_in[metric]:.4f}" for metric in METRICS)]
+        for name, figures in result.systems.items()
+    ]
+    if result.dataset == "ml-1m":
+        rows.append(["(as the paper reports)", *(f"{PAPER_ML1M[metric]:.4f}" for metric in METRICS)])
+    return rows
+
+
+def notes(result: OneTurnResult) -> list[str]:
+    """What a reader must know beside the table."""
+    lines = [
+        f"{result.dataset}, {result.split} split, {result.n:,} requests, whole catalogue less the user's history, "
+        "ties against the target; ± is half the 95% bootstrap interval.",
+        f"Best weighted sum: text weight {result.about['weight_of_text_in_sum']:.2f}, chosen on validation.",
+    ]
+    for metric in ("recall@5", "ndcg@20"):
+        found = result.comparisons[metric]
+        lines.append(
+            f"LatentCRS_B against the best other, {NAMES[found['best_other']]}: {TITLES[metric]} "
+            f"{found['difference']:+.4f} (paired randomisation test, p = {found['p']:.4f})."
+        )
+    if result.dataset == "ml-1m":
+        lines.append("The paper's figures are for its own simulated user and encoder, with the history left in.")
+    return lines
+
+
+def print_table(result: OneTurnResult) -> None:
+    """The one-turn tables on the terminal: both protocols."""
+    where = f"One turn on {result.dataset} ({result.split})"
+    for title, rows in ((where, rows_of(result)), (f"{where}, history left in the ranking", left_in_rows_of(result))):
+        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+        for index, heading in enumerate(HEADER):
+            table.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
+        for row in rows:
+            table.add_row(*row, style="bold" if row[0].startswith("LatentCRS_B") else "")
+        console.print(table)
+    for line in notes(result):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def markdown(result: OneTurnResult) -> str:
+    """The one-turn tables and their notes as Markdown."""
+
+    def table(rows: list[list[str]]) -> list[str]:
+        head = ["| " + " | ".join(HEADER) + " |", "|---|" + "---:|" * len(TITLES)]
+        return head + ["| " + " | ".join(row) + " |" for row in rows]
+
+    left_in = ["", "With the history left in the ranking, as the published code does:", ""]
+    return "\n".join([*table(rows_of(result)), *left_in, *table(left_in_rows_of(result)), "", *notes(result)])

@@ -1,0 +1,87 @@
+"""Claims about the next-item losses: full softmax chunk by chunk, sampled softmax with log-Q correction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from latentcrs.behaviour import softmax
+from latentcrs.behaviour.softmax import full_softmax_loss, sampled_softmax_loss
+from latentcrs.device import fast_dtype
+
+CPU = torch.device("cpu")
+# Eight bits of mantissa where this machine computes in bfloat16, 24 where it computes in float32.
+RELATIVE = 2e-2 if fast_dtype(CPU) == torch.bfloat16 else 1e-4
+
+
+def case(rows: int = 60, items: int = 300, width: int = 16, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(rows, width, generator=generator).requires_grad_()
+    vectors = torch.randn(items, width, generator=generator).mul(0.5).requires_grad_()
+    return hidden, vectors, torch.randint(items, (rows,), generator=generator)
+
+
+def assert_close(found: Tensor, wanted: Tensor, relative: float = RELATIVE) -> None:
+    assert float((found - wanted).norm() / wanted.norm()) < relative
+
+
+def test_the_full_softmax_is_cross_entropy_in_value_and_both_gradients() -> None:
+    hidden, items, targets = case()
+    found = full_softmax_loss(hidden, items, targets)
+    gradients = torch.autograd.grad(3 * found, (hidden, items))
+    wanted = F.cross_entropy(hidden @ items.T, targets)
+    expected = torch.autograd.grad(3 * wanted, (hidden, items))
+    assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=RELATIVE)
+    assert_close(gradients[0], expected[0])
+    assert_close(gradients[1], expected[1])
+
+
+def test_the_full_softmax_is_exact_where_the_logits_are_small_whole_numbers() -> None:
+    # Whole numbers up to 256 have no rounding in bfloat16 either, so the value is float32's on every machine.
+    rng = np.random.default_rng(1)
+    hidden = torch.from_numpy(rng.integers(-2, 3, (40, 4))).float()
+    items = torch.from_numpy(rng.integers(-2, 3, (90, 4))).float()
+    targets = torch.from_numpy(rng.integers(0, 90, 40))
+    wanted = float(F.cross_entropy(hidden @ items.T, targets))
+    assert float(full_softmax_loss(hidden, items, targets)) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_full_softmax_does_not_depend_on_the_size_of_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden, items, targets = case(rows=37)
+    whole = torch.autograd.grad(full_softmax_loss(hidden, items, targets), (hidden, items))
+    monkeypatch.setattr(softmax, "CHUNK_ELEMENTS", 5 * len(items))
+    chunked = torch.autograd.grad(full_softmax_loss(hidden, items, targets), (hidden, items))
+    assert_close(chunked[0], whole[0], 1e-5)
+    assert_close(chunked[1], whole[1])
+
+
+def test_the_full_softmax_stays_finite_for_a_hopeless_target() -> None:
+    hidden, items = torch.tensor([[100.0]]).requires_grad_(), torch.tensor([[1.0], [-1.0]])
+    loss = full_softmax_loss(hidden, items, torch.tensor([1]))
+    loss.backward()
+    assert float(loss.detach()) > 60
+    assert hidden.grad is not None
+    assert hidden.grad.tolist() == [[pytest.approx(2.0)]]
+
+
+def test_the_sampled_softmax_with_many_samples_comes_near_the_full_one_whatever_they_are_drawn_from() -> None:
+    hidden, items, targets = case(rows=30, items=40, width=8)
+    wanted = F.cross_entropy(hidden @ items.T, targets)
+    expected = torch.autograd.grad(wanted, items)[0]
+    popularity = torch.arange(1.0, 41.0) ** 2
+    for distribution in (torch.ones(40), popularity):
+        torch.manual_seed(0)
+        log_q = torch.log(distribution / distribution.sum())
+        found = sampled_softmax_loss(hidden, items, targets, log_q, 100_000)
+        assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=0.02)
+        assert_close(torch.autograd.grad(found, items)[0], expected, 0.05)
+
+
+def test_a_sample_that_is_the_target_is_no_negative() -> None:
+    hidden, items = torch.tensor([[1.0]]), torch.tensor([[2.0], [5.0]])
+    only_target = torch.log(torch.tensor([1.0, 0.0]))
+    loss = sampled_softmax_loss(hidden, items, torch.tensor([0]), only_target, 10)
+    assert float(loss) == 0.0
