@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from latentcrs import ranking
 from latentcrs.data.histories import Histories
-from latentcrs.ranking import ndcg_at, ranks_of_scores, recall_at, target_ranks
+from latentcrs.ranking import both_ranks, ndcg_at, ranks_of_scores, recall_at, target_ranks
 
 
 def ranks(scores: list[list[float]], targets: list[int], exclude: list[list[int]] | None = None) -> list[int]:
@@ -102,3 +102,14 @@ def test_recall_is_one_up_to_rank_k_and_nothing_after() -> None:
 def test_ndcg_is_the_discount_of_the_rank_up_to_k() -> None:
     found = ndcg_at(np.array([1, 2, 3, 5, 6]), 5)
     assert found == pytest.approx([1.0, 0.6309297535714575, 0.5, 0.3868528072345416, 0.0])
+
+
+def test_both_protocols_differ_by_the_history_alone() -> None:
+    rng = np.random.default_rng(0)
+    queries, items = torch.from_numpy(rng.normal(size=(9, 3))), torch.from_numpy(rng.normal(size=(30, 3)))
+    targets = rng.integers(0, 15, 9)
+    exclude = Histories.from_lists([rng.integers(15, 30, 6).tolist() for _ in range(9)])
+    left_out, left_in = both_ranks(queries, items, targets, exclude)
+    assert left_out.tolist() == target_ranks(queries, items, targets, exclude).tolist()
+    assert left_in.tolist() == target_ranks(queries, items, targets).tolist()
+    assert (left_out <= left_in).all() and (left_out < left_in).any()

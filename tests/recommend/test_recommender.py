@@ -273,8 +273,13 @@ def test_another_text_encoder_than_the_bundles_is_refused_by_name(
 
 def test_there_is_no_pickle_in_the_bundle(bundle: Path) -> None:
     assert {path.name for path in bundle.iterdir()} == {
-        "bundle.json", "behaviour.safetensors", "intent.safetensors", "items.parquet", "intents.parquet", "index.faiss",
-    }  # fmt: skip
+        "bundle.json",
+        "behaviour.safetensors",
+        "intent.safetensors",
+        "items.parquet",
+        "intents.parquet",
+        "index.faiss",
+    }
     for path in bundle.iterdir():
         begins = path.read_bytes()[:8]
         kind = {".json": b"{", ".parquet": b"PAR1", ".faiss": b"Ix"}.get(path.suffix)

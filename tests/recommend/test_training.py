@@ -18,7 +18,6 @@ from latentcrs.errors import UserError
 from latentcrs.recommend import BundleInfo, load_bundle
 from latentcrs.training import train
 
-
 RUN = "from latentcrs.cli.main import main; main()"
 
 

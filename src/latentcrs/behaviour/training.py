@@ -28,6 +28,8 @@ class TrainingConfig(BaseModel):
     epochs: int = Field(45, ge=1)
     min_steps: int = Field(2500, ge=0)
     """Small logs get more epochs, so that there are at least this many batches."""
+    max_steps: int = Field(8000, ge=1)
+    """Large logs get fewer epochs (three at least), so that there are no more batches than this."""
     patience: int = Field(10, ge=1)
     """Epochs without a better validation NDCG@20 after which training stops."""
     batch: int = Field(128, ge=1)
@@ -58,7 +60,8 @@ def train(
     rows = np.random.default_rng(config.seed).permutation(len(validation[0]))[: config.validation_users]
     held_out, targets = validation[0][np.sort(rows)], validation[1][np.sort(rows)]
     per_epoch = max(1, round(len(cut_windows(sequences.lengths, size, np.random.default_rng(0))) / config.batch))
-    epochs = max(config.epochs, -(-config.min_steps // per_epoch))
+    fewest, most = -(-config.min_steps // per_epoch), max(3, config.max_steps // per_epoch)
+    epochs = min(max(config.epochs, fewest), most)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=device.type != "mps")
     saved = Checkpoint(checkpoint, f"{config.model_dump_json()} {network.config.model_dump_json()} {network.items}")
     loop: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": 0, "curve": []}

@@ -40,7 +40,8 @@ def train(
     found = {stage: info.report[stage]["validation_ndcg@20"] for stage in ("behaviour", "inference", "em")}
     console.print(
         f"Wrote the bundle {out} ({info.config.preset}, {info.report['intents']} intents). Validation NDCG@20: "
-        f"behaviour {found['behaviour']:.4f}, inference model {found['inference']:.4f}, with words {found['em']:.4f}.\n"
+        f"behaviour {found['behaviour']:.4f}, inference model {found['inference']:.4f}, "
+        f"with words {found['em']:.4f}.\n"
         f"Next: latentcrs evaluate one-turn {out}   or   latentcrs chat {out}",
         highlight=False,
         markup=False,

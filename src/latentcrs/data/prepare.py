@@ -168,7 +168,7 @@ def prepare(
                 dropped.count(f"unreadable value in column {column}", number)
             dropped.write(folder / DROPPED_FILE)
         info = DatasetInfo(
-            name=raw.name,
+            name=out.name if raw.name == "own" else raw.name,  # "own" says nothing in a table
             source=raw.source,
             terms=raw.terms,
             command=command,

@@ -160,7 +160,8 @@ def _with_encoders(config: Config, bundle: Config) -> Config:
 def _fusion(inputs: Inputs, config: Config) -> TwoTowerFusion:
     torch.manual_seed(config.em.seed)
     model = TwoTowerFusion(inputs.V, inputs.T, config.model).to(inputs.V.device)
-    mark = fingerprint("fusion", inputs.mark, config.model.model_dump(), config.em.model_dump())
+    shape = config.model.model_dump(include={"hidden", "dropout", "text_width"})
+    mark = fingerprint("fusion", inputs.mark, shape, config.em.model_dump())
     valid = sample_rows(inputs.valid, config.em.validation_rows)
     train_fusion(model, inputs.train, valid, inputs.counts, config.em, work_folder() / f"fusion-{mark}.safetensors")
     return model

@@ -57,7 +57,9 @@ def train_fusion(
     """Train the fusion under the budget of the model it is compared with: the same rows, batches, learning rate,
     softmax and stopping rule, and as many epochs as LatentCRS's second and third stage may take together.
     """
-    budget = config.model_copy(update={"epochs": 2 * config.epochs, "negatives": "all"})
+    budget = config.model_copy(
+        update={"epochs": 2 * config.epochs, "min_steps": 2 * config.min_steps, "negatives": "all"}
+    )
     softmax = Softmax(counts, budget)
 
     def loss(batch: Tensor) -> Tensor:

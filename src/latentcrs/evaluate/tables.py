@@ -76,7 +76,7 @@ def print_table(result: OneTurnResult) -> None:
     """The one-turn tables on the terminal: both protocols."""
     where = f"One turn on {result.dataset} ({result.split})"
     for title, rows in ((where, rows_of(result)), (f"{where}, history left in the ranking", left_in_rows_of(result))):
-        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
         for index, heading in enumerate(HEADER):
             table.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
         for row in rows:

@@ -83,6 +83,8 @@ class EMSection(Section):
     weight_decay: float = Field(0.0, ge=0)
     epochs: int = Field(50, ge=1)
     """At most, for each of the three stages."""
+    min_steps: int = Field(0, ge=0)
+    """Few rows get more epochs, so that a stage may take this many batches; patience grows with them."""
     patience: int = Field(20, ge=1)
     """Epochs without a better validation NDCG@20 after which a stage ends."""
     max_history: int | None = Field(None, ge=1)

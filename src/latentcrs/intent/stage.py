@@ -110,15 +110,18 @@ def run_stage(
         best, loop = restored
     elif keep_start:
         loop["best"], best = measure(), current()
-    total = -(-rows // config.batch) * len(losses)
-    with step(name, config.epochs * total) as bar:
+    steps = -(-rows // config.batch)
+    epochs = max(config.epochs, -(-config.min_steps // steps))
+    patience = max(config.patience, epochs // 5)
+    total = steps * len(losses)
+    with step(name, epochs * total) as bar:
         bar.advance(loop["epoch"] * total)
         while not loop["done"]:
             epoch = loop["epoch"]
             torch.manual_seed(config.seed * 100_003 + epoch)
             for optimizer in optimizers.values():
                 for group in optimizer.param_groups:
-                    group["lr"] = config.learning_rate * max(0.01, 1 - epoch / config.epochs)
+                    group["lr"] = config.learning_rate * max(0.01, 1 - epoch / epochs)
             for module in modules.values():
                 module.train()
             for which, loss in losses:
@@ -134,7 +137,7 @@ def run_stage(
                 loop |= {"best": score, "best_epoch": loop["epoch"]}
                 best = current()
             waited = loop["epoch"] - loop["best_epoch"]
-            loop["done"] = loop["epoch"] >= config.epochs or waited >= config.patience
+            loop["done"] = loop["epoch"] >= epochs or waited >= patience
             bar.note(f"epoch {loop['epoch']}, validation NDCG@20 {score:.4f}, best {loop['best']:.4f}")
             checkpoint.save(modules, optimizers, best, loop)
     for name_, module in modules.items():
