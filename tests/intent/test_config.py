@@ -19,7 +19,7 @@ def test_paper_is_as_published() -> None:
     assert not (config.model.item_text or config.model.skip or config.model.popularity)
     em = config.em
     assert (em.batch, em.negatives, em.epochs, em.patience, em.max_history) == (480, 10, 50, 20, 25)
-    assert (em.alpha_e, em.alpha_m, em.kl, em.infonce, em.learning_rate) == (5, 5, 1, 0, 1e-3)
+    assert (em.alpha_e, em.alpha_m, em.infonce, em.learning_rate) == (5, 5, 0, 1e-3)
 
 
 def test_default_uses_every_negative_and_item_text() -> None:

@@ -21,6 +21,7 @@ SETTINGS = [
     "model.hidden=64",
     "model.text_hidden=64",
     "em.epochs=8",
+    "em.min_steps=0",
     "em.batch=256",
 ]
 """Laid over the default preset: the same model, small and brief."""
