@@ -49,7 +49,7 @@ class Stage:
 
     name: str
     seconds: float
-    peak_mib: float | None
+    peak_mib: float
     note: str = ""
 
     @property
@@ -201,9 +201,9 @@ def bench_train(
             ranking = float(result.about["seconds"])
             references = found.stages.pop()
             found.stages.append(
-                Stage(references.name, references.seconds - ranking, references.peak_mib, "fusion, paper preset")
+                Stage(references.name, references.seconds - ranking, references.peak_mib, "fusion and paper preset")
             )
-            users = f"{result.n:,} users, {dataset.info.items:,} items, {len(result.systems)} systems"
+            users = f"{len(result.systems)} systems, {result.n:,} users"
             found.stages.append(Stage("one-turn ranking", ranking, references.peak_mib, users))
         found.stages.append(calls(work / "bundle", dataset, encoder, device))
     return found
@@ -214,12 +214,12 @@ def warm_texts(dataset: PreparedDataset, encoder: LocalEncoder) -> str:
     texts = [*dataset.items["text"].fill_null("").to_list(), *dataset.requests["text"].to_list()]
     missing = len(missing_texts(texts, encoder))
     embed(texts, encoder, name="texts")
-    return f"cold: {missing:,} of {len(set(texts)):,} texts encoded" if missing else "warm text cache"
+    return f"cold: {missing:,} texts" if missing else "warm"
 
 
 def outcome(report: dict[str, Any]) -> str:
-    """How far a stage came."""
-    return f"{report['epochs']} epochs, validation NDCG@20 {report['validation_ndcg@20']:.4f}"
+    """How far a stage came, on validation."""
+    return f"{report['epochs']} epochs, NDCG@20 {report['validation_ndcg@20']:.4f}"
 
 
 def calls(bundle: Path, dataset: PreparedDataset, encoder: LocalEncoder, device: str) -> Stage:
@@ -238,5 +238,5 @@ def calls(bundle: Path, dataset: PreparedDataset, encoder: LocalEncoder, device:
                 recommender.recommend(past.tolist(), text, 5)
                 seconds = time.perf_counter() - began
             took.append(seconds)
-    note = f"median of {len(took)} calls, p95 {np.quantile(took, 0.95) * 1000:.1f} ms; without embedding"
+    note = f"median of {len(took)}; p95 {np.quantile(took, 0.95) * 1000:.1f} ms"
     return Stage("recommend()", float(np.median(took)), memory.mib, note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+import latentcrs
 from latentcrs.data import PreparedDataset
 from latentcrs.data.fetch import fetch, read_record
 from latentcrs.data.known import KNOWN
@@ -86,8 +88,6 @@ class Demo:
 
     def prepare(self) -> PreparedDataset:
         """The prepared data set."""
-        import tempfile
-
         from latentcrs.data.prepare import prepare
         from latentcrs.data.sources import SOURCES
 
@@ -132,7 +132,8 @@ class Demo:
         with self._timed(5, "train", "behaviour encoder, intents, expectation-maximisation"):
             try:
                 info = read_manifest(self.model)
-                if info.dataset.checksums == dataset.info.checksums:
+                same_version = info.versions.get("latentcrs") == latentcrs.__version__
+                if same_version and info.dataset.checksums == dataset.info.checksums:
                     skipped(self.model)
                     return info
             except UserError:  # there is none yet

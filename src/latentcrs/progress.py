@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 console = Console()
 err_console = Console(stderr=True)
@@ -63,8 +64,10 @@ def step(name: str, total: float | None = None) -> Iterator[Step]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
-        TextColumn("[dim]{task.fields[note]}"),
+        # The only one that gives way where the terminal is narrow.
+        TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
         console=err_console,
+        expand=True,
     )
     with progress:
         yield Step(progress, progress.add_task(name, total=total, note=""))

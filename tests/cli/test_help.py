@@ -46,5 +46,6 @@ def test_latentcrs_alone_shows_its_help() -> None:
 
 
 def test_help_does_not_wait_for_pytorch() -> None:
-    check = "import sys, latentcrs.cli.main; sys.exit(bool({'torch', 'faiss', 'sentence_transformers'} & set(sys.modules)))"
+    heavy = "{'torch', 'faiss', 'sentence_transformers'}"
+    check = f"import sys, latentcrs.cli.main; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -175,7 +175,8 @@ def by_loops(model: GenerativeModel, S: Tensor, X: Tensor) -> Array:
     """h (B, n) of Eq. 10 from an explicit g (B, K, n) of Eq. 7."""
     config = model.config
     with torch.no_grad():
-        joint, Z = model.read(S, X)
+        Z = model.read(S, X)
+        read = torch.cat([model.norm_S(S), model.norm_X(X)], 1) if config.skip else None
     W_j, W_m, W_v = (getattr(model, name).detach().numpy() for name in ("W_j", "W_m", "W_v"))
     M, V, T = model.M.numpy(), model.V.numpy(), model.T.numpy()
     g, h = np.zeros((B, K, N)), np.zeros((B, N))
@@ -190,7 +191,7 @@ def by_loops(model: GenerativeModel, S: Tensor, X: Tensor) -> Array:
                     g[b, j, v] *= z @ (M[j] @ W_m)
                 h[b, v] += f[j] * g[b, j, v]
             if config.skip:
-                past = model.skip(joint[b : b + 1])[0].detach().numpy() @ (item @ W_v)
+                past = model.skip(read[b : b + 1])[0].detach().numpy() @ (item @ model.W_s.detach().numpy())
                 words, about = X[b].numpy() @ model.W_x.detach().numpy(), T[v] @ model.W_t.detach().numpy()
                 cosine = words @ about / (np.linalg.norm(words) * np.linalg.norm(about))
                 h[b, v] += past + model.a.item() * (S[b].numpy() @ V[v]) + model.b.item() * cosine

@@ -17,20 +17,16 @@ from latentcrs.progress import console
 if TYPE_CHECKING:
     from latentcrs.benchmark import Benchmark, Stage
 
-group = typer.Typer(help="Benchmarks: how long things take here.", no_args_is_help=True, rich_markup_mode="markdown")
+group = typer.Typer(
+    help="Benchmarks: how long things take here.\n\nExample: `latentcrs bench train --from ml-1m`",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
     app.add_typer(group, name="bench")
-
-
-@group.callback()
-def _group() -> None:
-    """Benchmarks: how long things take here, beside how long they should.
-
-    Example: `latentcrs bench train --from ml-1m`
-    """
 
 
 @group.command("train")
@@ -68,16 +64,16 @@ def train(
 def table_of(found: Benchmark) -> Table:
     """The stages, with targets where there are any."""
     table = Table(title=f"Training on {found.data}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("stage", "time", "target", "peak memory", "target"):
+    for heading in ("stage", "time", "target", "peak MiB", "target"):
         table.add_column(heading, justify="left" if heading == "stage" else "right", no_wrap=True)
-    table.add_column("", style="dim")
+    table.add_column("", style="dim", overflow="fold")
     for stage in found.stages:
         table.add_row(
             stage.name,
             span(stage.seconds),
             "" if stage.target_seconds is None else f"< {span(stage.target_seconds)}",
-            "" if stage.peak_mib is None else f"{stage.peak_mib:,.0f} MiB",
-            "" if stage.target_mib is None else f"< {stage.target_mib:,.0f} MiB",
+            f"{stage.peak_mib:,.0f}",
+            "" if stage.target_mib is None else f"< {stage.target_mib:,.0f}",
             escape(stage.note),
             style="yellow" if missed(stage) else "",
         )
@@ -87,7 +83,7 @@ def table_of(found: Benchmark) -> Table:
 def missed(stage: Stage) -> bool:
     """Whether a stage took more than its target."""
     late = stage.target_seconds is not None and stage.seconds > stage.target_seconds
-    return late or (stage.target_mib is not None and (stage.peak_mib or 0) > stage.target_mib)
+    return late or (stage.target_mib is not None and stage.peak_mib > stage.target_mib)
 
 
 def span(seconds: float) -> str:

@@ -8,20 +8,15 @@ from typing import Annotated
 
 import typer
 
-group = typer.Typer(help="Measure a bundle beside what it must beat.", no_args_is_help=True)
+group = typer.Typer(
+    help="Measure a bundle beside what it must beat.\n\nExample: latentcrs evaluate one-turn models/ml-1m",
+    no_args_is_help=True,
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
     app.add_typer(group, name="evaluate")
-
-
-@group.callback()
-def _group() -> None:
-    """Measure a bundle beside what it must beat.
-
-    Example: latentcrs evaluate one-turn models/ml-1m
-    """
 
 
 @group.command("one-turn")

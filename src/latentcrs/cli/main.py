@@ -24,6 +24,7 @@ app = typer.Typer(
 # costs a run that is alone a few percent. Must be set before PyTorch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+INTERRUPTED = 130
 # One file per group; each has register(app), which adds its commands.
 GROUPS = ("data", "simulate", "embed", "train", "evaluate", "chat", "bench", "demo", "models")
 for group in GROUPS:
@@ -37,6 +38,7 @@ def main() -> None:
     except UserError as error:
         err_console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, markup=True, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err_console.print("\nstopped; what was finished is kept, and the same command goes on from there.")
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:  # Typer has turned Ctrl-C into it
+            err_console.print("\nstopped; what was finished is kept, and the same command goes on from there.")
+        raise

@@ -11,7 +11,11 @@ from rich.table import Table
 
 from latentcrs.progress import console
 
-group = typer.Typer(help="Text models: which are at hand.", no_args_is_help=True, rich_markup_mode="markdown")
+group = typer.Typer(
+    help="Text models: which are at hand.\n\nExample: `latentcrs models list`",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
 
 
 def register(app: typer.Typer) -> None:

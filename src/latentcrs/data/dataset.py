@@ -115,7 +115,8 @@ class PreparedDataset:
 
     @property
     def has_requests(self) -> bool:
-        return (self.path / "requests.parquet").is_file()
+        # A file that the manifest does not know is what a killed run left: its checksum is written last.
+        return "requests.parquet" in self.info.checksums and (self.path / "requests.parquet").is_file()
 
     @property
     def missing_splits(self) -> list[Split]:
@@ -132,11 +133,13 @@ class PreparedDataset:
     def write_requests(self, requests: pl.DataFrame) -> None:
         """Write `requests` (columns of `REQUESTS_SCHEMA`) into the folder, replacing what was there."""
         requests = requests.select([pl.col(name).cast(kind) for name, kind in REQUESTS_SCHEMA.items()])
-        target = self.path / "requests.parquet"
+        target, others = self.path / "requests.parquet", dict(self.info.checksums)
+        if others.pop("requests.parquet", None) is not None:
+            # Killed before the end, the folder has no requests rather than wrong ones.
+            write_manifest(self.path, self.info.model_copy(update={"checksums": others}))
         with atomic_file(target) as temporary:
             requests.write_parquet(temporary)
-        checksums = {**self.info.checksums, "requests.parquet": sha256_of(target)}
-        self.info = self.info.model_copy(update={"checksums": checksums})
+        self.info = self.info.model_copy(update={"checksums": {**others, "requests.parquet": sha256_of(target)}})
         write_manifest(self.path, self.info)
         self.__dict__.pop("requests", None)
 

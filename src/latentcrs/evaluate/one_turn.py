@@ -161,7 +161,7 @@ def _fusion(inputs: Inputs, config: Config) -> TwoTowerFusion:
     torch.manual_seed(config.em.seed)
     model = TwoTowerFusion(inputs.V, inputs.T, config.model).to(inputs.V.device)
     shape = config.model.model_dump(include={"hidden", "dropout", "text_width"})
-    mark = fingerprint("fusion", inputs.mark, shape, config.em.model_dump())
+    mark = fingerprint("fusion, inputs normalised", inputs.mark, shape, config.em.model_dump())
     valid = sample_rows(inputs.valid, config.em.validation_rows)
     train_fusion(model, inputs.train, valid, inputs.counts, config.em, work_folder() / f"fusion-{mark}.safetensors")
     return model

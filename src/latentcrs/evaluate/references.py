@@ -28,8 +28,8 @@ class TwoTowerFusion(nn.Module):
         """V (n, d), T (n, d_x); hidden width, dropout and text width are those of the model it is compared with."""
         super().__init__()
         d, d_x = V.shape[1], T.shape[1]
+        self.norm_S, self.norm_X = nn.LayerNorm(d), nn.LayerNorm(d_x)  # S is far longer than X; both must be heard
         self.mlp = nn.Sequential(
-            nn.LayerNorm(d + d_x),
             nn.Linear(d + d_x, config.hidden),
             nn.GELU(),
             nn.Dropout(config.dropout),
@@ -44,7 +44,7 @@ class TwoTowerFusion(nn.Module):
 
     def query(self, S: Tensor, X: Tensor) -> Tensor:
         """(B, d), (B, d_x) -> (B, w)."""
-        return torch.cat([self.mlp(torch.cat([S, X], 1)), self.a * S, self.b * X], 1)
+        return torch.cat([self.mlp(torch.cat([self.norm_S(S), self.norm_X(X)], 1)), self.a * S, self.b * X], 1)
 
     def items(self) -> Tensor:
         """(n, w)."""

@@ -43,8 +43,8 @@ class GenerativeModel(nn.Module):
     """Intents from behaviour and words (f, Eq. 5), items from intents (g, Eq. 7), and their sum h (Eq. 10).
 
     h(v) is one inner product of `query` (B, w) and `items` (n, w). With the additions of the default preset both
-    are concatenations: the intents' part and the MLP past them (d), a S . V (d), b (X W_x) . (T W_t) (text_width),
-    and the popularity prior (1).
+    are concatenations: the intents' part (d), an MLP of [S ; X] past them (text_width), a S . V (d),
+    b (X W_x) . (T W_t) (text_width), and the popularity prior (1).
     """
 
     def __init__(self, M: Tensor, V: Tensor, T: Tensor, log_popularity: Tensor, config: ModelSection) -> None:
@@ -63,7 +63,14 @@ class GenerativeModel(nn.Module):
         self.W_m, self.W_j = _matrix(d, d), _matrix(d, d)
         self.W_v = _matrix(d + d_x if config.item_text else d, d)
         if config.skip:
-            self.skip = self._ffn(d, config)
+            self.norm_S, self.norm_X = nn.LayerNorm(d), nn.LayerNorm(d_x)  # S is far longer than X
+            self.skip = nn.Sequential(
+                nn.Linear(d + d_x, config.hidden),
+                nn.GELU(),
+                nn.Dropout(config.dropout),
+                nn.Linear(config.hidden, config.text_width),
+            )
+            self.W_s = _matrix(d + d_x if config.item_text else d, config.text_width)
             self.W_x = _matrix(d_x, config.text_width)
             self.W_t = nn.Parameter(self.W_x.detach().clone())  # so that the term starts as a multiple of X . T
             self.a, self.b = nn.Parameter(torch.ones(())), nn.Parameter(torch.full((), 10.0))
@@ -86,10 +93,9 @@ class GenerativeModel(nn.Module):
             nn.Linear(config.hidden, d),
         )
 
-    def read(self, S: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
-        """[S ; P X] (B, 2d) and FFN of it (B, d)."""
-        joint = torch.cat([S, self.project(X)], 1)
-        return joint, self.ffn(joint)
+    def read(self, S: Tensor, X: Tensor) -> Tensor:
+        """FFN([S ; P X]), (B, d)."""
+        return self.ffn(torch.cat([S, self.project(X)], 1))
 
     def log_f(self, Z: Tensor) -> Tensor:
         """Eq. 5, in logarithms: (B, d) -> (B, K)."""
@@ -111,12 +117,13 @@ class GenerativeModel(nn.Module):
         """c_j = FFN(..) . (m_j W_m) of the full form, (B, K); None for the factorised one."""
         return Z @ (self.M @ self.W_m).T if self.config.form == "full" else None
 
-    def query(self, S: Tensor, X: Tensor, joint: Tensor, Z: Tensor, log_f: Tensor) -> Tensor:
+    def query(self, S: Tensor, X: Tensor, Z: Tensor, log_f: Tensor) -> Tensor:
         """The vector whose inner product with `items()` is h(v): (B, w)."""
         main = intent_query(log_f.exp(), self.intent_vectors(), self.factor(Z))
         parts = [main]
         if self.config.skip:
-            parts = [main + self.skip(joint), self.a * S, self.b * F.normalize(X @ self.W_x, dim=1)]
+            past = self.skip(torch.cat([self.norm_S(S), self.norm_X(X)], 1))
+            parts = [main, past, self.a * S, self.b * F.normalize(X @ self.W_x, dim=1)]
         if self.config.popularity:
             parts.append(self.prior.expand(len(S), 1))
         return torch.cat(parts, 1)
@@ -125,13 +132,13 @@ class GenerativeModel(nn.Module):
         """What `query` is multiplied with: (n, w)."""
         parts = [self.item_vectors()]
         if self.config.skip:
-            parts += [self.V, F.normalize(self.T @ self.W_t, dim=1)]
+            parts += [self.content() @ self.W_s, self.V, F.normalize(self.T @ self.W_t, dim=1)]
         if self.config.popularity:
             parts.append(self.log_popularity[:, None])
         return torch.cat(parts, 1)
 
     def forward(self, S: Tensor, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, d), (B, d_x) -> log f (B, K), Z (B, d), query (B, w)."""
-        joint, Z = self.read(S, X)
+        Z = self.read(S, X)
         log_f = self.log_f(Z)
-        return log_f, Z, self.query(S, X, joint, Z, log_f)
+        return log_f, Z, self.query(S, X, Z, log_f)

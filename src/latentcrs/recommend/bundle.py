@@ -162,11 +162,17 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
     tensors = {name: tensor.to(behaviour.device) for name, tensor in tensors.items()}
     V = behaviour.network.item_weights().detach()
     inference = InferenceModel(tensors["q/M"], V)
-    inference.load_state_dict({name[2:]: tensor for name, tensor in tensors.items() if name.startswith("q/")})
     generative = GenerativeModel(
         tensors["q/M"], V, tensors["T"].float(), tensors["log_popularity"], info.config.model
     ).to(behaviour.device)
-    generative.load_state_dict({name[3:]: tensor for name, tensor in tensors.items() if name.startswith("fg/")})
+    try:
+        inference.load_state_dict({name[2:]: tensor for name, tensor in tensors.items() if name.startswith("q/")})
+        generative.load_state_dict({name[3:]: tensor for name, tensor in tensors.items() if name.startswith("fg/")})
+    except RuntimeError:
+        written = info.versions.get("latentcrs", "another version")
+        raise UserError(
+            f"{folder} was written by LatentCRS {written} and does not fit this one; train again."
+        ) from None
     return Bundle(
         info=info,
         behaviour=behaviour,
