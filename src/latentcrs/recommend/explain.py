@@ -141,6 +141,6 @@ def label_intents(
             .agg(pl.col("value").head(2))
         )
         for intent, value in lifted.iter_rows():
-            labels[intent] = " & ".join(value)
+            labels[intent] = " & ".join(sorted(value))
     labels = [label or f"things like {names_[0]}" for label, names_ in zip(labels, first, strict=True)]
     return pl.DataFrame({"intent": np.arange(K), "label": labels, "titles": first})
