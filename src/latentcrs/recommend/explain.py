@@ -80,7 +80,7 @@ def matching_words(
         elif kind == "text":
             for word in sorted(wanted & words_of(str(value))):
                 found[word] = None
-    return list(found)[:most]
+    return list({word.lower(): word for word in reversed(found)}.values())[::-1][:most]  # "War" and "war" once
 
 
 def nearest_past(
