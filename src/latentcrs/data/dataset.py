@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -183,11 +181,6 @@ class PreparedDataset:
         keep[self.offsets[1:] - 1] = False
         keep[self.offsets[1:] - 2] = False
         return np.bincount(self.sequence[keep], minlength=self.info.items)
-
-    @property
-    def checksum(self) -> str:
-        """One checksum over the checksums of all its files: names the data a model was trained on."""
-        return hashlib.sha256(json.dumps(self.info.checksums, sort_keys=True).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, info: DatasetInfo) -> None:
