@@ -3,7 +3,7 @@
 from latentcrs.recommend.bundle import Bundle, BundleInfo, load_bundle, save_bundle
 from latentcrs.recommend.explain import Reason
 from latentcrs.recommend.recommender import Recommendation, Recommender, load
-from latentcrs.recommend.rules import Rule
+from latentcrs.data.rules import Rule
 
 __all__ = [
     "Bundle",

@@ -18,7 +18,7 @@ from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.recommend.bundle import Bundle, load_bundle
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
-from latentcrs.recommend.rules import Rule, rules_expression
+from latentcrs.data.rules import Rule, rules_expression
 
 
 @dataclass(frozen=True)

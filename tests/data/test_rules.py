@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from latentcrs.data import ColumnKind
 from latentcrs.errors import UserError
-from latentcrs.recommend.rules import ALLOWED, Rule, rules_expression
+from latentcrs.data.rules import ALLOWED, Rule, rules_expression
 
 COLUMNS: dict[str, ColumnKind] = {
     "studio": "category",
@@ -73,7 +73,9 @@ CASES: list[tuple[str, str, object, list[int]]] = [
     ("plot", "not", "dog", [2, 3, 4]),
     ("title", "contains", "(A", [1]),
     ("title", "is", "gamma", [2]),
-    ("title", "not", "a", [4]),
+    ("title", "not", "a", [0, 2, 3, 4]),
+    ("title", "contains", "films", [1]),
+    ("title", "contains", "fil", []),
 ]
 
 
@@ -115,7 +117,7 @@ def test_of_several_rules_all_must_hold() -> None:
 @pytest.mark.parametrize(
     ("column", "op", "value", "sentence"),
     [
-        ("colour", "is", "red", r"'colour'.*title, studio, genres, price, year, plot"),
+        ("colour", "is", "red", r"'colour'.*title, text, studio, genres, price, year, plot"),
         ("year", "contains", 1990, r"'year' is a year column.*between"),
         ("studio", "<", "toei", r"'studio' is a category column"),
         ("plot", "has all", ["dog"], r"'plot' is a text column"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -20,13 +21,16 @@ ALLOWED: dict[str, frozenset[str]] = {
     "text": frozenset({"is", "not", "contains"}),
 }
 """Operators that make sense on each kind of column."""
+ALWAYS_THERE = ("title", "text")
+"""Columns of free text that every catalogue has: the title, and all that is said of an item as one text."""
 
 
 class Rule(BaseModel):
     """One predicate, e.g. `Rule(column="genres", op="has any", value=["Comedy"])`.
 
     `not` is true of items that do not have the value (or any of the values). Text is compared without regard to case.
-    An item whose column is empty passes only `not`.
+    An item whose column is empty passes only `not`. `contains` looks for whole words, their plural s apart: "robot"
+    is in "Robots in love", "rob" is not.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,13 +45,14 @@ class Rule(BaseModel):
         Raises:
             UserError: no such column, an operator that its kind does not have, or a value of the wrong type.
         """
-        kind: str = "text" if self.column == "title" else columns.get(self.column, "")
+        kind: str = "text" if self.column in ALWAYS_THERE else columns.get(self.column, "")
         if not kind:
-            raise UserError(f"The catalogue has no column {self.column!r}; it has {', '.join(['title', *columns])}.")
+            has = ", ".join([*ALWAYS_THERE, *columns])
+            raise UserError(f"The catalogue has no column {self.column!r}; it has {has}.")
         if self.op not in ALLOWED[kind]:
             allowed = ", ".join(sorted(ALLOWED[kind]))
             raise UserError(f"{self.column!r} is a {kind} column and has no operator {self.op!r}; it has {allowed}.")
-        values = self.value if isinstance(self.value, list) else [self.value]
+        values = self._values()
         numeric = kind in ("number", "year")
         if not values or any(isinstance(value, str) == numeric for value in values):
             wanted = "numbers" if numeric else "words"
@@ -58,6 +63,24 @@ class Rule(BaseModel):
             raise UserError(f"The rule on {self.column!r}: {self.op} wants one number, not {self.value!r}.")
         passes = _numeric(self, values) if numeric else _textual(self, kind, [str(value) for value in values])
         return ~passes.fill_null(False) if self.op == "not" else passes.fill_null(False)
+
+    def __str__(self) -> str:
+        """The rule in words, as it is shown to people: "genres: Comedy or Drama", "year 1990 to 1999"."""
+        values = [f"{value:g}" if isinstance(value, float) else str(value) for value in self._values()]
+        name, joined = self.column.replace("_", " "), " or ".join(values)
+        if self.op == "not":
+            return f"{name}: not {joined}"
+        if self.op == "has all":
+            return f"{name}: {' and '.join(values)}"
+        if self.op == "between":
+            low, high = sorted(values, key=float)
+            return f"{name} {low}" if low == high else f"{name} {low} to {high}"
+        if self.op == "contains":
+            return f"{name} says {joined}"
+        return f"{name}: {joined}" if self.op in ("is", "has any") else f"{name} {self.op} {joined}"
+
+    def _values(self) -> Sequence[str | float]:
+        return self.value if isinstance(self.value, list) else [self.value]
 
 
 def _numeric(rule: Rule, values: Sequence[str | float]) -> pl.Expr:
@@ -84,7 +107,8 @@ def _textual(rule: Rule, kind: str, values: list[str]) -> pl.Expr:
 
 
 def _contains_any(text: pl.Expr, lowered: list[str]) -> pl.Expr:
-    return pl.any_horizontal([text.str.to_lowercase().str.contains(value, literal=True) for value in lowered])
+    words = [rf"(?i)(?:^|\W){re.escape(value.removesuffix('s') or value)}(?:s|es)?(?:\W|$)" for value in lowered]
+    return pl.any_horizontal([text.str.contains(pattern) for pattern in words])
 
 
 def rules_expression(
