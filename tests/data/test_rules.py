@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from latentcrs.data import ColumnKind
-from latentcrs.errors import UserError
 from latentcrs.data.rules import ALLOWED, Rule, rules_expression
+from latentcrs.errors import UserError
 
 COLUMNS: dict[str, ColumnKind] = {
     "studio": "category",

@@ -1,9 +1,9 @@
 """From a trained bundle to ranked items with reasons: filter, search, explain."""
 
+from latentcrs.data.rules import Rule
 from latentcrs.recommend.bundle import Bundle, BundleInfo, load_bundle, save_bundle
 from latentcrs.recommend.explain import Reason
 from latentcrs.recommend.recommender import Recommendation, Recommender, load
-from latentcrs.data.rules import Rule
 
 __all__ = [
     "Bundle",

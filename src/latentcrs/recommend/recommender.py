@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from latentcrs.data import Histories
+from latentcrs.data.rules import Rule, rules_expression
 from latentcrs.errors import UserError
 from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.recommend.bundle import Bundle, load_bundle
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
-from latentcrs.data.rules import Rule, rules_expression
 
 
 @dataclass(frozen=True)

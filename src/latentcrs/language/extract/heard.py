@@ -1,4 +1,4 @@
-"""What an extractor hears in one utterance (Extract-Rules, section 4.3 of LatentCRS), and what it must be able to do."""
+"""What an extractor hears in one utterance (Extract-Rules, section 4.3), and what it must be able to do."""
 
 from __future__ import annotations
 
