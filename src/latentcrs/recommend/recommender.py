@@ -31,6 +31,17 @@ class Recommendation:
     reason: Reason
 
 
+@dataclass(frozen=True)
+class Query:
+    """One request of one person, read: what every ranking of it shares."""
+
+    request: str
+    past: NDArray[np.int64]  # item numbers, oldest first
+    f: NDArray[np.float32]  # (K,) the intents believed in: f, or q without words
+    vector: NDArray[np.float32]  # (w,) whose inner products with the vectors of `index` are the scores
+    index: ItemIndex
+
+
 class Recommender:
     """A trained LatentCRS (variant B, with rules where they are given), for any user: the history is an argument."""
 
@@ -157,42 +168,37 @@ class Recommender:
         passing[self.item_numbers(exclude)] = False
         if not passing.any():
             return []
-        X = self.text_encoder.encode([request]) if request.strip() else None
-        numbers, scores, f = self._top(past, X, k, passing)
-        return self._explained(numbers, scores, f, past, request)
+        query = self.read(past, request, self.embed(request))
+        return self.explain(query, *query.index.top(query.vector, k, passing))
+
+    def embed(self, request: str) -> NDArray[np.float32] | None:
+        """X of a request, (1, d_x); None where it has no words."""
+        return self.text_encoder.encode([request]) if request.strip() else None
 
     @torch.inference_mode()
-    def _top(
-        self, past: NDArray[np.int64], X: NDArray[np.float32] | None, k: int, passing: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-        """Items, scores, and the intents' probabilities f (q without words), (K,)."""
+    def read(self, past: NDArray[np.int64], request: str, X: NDArray[np.float32] | None) -> Query:
+        """Behaviour and words of one person as one query; `past` (item numbers, oldest first), X as of `embed`."""
         history = Histories(past.astype(np.int32), np.zeros(1, np.int64), np.array([len(past)]))
         longest = self.bundle.info.config.em.max_history
         S = self.bundle.behaviour.encode_tensor(history if longest is None else history.newest(longest))
         if X is None:
             q = self.bundle.inference.log_q(S).exp()
-            return *self._behaviour_index.top(S[0].cpu().numpy(), k, passing), q[0].cpu().numpy()
-        log_f, _, query = self.bundle.generative(S, torch.from_numpy(X).to(S.device))
-        return *self.bundle.index.top(query[0].cpu().numpy(), k, passing), log_f[0].exp().cpu().numpy()
+            return Query(request, past, q[0].cpu().numpy(), S[0].cpu().numpy(), self._behaviour_index)
+        log_f, _, vector = self.bundle.generative(S, torch.from_numpy(X).to(S.device))
+        return Query(request, past, log_f[0].exp().cpu().numpy(), vector[0].cpu().numpy(), self.bundle.index)
 
-    def _explained(
-        self,
-        numbers: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        f: NDArray[np.float32],
-        past: NDArray[np.int64],
-        request: str,
-    ) -> list[Recommendation]:
+    def explain(self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Recommendation]:
+        """Ranked item numbers and their scores as recommendations with reasons."""
         titles = self.bundle.items["title"]
         V = self._behaviour_index.vectors
         answers = []
         for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
-            share = f * (self._affinity[number] - self._affinity[number].mean())
+            share = query.f * (self._affinity[number] - self._affinity[number].mean())
             leading = [int(j) for j in np.argsort(-share, kind="stable")[:2] if share[j] > 0]
             reason = Reason(
                 intents=list(dict.fromkeys(self._labels[j] for j in leading)),
-                because_of=[str(titles[other]) for other in nearest_past(V, number, past)],
-                words=matching_words(request, self.bundle.items.row(number, named=True), self.bundle.columns),
+                because_of=[str(titles[other]) for other in nearest_past(V, number, query.past)],
+                words=matching_words(query.request, self.bundle.items.row(number, named=True), self.bundle.columns),
             )
             answers.append(
                 Recommendation(str(self.bundle.items["item_id"][number]), str(titles[number]), score, reason)
