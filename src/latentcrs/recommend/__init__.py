@@ -3,11 +3,12 @@
 from latentcrs.data.rules import Rule
 from latentcrs.recommend.bundle import Bundle, BundleInfo, load_bundle, save_bundle
 from latentcrs.recommend.explain import Reason
-from latentcrs.recommend.recommender import Recommendation, Recommender, load
+from latentcrs.recommend.recommender import Query, Recommendation, Recommender, load
 
 __all__ = [
     "Bundle",
     "BundleInfo",
+    "Query",
     "Reason",
     "Recommendation",
     "Recommender",

@@ -21,6 +21,9 @@ from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
 
 
+MASKS_KEPT = 1000
+
+
 @dataclass(frozen=True)
 class Recommendation:
     """One recommended item; a higher score is better, and comparable within one answer only."""
@@ -52,6 +55,7 @@ class Recommender:
             UserError: it is not the encoder that the bundle was trained with.
         """
         self.bundle = bundle
+        self._masks: dict[str, NDArray[np.bool_]] = {}
         if text_encoder is not None:
             self.text_encoder = text_encoder
             self._check_encoder()
@@ -141,6 +145,23 @@ class Recommender:
         if mask.dtype != pl.Boolean or len(mask) != len(self.bundle.items):
             raise UserError("where must be true or false for every item.")
         return mask.to_numpy()
+
+    def mask(self, rule: Rule) -> NDArray[np.bool_]:
+        """The items that pass a rule, (n,), read only; remembered, for rules live through a conversation.
+
+        Raises:
+            UserError: the rule does not fit the catalogue.
+        """
+        key = rule.model_dump_json()
+        found = self._masks.pop(key, None)
+        if found is None:
+            passing = self.passing(rule)
+            assert passing is not None
+            found = passing
+        self._masks[key] = found  # the newest last
+        if len(self._masks) > MASKS_KEPT:
+            del self._masks[next(iter(self._masks))]
+        return found
 
     def recommend(
         self,

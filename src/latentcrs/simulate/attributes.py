@@ -10,10 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.data.dataset import REQUESTS_SCHEMA, PreparedDataset
-from latentcrs.simulate.columns import Noun, Role, guess_noun, noun_of_kind, roles_of
+from latentcrs.data.roles import Role, roles_of
 from latentcrs.simulate.conditions import Condition, ConditionTable, condition_table
 from latentcrs.simulate.draws import Dice, UInts, mixed
 from latentcrs.simulate.leak import leaks
+from latentcrs.simulate.nouns import Noun, guess_noun, noun_of_kind
 from latentcrs.simulate.phrases import Said, compose, noun_for
 from latentcrs.simulate.rows import request_rows
 from latentcrs.simulate.typos import hurried

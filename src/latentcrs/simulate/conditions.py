@@ -12,9 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.simulate.columns import NOUNS, Role, roles_of
+from latentcrs.data.roles import Role, roles_of
 from latentcrs.simulate.draws import UInts, gumbel, mixed
 from latentcrs.simulate.leak import stem, title_names, words_of
+from latentcrs.simulate.nouns import NOUNS
 from latentcrs.simulate.story_words import story_phrases
 from latentcrs.simulate.words import word_list
 
@@ -151,8 +152,8 @@ def _rank(runs: NDArray[np.int64]) -> NDArray[np.int64]:
 def condition_table(dataset: PreparedDataset, roles: Mapping[str, Role] | None = None) -> ConditionTable:
     """All true conditions of all items of `dataset`, less those that say a word of the item's title.
 
-    `roles` overrides what `columns.role_of` guesses. Values that tell nothing ("Misc", "Unknown") are left out, and
-    those true of nearly every item are rarely drawn.
+    `roles` overrides what `data.roles.role_of` guesses. Values that tell nothing ("Misc", "Unknown") are left out,
+    and those true of nearly every item are rarely drawn.
 
     Raises:
         UserError: `roles` names an unknown column or role.

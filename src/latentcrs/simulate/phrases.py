@@ -10,9 +10,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from latentcrs.simulate.columns import NOUNS, Noun
 from latentcrs.simulate.conditions import Condition
 from latentcrs.simulate.draws import Dice
+from latentcrs.simulate.nouns import NOUNS, Noun
 
 Forms = dict[str, list[str]]
 

@@ -1,81 +1,14 @@
-"""What a catalogue's columns are about, guessed from their names: how people speak of a value depends on it."""
+"""What the items of a catalogue are called, guessed from its name, its columns and their values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import polars as pl
 
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.errors import UserError
-
-Role = Literal[
-    "genre",  # what sort of item it is
-    "year",
-    "director",
-    "actor",
-    "writer",
-    "creator",  # author, artist, band, composer, designer
-    "platform",
-    "kind",  # game or accessory, film or series: it decides the noun
-    "publisher",
-    "developer",
-    "certificate",  # for which age
-    "country",
-    "language",
-    "price",
-    "number",
-    "story",  # free text: plot, description
-    "other",
-]
-ROLES: tuple[Role, ...] = get_args(Role)
-
-# Tried in order on the column's name; the first that fits wins.
-_NAMES: tuple[tuple[str, Role], ...] = (
-    (r"genre|categor|tag|style|subject|topic|theme|mood", "genre"),
-    (r"director|directed", "director"),
-    (r"actor|actress|cast|starring|stars", "actor"),
-    (r"writer|screenplay|written", "writer"),
-    (r"author|artist|singer|band|musician|composer|performer|designer|creator", "creator"),
-    (r"platform|console|system", "platform"),
-    (r"kind|type|format", "kind"),
-    (r"developer|studio", "developer"),
-    (r"publisher|brand|label|manufacturer|maker|store|company|vendor", "publisher"),
-    (r"certificate|esrb|mpaa|rated|age_?rating|content_?rating|rating_?class", "certificate"),
-    (r"country|nation|origin", "country"),
-    (r"language", "language"),
-    (r"price|cost", "price"),
-)
-
-
-def role_of(name: str, kind: str) -> Role:
-    """The role of a column called `name` of the given column kind."""
-    if kind == "year":
-        return "year"
-    if kind == "text":
-        return "story"
-    guess = next((role for pattern, role in _NAMES if re.search(pattern, name.lower())), None)
-    if kind == "number":
-        return "price" if guess == "price" else "number"
-    return guess if guess is not None and guess != "price" else "other"
-
-
-def roles_of(columns: Mapping[str, str], override: Mapping[str, Role] | None = None) -> dict[str, Role]:
-    """The role of every column of `columns` (name -> column kind); `override` settles what the guess gets wrong.
-
-    Raises:
-        UserError: `override` names a column that is not there or a role that does not exist.
-    """
-    override = override or {}
-    for name, role in override.items():
-        if name not in columns:
-            raise UserError(f"There is no column {name!r} to give a role to; columns are {', '.join(columns)}.")
-        if role not in ROLES:
-            raise UserError(f"{role!r} is not a role; roles are {', '.join(ROLES)}.")
-    return {name: override.get(name) or role_of(name, kind) for name, kind in columns.items()}
+from latentcrs.data.roles import roles_of
 
 
 @dataclass(frozen=True)

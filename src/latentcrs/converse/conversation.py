@@ -1,0 +1,330 @@
+"""A conversation: an utterance in, a turn out (section 4.3: Extract-Rules, Intent-Demonstration, B, F and V)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentcrs.converse import replies
+from latentcrs.converse.acts import Act, clean, read_act
+from latentcrs.converse.answers import answer as answer_question
+from latentcrs.converse.bookkeeping import applicable, update
+from latentcrs.converse.examples import example_request
+from latentcrs.converse.filtering import Ranked, rank_under_rules
+from latentcrs.converse.judge import JUDGED, PLACES, described, grades, reordered
+from latentcrs.converse.metered import Metered
+from latentcrs.converse.session import Session, Turn, TurnItem, Variant
+from latentcrs.errors import UserError
+from latentcrs.language.chat import Call, ChatModel, Message, ModelError
+from latentcrs.language.extract import Extractor, Heard
+from latentcrs.language.prompts import prompt
+from latentcrs.recommend import Recommender
+from latentcrs.recommend.explain import words_of
+
+if TYPE_CHECKING:
+    from latentcrs.converse.store import ConversationStore
+
+RECOMMENDING = frozenset({"request", "foreign", "more", "seen", "refused", "liked", "instruction", "start over"})
+
+
+class Conversation:
+    """One person talking with one bundle. A turn that fails or is interrupted leaves it as it was.
+
+    extractor: hears the rules; `fallback` does where the extractor needs a language model and that fails. model:
+    judges in variant v, and words the replies where `talks`. store: every turn is committed to it before it is
+    returned.
+    """
+
+    def __init__(
+        self,
+        recommender: Recommender,
+        extractor: Extractor,
+        session: Session | None = None,
+        *,
+        fallback: Extractor | None = None,
+        model: ChatModel | None = None,
+        talks: bool = False,
+        places: float = PLACES,
+        store: ConversationStore | None = None,
+        id: str = "",
+    ) -> None:
+        self.recommender, self.extractor, self.fallback = recommender, extractor, fallback or extractor
+        self.session = session or Session()
+        self.model = model if model is None else Metered(model)
+        self.talks, self.places, self.store, self.id = talks, places, store, id
+        self.recent: list[Turn] = []
+        if self.session.variant == "v" and model is None:
+            raise UserError("variant v needs a language model; name one with --llm.")
+
+    def reply(self, utterance: str, on_text: Callable[[str], None] | None = None) -> Turn:
+        """The turn that answers `utterance`; committed to the store before it is returned.
+
+        on_text: called with each piece of the reply's text as it is written.
+        """
+        session = self.session.model_copy(deep=True)
+        session.turns += 1
+        turn = Turn(number=session.turns, utterance=utterance, kind="request", variant=session.variant)
+        meter = self._metered()
+        with _timed(turn, "total"):
+            listed = list(session.listed)
+            with _timed(turn, "act"):
+                act = read_act(utterance, [self._title(item_id) for item_id in listed])
+            turn.kind = act.kind
+            self._act(turn, session, act)
+            with _timed(turn, "reply"):
+                self._word(turn, session, act, [listed[place] for place in act.items], on_text)
+        turn.tokens = meter()
+        self._commit(turn, session)
+        return turn
+
+    def like(self, places: Sequence[int]) -> Turn:
+        """Add items of the last list (from 0) to what is liked, as a turn of its own."""
+        return self.command("like", lambda session: _add(session.liked, session, places))
+
+    def drop(self, place: int) -> Turn:
+        """Take back the rule or wish with this number (from 0: rules, then wishes) as a turn of its own.
+
+        Raises:
+            UserError: there is none.
+        """
+
+        def dropping(session: Session) -> None:
+            if not 0 <= place < len(session.rules) + len(session.wishes):
+                raise UserError("there is no rule with this number; /rules lists them.")
+            found = [*session.rules, *session.wishes][place]
+            update(self.recommender, session, Heard(dropped=(found.rule,)))
+            session.rules = [heard for heard in session.rules if heard != found]
+            session.wishes = [heard for heard in session.wishes if heard != found]
+
+        return self.command("drop", dropping)
+
+    def use(self, variant: Variant) -> Turn:
+        """Go on in another variant.
+
+        Raises:
+            UserError: variant v without a language model.
+        """
+        if variant == "v" and self.model is None:
+            raise UserError("variant v needs a language model; name one with --llm.")
+        return self.command("variant", lambda session: setattr(session, "variant", variant))
+
+    def command(self, name: str, change: Callable[[Session], None]) -> Turn:
+        """A turn without words: a change of the session, stored like any other."""
+        session = self.session.model_copy(deep=True)
+        session.turns += 1
+        change(session)
+        turn = Turn(number=session.turns, utterance=f"/{name}", kind="command", variant=session.variant)
+        _in_force(turn, session)
+        self._commit(turn, session)
+        return turn
+
+    # What an utterance does.
+
+    def _act(self, turn: Turn, session: Session, act: Act) -> None:
+        """Change the session by what was said, and recommend where that is what follows."""
+        if act.kind == "start over":
+            _forget(session)
+        if act.kind in ("seen", "refused", "accepted", "liked"):
+            _add(getattr(session, act.kind), session, act.items)
+        if act.kind in RECOMMENDING:
+            asks = self._hear(turn, session, act)
+            if act.kind in ("instruction", "start over", "liked") and not asks:
+                _in_force(turn, session)
+                return
+            self._recommend(turn, session)
+        _in_force(turn, session)
+
+    def _hear(self, turn: Turn, session: Session, act: Act) -> bool:
+        """Extract-Rules: what is asked of the catalogue goes into force. Returns whether anything was asked."""
+        if not act.rest:
+            return False
+        with _timed(turn, "rules"):
+            before = list(session.said)
+            try:
+                heard = self.extractor.extract(act.rest, before)
+            except ModelError as error:
+                turn.notes.append(f"rules by words alone: {error}")
+                heard = self.fallback.extract(act.rest, before)
+            heard, turn.unknown = applicable(self.recommender, heard)
+            gone = update(self.recommender, session, heard, act.instead)
+            turn.taken_back = [str(found.rule) for found in gone]
+        only_back = bool(heard.dropped) and not (heard.rules or heard.wishes)
+        plain = act.kind in ("request", "foreign") or heard.rules or heard.wishes or bool(words_of(act.rest))
+        if plain and not only_back:
+            session.said.append(clean(act.rest))
+        return bool(plain or heard.dropped)
+
+    def _recommend(self, turn: Turn, session: Session) -> None:
+        """The next items for all that is known: embed, filter, rank, explain, and in variant v judge."""
+        recommender = self.recommender
+        turn.request = session.request
+        with _timed(turn, "embed"):
+            X = recommender.embed(session.request)
+        with _timed(turn, "read"):
+            past = recommender.item_numbers(session.past)
+            query = recommender.read(past, session.request, X)
+        with _timed(turn, "filter and rank"):
+            available = np.ones(len(recommender.bundle.items), bool)
+            available[past] = False
+            available[recommender.item_numbers(session.not_again)] = False
+            rules, wishes = (session.rules, session.wishes) if session.variant != "b" else ([], [])
+            depth = JUDGED if session.variant == "v" else session.k
+            found = rank_under_rules(recommender, query, rules, wishes, available, max(depth, session.k))
+        if session.variant == "v":
+            found = self._judged(turn, session, found)
+        found = _first(found, session.k)
+        with _timed(turn, "explain"):
+            explained = recommender.explain(query, found.numbers, found.scores)
+        for item, fails in zip(explained, found.fails, strict=True):
+            turn.items.append(
+                TurnItem(
+                    item_id=item.item_id,
+                    title=item.title,
+                    score=item.score,
+                    intents=item.reason.intents,
+                    because_of=item.reason.because_of,
+                    words=item.reason.words,
+                    fails=[str(heard.rule) for heard in fails],
+                )
+            )
+        turn.relaxed, turn.nearest = [str(heard.rule) for heard in found.relaxed], found.nearest
+        session.listed = [item.item_id for item in turn.items]
+        session.shown = list(dict.fromkeys([*session.shown, *session.listed]))
+
+    def _judged(self, turn: Turn, session: Session, found: Ranked) -> Ranked:
+        """`found` reordered by the model's judgement; as it is where there is none."""
+        if self.model is None or len(found.numbers) < 2:
+            return found
+        with _timed(turn, "judge"):
+            bundle = self.recommender.bundle
+            rows = [bundle.items.row(int(number), named=True) for number in found.numbers]
+            liked = [self._title(item_id) for item_id in session.past[-5:]]
+            try:
+                given = grades(
+                    self.model, Call("judge", self.id, turn.number), session.request, liked, rows, bundle.columns
+                )
+            except ModelError as error:
+                turn.notes.append(f"not judged: {error}")
+                return found
+        # A judgement reorders what passes equally; it does not put an item that fails a rule before one that passes.
+        order = sorted(reordered(given, self.places), key=lambda place: len(found.fails[place]))
+        return Ranked(
+            found.numbers[order], found.scores[order], found.relaxed, [found.fails[place] for place in order],
+            found.nearest,
+        )  # fmt: skip
+
+    # What is said.
+
+    def _word(
+        self, turn: Turn, session: Session, act: Act, meant: list[str], on_text: Callable[[str], None] | None
+    ) -> None:
+        """The reply's text; `meant`: the items that the utterance speaks of."""
+        turn.text = self._template(turn, session, act, meant)
+        if self.talks and self.model is not None and turn.items:
+            try:
+                turn.text = self._by_model(turn, on_text)
+                return
+            except ModelError as error:
+                turn.notes.append(f"worded without the language model: {error}")
+        if on_text is not None:
+            on_text(turn.text)
+
+    def _by_model(self, turn: Turn, on_text: Callable[[str], None] | None) -> str:
+        assert self.model is not None
+        columns = self.recommender.bundle.columns
+        items = [described(self._row(item.item_id), columns) for item in turn.items]
+        note = turn.text if turn.relaxed or turn.unknown or turn.nearest else ""
+        text = prompt("reply", request=turn.utterance, items=items, note=note)
+        call = Call("reply", self.id, turn.number)
+        said = self.model.complete([Message("user", text)], call, max_tokens=120, on_text=on_text)
+        return " ".join(said.text.split())
+
+    def _template(self, turn: Turn, session: Session, act: Act, meant: list[str]) -> str:
+        if act.kind == "question":
+            columns = self.recommender.bundle.columns
+            return " ".join(answer_question(self._row(item_id), act.about, columns) for item_id in meant)
+        if act.kind == "why":
+            return " ".join(f"{self._title(item_id)}: {self.why(item_id)}." for item_id in meant)
+        chosen = replies.listed([self._title(item_id) for item_id in meant])
+        opening = {
+            "seen": f"Noted, you know {chosen}.",
+            "refused": f"Noted, not {chosen}." if len(act.items) <= 2 else "Noted, none of these.",
+            "liked": f"Noted, you like {chosen}.",
+            "accepted": f"Enjoy {chosen}!",
+            "foreign": replies.FOREIGN,
+            "instruction": replies.INSTRUCTION,
+            "start over": replies.START_OVER,
+        }.get(act.kind, "")
+        if turn.items or act.kind in ("request", "more", "seen", "refused"):
+            opening = "" if act.kind == "start over" else opening
+            return f"{opening} {replies.recommending(turn, session)}".strip()
+        fixed = {
+            "greeting": replies.GREETING,
+            "thanks": replies.THANKS,
+            "small talk": replies.SMALL_TALK,
+            "help": replies.HELP,
+            "empty": replies.EMPTY,
+        }
+        return opening or fixed[act.kind].format(example=example_request(self.recommender.bundle))
+
+    def why(self, item_id: str) -> str:
+        """The reason that was given for an item of this conversation."""
+        shown = (item for turn in reversed(self.recent) for item in turn.items if item.item_id == item_id)
+        item = next(shown, None)
+        return item.why if item else "it fits what you said and liked"
+
+    # Keeping.
+
+    def _commit(self, turn: Turn, session: Session) -> None:
+        if self.store is not None:
+            self.store.commit(self.id, turn, session)
+        self.session = session
+        self.recent = [*self.recent[-9:], turn]
+
+    def _title(self, item_id: str) -> str:
+        return str(self._row(item_id)["title"])
+
+    def _row(self, item_id: str) -> dict[str, Any]:
+        number = int(self.recommender.item_numbers([item_id])[0])
+        return self.recommender.bundle.items.row(number, named=True)
+
+    def _metered(self) -> Callable[[], tuple[int, int]]:
+        return self.model.reading() if isinstance(self.model, Metered) else lambda: (0, 0)
+
+
+def _first(found: Ranked, k: int) -> Ranked:
+    """The first k of a ranking, with the rules that these fail."""
+    fails = found.fails[:k]
+    relaxed = [heard for heard in found.relaxed if any(heard in failed for failed in fails)]
+    return Ranked(found.numbers[:k], found.scores[:k], relaxed, fails, found.nearest)
+
+
+def _add(to: list[str], session: Session, places: Sequence[int]) -> None:
+    """Add items of the last list to one of the session's lists of items."""
+    for place in places:
+        item_id = session.listed[place]
+        if item_id not in to:
+            to.append(item_id)
+
+
+def _forget(session: Session) -> None:
+    """Start over: what was said, shown and refused is forgotten; what the user did (history, likes) is not."""
+    session.said, session.rules, session.wishes = [], [], []
+    session.listed, session.shown, session.refused = [], [], []
+
+
+def _in_force(turn: Turn, session: Session) -> None:
+    if session.variant != "b":
+        turn.rules = [str(heard.rule) for heard in session.rules]
+        turn.wishes = [str(heard.rule) for heard in session.wishes]
+
+
+@contextmanager
+def _timed(turn: Turn, step: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    turn.milliseconds[step] = round((time.perf_counter() - began) * 1000, 2)

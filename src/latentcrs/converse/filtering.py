@@ -1,0 +1,80 @@
+"""Ranking under rules (variant F): items that pass come first, and rules are relaxed only as far as they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentcrs.language.extract import HeardRule
+from latentcrs.recommend import Query, Recommender
+
+WISH = 0.5
+"""What a wish adds to an item's score, in standard deviations of the request's scores, times the wish's certainty.
+Chosen on validation (docs/results.md)."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The best items under rules: `relaxed` are rules that some of them fail, `fails` says which for each item.
+    `nearest`: not one item passes what was insisted on, and no rule was applied.
+    """
+
+    numbers: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    relaxed: list[HeardRule]
+    fails: list[list[HeardRule]]
+    nearest: bool
+
+
+def violation(recommender: Recommender, rules: Sequence[HeardRule]) -> NDArray[np.float32]:
+    """What each item lacks, (n,): the certainties of the rules it fails, summed; infinite where it fails one that was
+    insisted on. Sorted by it, the rule that is least certain is given up first, and as few as possible.
+    """
+    cost = np.zeros(len(recommender.bundle.items), np.float32)
+    for heard in rules:
+        cost[~recommender.mask(heard.rule)] += np.inf if heard.insisted else max(heard.certainty, 0.01)
+    return np.round(cost, 3)
+
+
+def wish_bonus(recommender: Recommender, wishes: Sequence[HeardRule]) -> NDArray[np.float32] | None:
+    """What wishes add to each item's score, (n,), in standard deviations; None without wishes."""
+    if not wishes:
+        return None
+    bonus = np.zeros(len(recommender.bundle.items), np.float32)
+    for heard in wishes:
+        bonus[recommender.mask(heard.rule)] += WISH * heard.certainty
+    return bonus
+
+
+def rank_under_rules(
+    recommender: Recommender,
+    query: Query,
+    rules: Sequence[HeardRule],
+    wishes: Sequence[HeardRule],
+    available: NDArray[np.bool_],
+    k: int,
+) -> Ranked:
+    """The best k of the `available` items (n,): those that pass all rules, then those that lack least."""
+    bonus = wish_bonus(recommender, wishes)
+    cost = violation(recommender, rules)
+    nearest = bool(rules) and bool(available.any()) and not np.isfinite(cost[available]).any()
+    if nearest:
+        cost = np.zeros_like(cost)
+    numbers: list[NDArray[np.int64]] = []
+    scores: list[NDArray[np.float32]] = []
+    missing = k
+    for level in np.unique(cost[available]):
+        if missing == 0 or not np.isfinite(level):
+            break
+        found, found_scores = query.index.top(query.vector, missing, available & (cost == level), bonus)
+        numbers.append(found)
+        scores.append(found_scores)
+        missing -= len(found)
+    chosen = np.concatenate(numbers) if numbers else np.zeros(0, np.int64)
+    masks = [recommender.mask(heard.rule) for heard in rules]
+    fails = [[heard for heard, mask in zip(rules, masks, strict=True) if not mask[item]] for item in chosen]
+    relaxed = [heard for heard in rules if any(heard in failed for failed in fails)]
+    return Ranked(chosen, np.concatenate(scores) if scores else np.zeros(0, np.float32), relaxed, fails, nearest)

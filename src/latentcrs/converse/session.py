@@ -1,0 +1,119 @@
+"""The state of a conversation and the record of its turns: all that is stored, and all that the next turn needs."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from latentcrs.language.extract import HeardRule
+from latentcrs.recommend import Reason
+
+Variant = Literal["b", "f", "v"]
+"""b: words and behaviour only. f: hard rules filter. v: f, then a language model judges and reranks (section 4.3)."""
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+LONGEST_REQUEST = 1000
+"""Characters of what was said that are kept. Encoders cut a long text at its end, where the newest words are."""
+
+
+class Session(BaseModel):
+    """What a conversation has come to. Item ids throughout; `history` is oldest first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: str | None = None
+    history: list[str] = Field(default_factory=list)
+    variant: Variant = "f"
+    k: int = 5
+    turns: int = 0
+    said: list[str] = Field(default_factory=list)  # the sentences that ask for something, less what was taken back
+    rules: list[HeardRule] = Field(default_factory=list)  # in force
+    wishes: list[HeardRule] = Field(default_factory=list)  # in force
+    listed: list[str] = Field(default_factory=list)  # the last list
+    shown: list[str] = Field(default_factory=list)
+    liked: list[str] = Field(default_factory=list)
+    seen: list[str] = Field(default_factory=list)
+    refused: list[str] = Field(default_factory=list)
+    accepted: list[str] = Field(default_factory=list)
+
+    @property
+    def past(self) -> list[str]:
+        """The history with what was liked or taken since, oldest first."""
+        return list(dict.fromkeys([*self.history, *self.liked, *self.accepted]))
+
+    @property
+    def request(self) -> str:
+        """x^u: the soft description, all that was asked for so far as one text (Intent-Demonstration)."""
+        return joined(self.said)
+
+    @property
+    def not_again(self) -> list[str]:
+        """What must not be recommended beside the past: shown, seen elsewhere, refused."""
+        return list(dict.fromkeys([*self.shown, *self.seen, *self.refused]))
+
+
+class TurnItem(BaseModel):
+    """One recommended item with why: labels of intents, titles of past items, the user's words that are true of it,
+    and `fails`: the rules it does not pass, where they were relaxed.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    item_id: str
+    title: str
+    score: float
+    intents: list[str] = Field(default_factory=list)
+    because_of: list[str] = Field(default_factory=list)
+    words: list[str] = Field(default_factory=list)
+    fails: list[str] = Field(default_factory=list)
+
+    @property
+    def why(self) -> str:
+        """The reason in one line."""
+        reason = str(Reason(self.intents, self.because_of, self.words))
+        return f"not {', '.join(self.fails)} · {reason}" if self.fails else reason
+
+
+class Turn(BaseModel):
+    """One utterance and what came of it.
+
+    kind: what sort of utterance it was taken for (`acts.Kind`, or "command"). items: empty where the turn recommends
+    nothing. rules, wishes: in force after it. relaxed: rules that some item shown does not pass. unknown: conditions
+    that this catalogue cannot decide. nearest: nothing passes what the user insisted on, these are the nearest.
+    notes: what went wrong and what was done instead (a language model that failed). tokens: input and output.
+    milliseconds: by step.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    utterance: str
+    kind: str
+    variant: Variant
+    text: str = ""
+    request: str = ""
+    items: list[TurnItem] = Field(default_factory=list)
+    rules: list[str] = Field(default_factory=list)
+    wishes: list[str] = Field(default_factory=list)
+    relaxed: list[str] = Field(default_factory=list)
+    unknown: list[str] = Field(default_factory=list)
+    taken_back: list[str] = Field(default_factory=list)
+    nearest: bool = False
+    notes: list[str] = Field(default_factory=list)
+    tokens: tuple[int, int] = (0, 0)
+    milliseconds: dict[str, float] = Field(default_factory=dict)
+
+
+def joined(said: list[str]) -> str:
+    """Sentences as one text, the oldest left out where it would be longer than `LONGEST_REQUEST`."""
+    if not said:
+        return ""
+    newest = said[-1][-LONGEST_REQUEST:]
+    ended = [sentence if sentence[-1:] in ".!?…" else f"{sentence}." for sentence in said[:-1]]
+    parts, room = [newest], LONGEST_REQUEST - len(newest)
+    for sentence in reversed(ended):
+        room -= len(sentence) + 1
+        if room < 0:
+            break
+        parts.append(sentence)
+    return " ".join(reversed(parts))
