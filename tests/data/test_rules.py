@@ -76,6 +76,7 @@ CASES: list[tuple[str, str, object, list[int]]] = [
     ("title", "not", "a", [0, 2, 3, 4]),
     ("title", "contains", "films", [1]),
     ("title", "contains", "fil", []),
+    ("title", "contains", "betas", [1]),
 ]
 
 

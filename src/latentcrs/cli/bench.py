@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -15,7 +16,7 @@ from latentcrs.errors import UserError
 from latentcrs.progress import console
 
 if TYPE_CHECKING:
-    from latentcrs.benchmark import Benchmark, Stage
+    from latentcrs.bench.train import Benchmark, Stage
 
 group = typer.Typer(
     help="Benchmarks: how long things take here.\n\nExample: `latentcrs bench train --from ml-1m`",
@@ -46,7 +47,7 @@ def train(
 
     Example: `latentcrs bench train --from ml-1m`
     """
-    from latentcrs.benchmark import bench_train  # late: PyTorch takes seconds
+    from latentcrs.bench.train import bench_train  # late: PyTorch takes seconds
 
     if origin is None:
         home = os.environ.get("LATENTCRS_DATA")
@@ -58,7 +59,41 @@ def train(
         print(json.dumps(found.as_json()))
         return
     console.print(table_of(found))
-    console.print(hardware_line(found), highlight=False, markup=False, soft_wrap=True)
+    line = f"{hardware_line(found.hardware)} Targets are for MovieLens-1M on 2 cores."
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@group.command("turn")
+def turn(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    turns: Annotated[int, typer.Option(min=10, help="How many turns to measure.")] = 300,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Milliseconds of every step of a turn without a language model, beside the sentence encoder alone.
+
+    Example: `latentcrs bench turn models/ml-1m`
+    """
+    from latentcrs.bench.turn import PEER, TARGETS, bench_turn  # late: PyTorch takes seconds
+
+    found = bench_turn(bundle, turns, device)
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    table = Table(title=f"One turn on {found.dataset}, {found.turns} people", title_justify="left", box=None)
+    for heading in ("step", "p50", "p95", "to stay under"):
+        table.add_column(heading, justify="left" if heading == "step" else "right", no_wrap=True)
+    for name, (p50, p95) in found.steps.items():
+        target = TARGETS.get(name)
+        under = "" if target is None else f"{target[0]:.0f} / {target[1]:.0f} ms"
+        table.add_row(name, f"{p50:.1f} ms", f"{p95:.1f} ms", under, style="bold" if name == "total" else "")
+    console.print(table)
+    ratio = found.steps["total"][0] / found.steps[PEER][0]
+    console.print(f"A turn takes {ratio:.2f} times {PEER} on the same words.", highlight=False)
+    here = found.hardware
+    console.print(
+        f"{here['cpu']}, {here['cores']} cores, PyTorch {here['torch']}, on {here['device']}.", highlight=False
+    )
 
 
 def table_of(found: Benchmark) -> Table:
@@ -93,10 +128,9 @@ def span(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
-def hardware_line(found: Benchmark) -> str:
+def hardware_line(here: Mapping[str, Any]) -> str:
     """What the figures hold for."""
-    here = found.hardware
     return (
         f"{here['cpu']}, {here['cores']} cores ({here['threads']} threads), PyTorch {here['torch']}, "
-        f"on {here['device']}. Targets are for MovieLens-1M on 2 cores."
+        f"on {here['device']}."
     )

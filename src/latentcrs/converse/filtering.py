@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from latentcrs.language.extract import HeardRule
 from latentcrs.recommend import Query, Recommender
 
-WISH = 0.5
+WISH = 2.0
 """What a wish adds to an item's score, in standard deviations of the request's scores, times the wish's certainty.
-Chosen on validation (docs/results.md)."""
+Chosen on validation, where the gain levels off (docs/results.md): more would make a filter of it."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ def rank_under_rules(
 ) -> Ranked:
     """The best k of the `available` items (n,): those that pass all rules, then those that lack least."""
     bonus = wish_bonus(recommender, wishes)
+    if bonus is not None:
+        bonus = bonus * (query.index.vectors @ query.vector).std()
     cost = violation(recommender, rules)
     nearest = bool(rules) and bool(available.any()) and not np.isfinite(cost[available]).any()
     if nearest:

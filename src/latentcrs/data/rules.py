@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -23,14 +24,19 @@ ALLOWED: dict[str, frozenset[str]] = {
 """Operators that make sense on each kind of column."""
 ALWAYS_THERE = ("title", "text")
 """Columns of free text that every catalogue has: the title, and all that is said of an item as one text."""
+_LETTERS = {
+    "a": "[aàáâãäå]", "c": "[cç]", "e": "[eèéêë]", "i": "[iìíîï]", "n": "[nñ]", "o": "[oòóôõöø]", "u": "[uùúûü]",
+    "y": "[yýÿ]",
+}  # fmt: skip
+_GAP = r"[\s\-]+"
 
 
 class Rule(BaseModel):
     """One predicate, e.g. `Rule(column="genres", op="has any", value=["Comedy"])`.
 
     `not` is true of items that do not have the value (or any of the values). Text is compared without regard to case.
-    An item whose column is empty passes only `not`. `contains` looks for whole words, their plural s apart: "robot"
-    is in "Robots in love", "rob" is not.
+    An item whose column is empty passes only `not`. `contains` looks for whole words, whatever their plural, accents
+    and hyphens: "robot" is in "Robots in love", "rob" is not.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -107,8 +113,22 @@ def _textual(rule: Rule, kind: str, values: list[str]) -> pl.Expr:
 
 
 def _contains_any(text: pl.Expr, lowered: list[str]) -> pl.Expr:
-    words = [rf"(?i)(?:^|\W){re.escape(value.removesuffix('s') or value)}(?:s|es)?(?:\W|$)" for value in lowered]
-    return pl.any_horizontal([text.str.contains(pattern) for pattern in words])
+    return pl.any_horizontal([text.str.contains(_whole_words(value)) for value in lowered])
+
+
+def _whole_words(value: str) -> str:
+    """The pattern of a value inside a text: singular or plural, hyphen or blank, with or without accents."""
+    words = unicodedata.normalize("NFKD", value)
+    words = "".join(c for c in words if not unicodedata.combining(c))
+    ending = "(?:s|es)?"
+    if words.endswith("ies") and len(words) > 4:
+        words, ending = words[:-3], "(?:y|ies)"
+    elif words.endswith("y") and words[-2:-1] not in ("a", "e", "o", "u"):
+        words, ending = words[:-1], "(?:y|ies)"
+    elif words.endswith("s") and not words.endswith("ss") and len(words) > 3:
+        words = words[:-1]
+    pattern = "".join(_LETTERS.get(c) or (_GAP if c in " -" else re.escape(c)) for c in words)
+    return rf"(?i)(?:^|[^\w]){pattern}{ending}(?:[^\w]|$)"
 
 
 def rules_expression(

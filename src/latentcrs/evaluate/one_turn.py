@@ -9,19 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from latentcrs.data import PreparedDataset
 from latentcrs.errors import UserError
+from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
+from latentcrs.evaluate.judged import judged_ranks
 from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, train_fusion, weighted_sum
 from latentcrs.intent import Config, GenerativeModel, Rows, load_config
 from latentcrs.language import LocalEncoder, open_encoder
+from latentcrs.language.chat import ChatModel
+from latentcrs.language.extract.lexical import LexicalExtractor
 from latentcrs.progress import say, step
 from latentcrs.ranking import both_ranks_of, ndcg_at, ranks_of_scores, recall_at
-from latentcrs.recommend.bundle import Bundle, load_bundle
+from latentcrs.recommend import Bundle, Recommender, load_bundle
 from latentcrs.rows import request_rows
 from latentcrs.training import Inputs, fingerprint, fit_intents, gather_inputs, sample_rows, work_folder
 
@@ -31,7 +36,10 @@ METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]]
     "recall@20": (recall_at, 20),
     "ndcg@20": (ndcg_at, 20),
 }
-SYSTEMS = ("popularity", "behaviour", "text", "sum", "fusion", "latentcrs-b", "latentcrs-b-paper")
+SYSTEMS = (
+    "popularity", "behaviour", "text", "sum", "fusion",
+    "latentcrs-b", "latentcrs-b-paper", "latentcrs-f", "latentcrs-f-paper",
+)  # fmt: skip
 Scores = Callable[[slice], Tensor]
 
 
@@ -54,6 +62,7 @@ class OneTurnResult:
     n: int
     systems: dict[str, SystemFigures]
     comparisons: dict[str, dict[str, Any]]  # metric -> the best other system, the difference, its p
+    variants: dict[str, dict[str, dict[str, float]]]  # f over b, v over f -> metric -> ratio, difference, p
     about: dict[str, Any]  # preset, weight of the sum, encoders, seconds
 
     def as_json(self) -> dict[str, Any]:
@@ -68,17 +77,26 @@ class OneTurnResult:
             "n": self.n,
             "systems": systems,
             "comparisons": self.comparisons,
+            "variants": self.variants,
             "about": self.about,
         }
 
 
 def evaluate_one_turn(
-    bundle_folder: str | Path, split: str = "test", dataset: str | Path | None = None, device: str = "auto"
+    bundle_folder: str | Path,
+    split: str = "test",
+    dataset: str | Path | None = None,
+    device: str = "auto",
+    history: int | None = None,
+    sample: int | None = None,
+    model: ChatModel | None = None,
 ) -> OneTurnResult:
     """Rank the targets of all requests of `split` by the bundle and by every reference.
 
     The references that need training (the fusion, the paper's preset) are trained at first use on the bundle's data
-    set and kept. `dataset`: where the data set lies now, if it was moved.
+    set and kept. Variant F hears its rules with the lexical extractor. `dataset`: where the data set lies now, if it
+    was moved. `history`: every system sees only so many of the newest items of each user, 0 for none; the ranking
+    still leaves out all of them. `sample`: only so many requests, drawn with seed 0. `model`: judges for variant V.
 
     Raises:
         UserError: no bundle or data set there, another data set than the bundle's, or a split without requests.
@@ -97,11 +115,20 @@ def evaluate_one_turn(
     default = config if config.preset == "default" else load_config("default")
     inputs = gather_inputs(prepared, bundle.behaviour, encoder, _with_encoders(default, config))
     fusion = _fusion(inputs, default)
-    paper, paper_rows = _paper_model(bundle, prepared, encoder, split)
+    paper, paper_longest = _paper_model(bundle, prepared, encoder)
+    columns = prepared.info.columns
+    texts = prepared.requests.filter(pl.col("split") == split)["text"].to_list()
+    rules = HardRules(Recommender(bundle), LexicalExtractor(prepared.items, columns), texts)
 
     began = time.perf_counter()
-    rows = request_rows(prepared, split, bundle.behaviour, encoder)
-    own_rows = request_rows(prepared, split, bundle.behaviour, encoder, config.em.max_history)
+
+    def rows_for(longest: int | None) -> Rows:
+        newest = min((most for most in (longest, history) if most is not None), default=None)
+        return request_rows(prepared, split, bundle.behaviour, encoder, newest)
+
+    rows = rows_for(None)
+    ours = _model_scores(bundle.generative, rows_for(config.em.max_history))
+    papers = _model_scores(paper, rows_for(paper_longest))
     weight = _best_weight(sample_rows(inputs.valid, 10_000), inputs.V, inputs.T)
     popularity = torch.log(inputs.counts + 1)
     systems: dict[str, Scores] = {
@@ -110,29 +137,51 @@ def evaluate_one_turn(
         "text": lambda part: rows.X(part) @ inputs.T.T,
         "sum": lambda part: weighted_sum(rows.S[part], inputs.V, rows.X(part), inputs.T, weight),
         "fusion": _scores(fusion.query, fusion.items, rows),
-        "latentcrs-b": _model_scores(bundle.generative, own_rows),
-        "latentcrs-b-paper": _model_scores(paper, paper_rows),
+        "latentcrs-b": ours,
+        "latentcrs-b-paper": papers,
+        "latentcrs-f": lambda part: rules.over(ours(part), part),
+        "latentcrs-f-paper": lambda part: rules.over(papers(part), part),
     }
-    figures = {}
+    figures, ranks = {}, {}
+    chosen = np.arange(len(rows))
+    if sample is not None and sample < len(rows):
+        chosen = np.sort(np.random.default_rng(0).choice(len(rows), sample, replace=False))
+    targets = rows.targets.cpu().numpy()
     with torch.inference_mode(), step("ranking the whole catalogue", len(systems)) as bar:
         for name, scores in systems.items():
             bar.note(name)
-            figures[name] = _figures(scores, len(inputs.V), rows)
+            ranks[name], left_in = both_ranks_of(scores, len(inputs.V), targets, rows.histories)
+            figures[name] = _figures(ranks[name][chosen], left_in[chosen])
             bar.advance()
-        bar.note(f"{len(rows):,} requests, {len(inputs.V):,} items")
+        bar.note(f"{len(chosen):,} requests, {len(inputs.V):,} items")
+    seconds = time.perf_counter() - began
+    about = {}
+    if model is not None:
+        with torch.inference_mode():
+            judged = judged_ranks(
+                rules.recommender, model, rules, systems["latentcrs-f"], ranks["latentcrs-f"], texts, targets,
+                rows.histories, chosen,
+            )  # fmt: skip
+        figures["latentcrs-v"] = _figures(judged.ranks, judged.ranks)
+        about = {"judge": model.id, "judgements_failed": judged.failed}
     return OneTurnResult(
         dataset=bundle.info.dataset.name,
         split=split,
-        n=len(rows),
+        n=len(chosen),
         systems=figures,
         comparisons=_comparisons(figures),
+        variants=_variants(figures),
         about={
             "preset": config.preset,
             "seed": config.em.seed,
             "behaviour_encoder": config.behaviour.encoder,
             "text_encoder": bundle.info.text_encoder.id,
             "weight_of_text_in_sum": weight,
-            "seconds": round(time.perf_counter() - began, 1),
+            "history": history,
+            "rules": rules.counts(),
+            "sample": sample,
+            **about,
+            "seconds": round(seconds, 1),
         },
     )
 
@@ -168,17 +217,17 @@ def _fusion(inputs: Inputs, config: Config) -> TwoTowerFusion:
 
 
 def _paper_model(
-    bundle: Bundle, prepared: PreparedDataset, encoder: LocalEncoder, split: str
-) -> tuple[GenerativeModel, Rows]:
-    """LatentCRS under the paper's preset on the bundle's encoders, and the rows it reads; the bundle's own model
-    where that is the paper's preset already.
+    bundle: Bundle, prepared: PreparedDataset, encoder: LocalEncoder
+) -> tuple[GenerativeModel, int | None]:
+    """LatentCRS under the paper's preset on the bundle's encoders, and how many items of a history it reads; the
+    bundle's own model where that is the paper's preset already.
     """
     config = bundle.info.config
     if config.preset == "paper":
-        return bundle.generative, request_rows(prepared, split, bundle.behaviour, encoder, config.em.max_history)
+        return bundle.generative, config.em.max_history
     paper = _with_encoders(load_config("paper"), config)
     _, model, _ = fit_intents(gather_inputs(prepared, bundle.behaviour, encoder, paper), paper)
-    return model, request_rows(prepared, split, bundle.behaviour, encoder, paper.em.max_history)
+    return model, paper.em.max_history
 
 
 def _scores(query: Callable[[Tensor, Tensor], Tensor], items: Callable[[], Tensor], rows: Rows) -> Scores:
@@ -207,8 +256,8 @@ def _best_weight(valid: Rows, V: Tensor, T: Tensor) -> float:
     return float(WEIGHTS[found.argmax()])
 
 
-def _figures(scores: Scores, n: int, rows: Rows) -> SystemFigures:
-    left_out, left_in = both_ranks_of(scores, n, rows.targets.cpu().numpy(), rows.histories)
+def _figures(left_out: NDArray[np.int64], left_in: NDArray[np.int64]) -> SystemFigures:
+    """From the ranks of the targets under both protocols."""
     per_row = np.stack([metric(left_out, k) for metric, k in METRICS.values()], 1)  # (requests, metrics)
     low, high = bootstrap_ci95(per_row)
     return SystemFigures(
@@ -223,11 +272,29 @@ def _comparisons(figures: dict[str, SystemFigures]) -> dict[str, dict[str, Any]]
     """LatentCRS_B (the bundle's preset) against the best other system, by metric."""
     ours, found = figures["latentcrs-b"], {}
     for column, metric in enumerate(METRICS):
-        others = {name: f for name, f in figures.items() if not name.startswith("latentcrs-b")}
+        others = {name: f for name, f in figures.items() if not name.startswith("latentcrs-")}
         best = max(others, key=lambda name: others[name].means[metric])
         found[metric] = {
             "best_other": best,
             "difference": ours.means[metric] - others[best].means[metric],
             "p": paired_p_value(ours.rows[:, column], others[best].rows[:, column]),
+        }
+    return found
+
+
+def _variants(figures: dict[str, SystemFigures]) -> dict[str, dict[str, dict[str, float]]]:
+    """Variant F against B, and V against F where it was run, under the bundle's preset."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, base in (("f", "b"), ("v", "f")):
+        if f"latentcrs-{name}" not in figures:
+            continue
+        ours, theirs = figures[f"latentcrs-{name}"], figures[f"latentcrs-{base}"]
+        found[name] = {
+            metric: {
+                "ratio": ours.means[metric] / theirs.means[metric] if theirs.means[metric] else float("nan"),
+                "difference": ours.means[metric] - theirs.means[metric],
+                "p": paired_p_value(ours.rows[:, column], theirs.rows[:, column]),
+            }
+            for column, metric in enumerate(METRICS)
         }
     return found

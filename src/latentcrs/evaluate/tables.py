@@ -16,7 +16,11 @@ NAMES = {
     "fusion": "two-tower fusion",
     "latentcrs-b": "LatentCRS_B",
     "latentcrs-b-paper": "LatentCRS_B (paper)",
+    "latentcrs-f": "LatentCRS_F",
+    "latentcrs-f-paper": "LatentCRS_F (paper)",
+    "latentcrs-v": "LatentCRS_V",
 }
+OURS = ("latentcrs-b", "latentcrs-f", "latentcrs-v")
 PAPER_ML1M = {"recall@5": 0.1437, "ndcg@5": 0.0921, "recall@20": 0.3305, "ndcg@20": 0.1449}
 """LatentCRS_B on MovieLens-1M in Table 2 of the paper: another simulated user, another text encoder."""
 TITLES = {"recall@5": "Recall@5", "ndcg@5": "NDCG@5", "recall@20": "Recall@20", "ndcg@20": "NDCG@20"}
@@ -27,7 +31,11 @@ HEADER = ["system", *TITLES.values()]
 
 def label_of(result: OneTurnResult, name: str) -> str:
     """What a system is called in a table."""
-    return f"{NAMES[name]} ({result.about['preset']})" if name == "latentcrs-b" else NAMES[name]
+    return (
+        f"{NAMES[name]} ({result.about['preset']})"
+        if name in ("latentcrs-b", "latentcrs-f", "latentcrs-v")
+        else NAMES[name]
+    )
 
 
 def rows_of(result: OneTurnResult) -> list[list[str]]:
@@ -67,6 +75,25 @@ def notes(result: OneTurnResult) -> list[str]:
             f"LatentCRS_B against the best other, {NAMES[found['best_other']]}: {TITLES[metric]} "
             f"{found['difference']:+.4f} (paired randomisation test, p = {found['p']:.4f})."
         )
+    for name, base in (("f", "B"), ("v", "F")):
+        for metric in ("recall@5", "ndcg@20") if name in result.variants else ():
+            found = result.variants[name][metric]
+            lines.append(
+                f"LatentCRS_{name.upper()} against LatentCRS_{base}: {TITLES[metric]} {found['ratio']:.2f} times, "
+                f"{found['difference']:+.4f} (paired randomisation test, p = {found['p']:.4f})."
+            )
+    rules = result.about["rules"]
+    lines.append(
+        f"F heard {rules['rules']:,} rules in {rules['requests with a rule']:,} requests and wishes in "
+        f"{rules['requests with a wish']:,}, by words alone (lexical, no language model)."
+    )
+    if "judge" in result.about:
+        lines.append(
+            f"V was judged by {result.about['judge']}; {result.about['judgements_failed']:,} judgements failed, and "
+            "F's order stood there. Its line of the second table leaves the history out too."
+        )
+    if result.about["history"] is not None:
+        lines.append(f"Every system saw the newest {result.about['history']} items of each history.")
     if result.dataset == "ml-1m":
         lines.append("The paper's figures are for its own simulated user and encoder, with the history left in.")
     return lines
@@ -80,7 +107,7 @@ def print_table(result: OneTurnResult) -> None:
         for index, heading in enumerate(HEADER):
             table.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
         for row in rows:
-            table.add_row(*row, style="bold" if row[0].startswith("LatentCRS_B") else "")
+            table.add_row(*row, style="bold" if row[0].startswith("LatentCRS") else "")
         console.print(table)
     for line in notes(result):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

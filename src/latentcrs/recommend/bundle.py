@@ -80,6 +80,11 @@ class Bundle:
         """The catalogue's attribute columns and their kinds."""
         return self.info.dataset.columns
 
+    @property
+    def trained_items(self) -> int:
+        """How many items the bundle was trained on; those behind them joined the catalogue later."""
+        return self.info.dataset.items
+
 
 def save_bundle(
     out: Path,

@@ -44,15 +44,14 @@ class ItemIndex:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The best k items of one query (w,) and their scores, best first; fewer than k when fewer pass.
 
-        passing (n,): the items that may be returned; None: all. bonus (n,): added to the scores, in standard
-        deviations of this query's scores.
+        passing (n,): the items that may be returned; None: all. bonus (n,): added to the scores.
         """
         n = self.index.ntotal
         if bonus is not None or (passing is not None and passing.mean() < GATHER_BELOW):
             candidates = np.arange(n) if passing is None else np.flatnonzero(passing)
             scores = self.vectors[candidates] @ query
             if bonus is not None:
-                scores = scores + bonus[candidates] * scores.std()
+                scores = scores + bonus[candidates]
             best = np.argsort(-scores, kind="stable")[:k]
             return candidates[best], scores[best]
         parameters = None

@@ -19,9 +19,10 @@ from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.recommend.bundle import Bundle, load_bundle
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
+from latentcrs.recommend.new_items import new_rows, with_items
 
-
-MASKS_KEPT = 1000
+MASK_BYTES = 1 << 26
+"""Memory that remembered masks of rules may take."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Recommender:
 
     @cached_property
     def _behaviour_index(self) -> ItemIndex:
-        return ItemIndex.build(self.bundle.behaviour.item_embeddings)
+        return ItemIndex.build(self.bundle.generative.V.cpu().numpy())
 
     @cached_property
     def _affinity(self) -> NDArray[np.float32]:
@@ -159,9 +160,25 @@ class Recommender:
             assert passing is not None
             found = passing
         self._masks[key] = found  # the newest last
-        if len(self._masks) > MASKS_KEPT:
+        if len(self._masks) * len(found) > MASK_BYTES and len(self._masks) > 1:
             del self._masks[next(iter(self._masks))]
         return found
+
+    def add_items(self, rows: pl.DataFrame) -> int:
+        """Put new items into the catalogue, recommendable at once by their text; returns how many.
+
+        rows: item_id, title, and any of the catalogue's columns, values as they come. They are kept in memory only.
+
+        Raises:
+            UserError: a column that the catalogue does not have, a missing or known item_id.
+        """
+        typed = new_rows(self.bundle, rows)
+        texts = typed["text"].fill_null("").to_list()
+        self.bundle = with_items(self.bundle, typed, self.text_encoder.encode(texts))
+        self._masks.clear()
+        for name in ("_item_number", "_behaviour_index", "_affinity"):
+            self.__dict__.pop(name, None)
+        return len(typed)
 
     def recommend(
         self,
@@ -199,7 +216,8 @@ class Recommender:
     @torch.inference_mode()
     def read(self, past: NDArray[np.int64], request: str, X: NDArray[np.float32] | None) -> Query:
         """Behaviour and words of one person as one query; `past` (item numbers, oldest first), X as of `embed`."""
-        history = Histories(past.astype(np.int32), np.zeros(1, np.int64), np.array([len(past)]))
+        lived = past[past < self.bundle.trained_items]  # what joined the catalogue later, no encoder has seen
+        history = Histories(lived.astype(np.int32), np.zeros(1, np.int64), np.array([len(lived)]))
         longest = self.bundle.info.config.em.max_history
         S = self.bundle.behaviour.encode_tensor(history if longest is None else history.newest(longest))
         if X is None:

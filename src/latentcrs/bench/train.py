@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import tempfile
 import threading
 import time
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 
+from latentcrs.bench.machine import hardware
 from latentcrs.data import PreparedDataset
 from latentcrs.data.prepare import prepare
 from latentcrs.data.sources import SOURCES
@@ -115,24 +114,6 @@ class Remembered:
 
     def encode(self, texts: Sequence[str], progress: Any = None) -> NDArray[np.float32]:
         return np.stack([self._vectors[text] for text in texts])
-
-
-def hardware(device: str) -> dict[str, Any]:
-    """The processor, its cores, PyTorch and the device: what the figures hold for."""
-    name = platform.processor() or platform.machine()
-    described = Path("/proc/cpuinfo")
-    if described.is_file():
-        models = [line for line in described.read_text("utf-8").splitlines() if line.startswith("model name")]
-        name = models[0].partition(":")[2].strip() if models else name
-    place = resolve_device(device)
-    gpu = torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
-    return {
-        "cpu": name,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "device": gpu,
-    }
 
 
 @contextmanager
