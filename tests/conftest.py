@@ -7,11 +7,30 @@ import shutil
 from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from latentcrs.recommend import Recommender
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: see cli/main.py
 REPOSITORY = Path(__file__).resolve().parent.parent
+SETTINGS = [
+    "behaviour.network.width=16",
+    "behaviour.network.length=30",
+    "behaviour.training.epochs=4",
+    "behaviour.training.min_steps=0",
+    "behaviour.training.batch=32",
+    "behaviour.training.learning_rate=0.005",
+    "model.intents=16",
+    "model.hidden=64",
+    "model.text_hidden=64",
+    "em.epochs=8",
+    "em.min_steps=0",
+    "em.batch=256",
+]
+"""Laid over the default preset: the same model as it is, small and brief."""
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +102,34 @@ def small_movielens_cache(small_movielens: Path, tmp_path_factory: pytest.TempPa
     for texts in (dataset.items["text"].to_list(), dataset.requests["text"].to_list()):
         embed(texts, encoder, folder / "embeddings")
     return folder
+
+
+@pytest.fixture(scope="session")
+def settings() -> list[str]:
+    return SETTINGS
+
+
+@pytest.fixture(scope="session")
+def bundle(small_movielens: Path, small_movielens_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle trained on real people, once for all tests that only read it."""
+    from latentcrs.training import train
+
+    out = tmp_path_factory.mktemp("models") / "movies"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
+        train(small_movielens, out, settings=SETTINGS, device="cpu")
+    return out
+
+
+@pytest.fixture(scope="session")
+def recommender(bundle: Path) -> Recommender:
+    from latentcrs.recommend import load
+
+    return load(bundle)
+
+
+@pytest.fixture(scope="session")
+def ids(recommender: Recommender) -> Callable[[str], str]:
+    """The id of a film by its title."""
+    items = recommender.bundle.items
+    return dict(zip(items["title"].to_list(), items["item_id"].to_list(), strict=True)).__getitem__

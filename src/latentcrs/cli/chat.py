@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,34 +23,65 @@ def chat(
     likes: Annotated[
         list[str] | None, typer.Option(help="A title you like, or a part of it; may be given several times.")
     ] = None,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, max=50, help="Items in each answer.")] = 5,
+    variant: Annotated[
+        Literal["b", "f", "v"] | None,
+        typer.Option(help="b: rules do not apply; f: they filter; v: and a language model judges. [default: f]"),
+    ] = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            help="A language model, which words the replies, and judges in variant v: local, or the address of an "
+            "OpenAI-compatible endpoint (its model in LATENTCRS_LLM_MODEL, its key in LATENTCRS_LLM_KEY)."
+        ),
+    ] = None,
+    rules: Annotated[
+        Literal["lexical", "llm"], typer.Option(help="Who hears the rules in what you say.")
+    ] = "lexical",
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with the stored conversation of this id, or with the 'last' one.")
+    ] = None,
+    no_store: Annotated[bool, typer.Option("--no-store", help="Keep nothing of this conversation.")] = False,
+    k: Annotated[
+        int | None, typer.Option("--k", "-k", min=1, max=50, help="Items in each answer. [default: 5]")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Say what you are looking for and get recommendations with reasons; every line adds to what you said.
 
-    Lines from a pipe are answered one by one.
+    Conversations are stored turn by turn (in LATENTCRS_STORE, else in a file only you can read). Lines from a pipe
+    are answered one by one.
 
     Example: latentcrs chat models/ml-1m --likes "Toy Story" --likes "Babe"
     """
     forgiving_streams()
     with err_console.status("opening the bundle and its text encoder"):
-        from latentcrs.converse.prompt import ChatLoop, typed_lines  # late: PyTorch takes seconds
-        from latentcrs.converse.terminal import TerminalChat
-        from latentcrs.device import resolve_device
-        from latentcrs.recommend import load
-        from latentcrs.recommend.users import trained_dataset, user_history
+        from latentcrs.converse.keyboard import lines_file, typed_lines
+        from latentcrs.converse.open import open_conversation  # late: PyTorch takes seconds
+        from latentcrs.converse.prompt import PROMPT, ChatLoop
+        from latentcrs.converse.store import ConversationStore
+        from latentcrs.errors import UserError
 
-        recommender = load(bundle, resolve_device(device).type)
-        history: list[str] = []
-        if user is not None:
-            history += user_history(trained_dataset(recommender.bundle.info), user)
-        history += [recommender.find_item(title) for title in likes or []]
-        talk = TerminalChat(recommender, list(dict.fromkeys(history)), k)
-        loop = ChatLoop(talk, console)
-    loop.greet(None if user is None else f"You are user {user}")
+        if no_store and resume is not None:
+            raise UserError("--resume needs the store; leave out --no-store.")
+        talk = open_conversation(
+            bundle,
+            user=user,
+            likes=likes or (),
+            variant=variant,
+            rules=rules,
+            llm=llm,
+            talks=llm not in (None, "none"),
+            store=None if no_store else ConversationStore(),
+            conversation=resume,
+            k=k,
+            device=device,
+        )
+        loop = ChatLoop(talk, console, bundle)
+    who = talk.session.user
+    loop.greet(None if who is None else f"You are user {who}")
     with err_console.status("loading the text encoder"):
-        talk.open()
-    loop.run(typed_lines())
+        talk.recommender.embed("hello")
+    loop.run(typed_lines(PROMPT, None if no_store else lines_file()))
 
 
 def forgiving_streams() -> None:

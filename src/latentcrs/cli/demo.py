@@ -36,13 +36,12 @@ def demo(
     began = time.perf_counter()
     with err_console.status("loading PyTorch"):
         from latentcrs.cli.chat import forgiving_streams
-        from latentcrs.converse.prompt import ChatLoop, spoken_lines, typed_lines  # late: PyTorch takes seconds
-        from latentcrs.converse.terminal import TerminalChat
+        from latentcrs.converse.keyboard import lines_file, typed_lines
+        from latentcrs.converse.open import open_conversation  # late: PyTorch takes seconds
+        from latentcrs.converse.prompt import PROMPT, ChatLoop, spoken_lines
+        from latentcrs.converse.store import ConversationStore
         from latentcrs.demonstration import SAMPLE, SCRIPT, Demo, telling_user
-        from latentcrs.device import resolve_device
         from latentcrs.evaluate import print_table
-        from latentcrs.recommend import load
-        from latentcrs.recommend.users import user_history
     forgiving_streams()
     steps = Demo(folder, device)
     if not steps.is_fetched:
@@ -57,20 +56,17 @@ def demo(
     print_table(result)
     console.print()
 
-    recommender = load(steps.model, resolve_device(device).type)
-    if likes:
-        who, history = None, [recommender.find_item(title) for title in likes]
-    else:
-        user = telling_user(dataset)
-        who, history = f"You are user {user} of MovieLens", user_history(dataset, user)
-    loop = ChatLoop(TerminalChat(recommender, history), console)
-    loop.greet(who)
-    with err_console.status("loading the text encoder"):
-        loop.chat.open()
+    user = None if likes else telling_user(dataset)
     scripted = not sys.stdin.isatty()
+    store = None if scripted else ConversationStore()
+    talk = open_conversation(steps.model, user=user, likes=likes or (), store=store, device=device)
+    loop = ChatLoop(talk, console, steps.model)
+    loop.greet(None if user is None else f"You are user {user} of MovieLens")
+    with err_console.status("loading the text encoder"):
+        talk.recommender.embed("hello")
     if not scripted:
         say(f"(ready after {time.perf_counter() - began:.0f} s)")
-    loop.run(spoken_lines(SCRIPT, console) if scripted else typed_lines())
+    loop.run(spoken_lines(SCRIPT, console) if scripted else typed_lines(PROMPT, lines_file()))
     if scripted and loop.first_answer is not None:
         say(f"first answer after {loop.first_answer - began:.0f} s")
     say(f"Once more: latentcrs chat {steps.model}   or with your own data: latentcrs data prepare --help")

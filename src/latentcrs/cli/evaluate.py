@@ -1,15 +1,19 @@
-"""`latentcrs evaluate`: how well a bundle does."""
+"""`latentcrs evaluate`: how well a bundle does, and how well an extractor hears."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from latentcrs.evaluate.extraction import ExtractionResult
+
 group = typer.Typer(
-    help="Measure a bundle beside what it must beat.\n\nExample: latentcrs evaluate one-turn models/ml-1m",
+    help="Measure a bundle beside what it must beat, and how well words are understood.\n\n"
+    "Example: latentcrs evaluate one-turn models/ml-1m",
     no_args_is_help=True,
 )
 
@@ -26,6 +30,16 @@ def one_turn(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
+    history: Annotated[
+        int | None, typer.Option(min=0, help="Show every system only so many of a user's newest items; 0: newcomers.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only so many requests, the same ones every time; 500 with --llm.")
+    ] = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(help="Judge for variant V: 'local', or the address of an OpenAI endpoint."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Recall and NDCG at 5 and 20 of every system on the same requests, with intervals and a paired test.
@@ -33,11 +47,100 @@ def one_turn(
     Example: latentcrs evaluate one-turn models/ml-1m --json
     """
     from latentcrs.evaluate import evaluate_one_turn, markdown, print_table  # late: PyTorch takes seconds
+    from latentcrs.language.chat import open_chat_model
 
-    result = evaluate_one_turn(bundle, split, dataset, device)
+    model = None if llm is None else open_chat_model(llm)
+    if model is not None:
+        sample = sample or 500
+    result = evaluate_one_turn(bundle, split, dataset, device, history, sample, model)
     if as_json:
         print(json.dumps(result.as_json()))
     elif as_markdown:
         print(markdown(result))
     else:
         print_table(result)
+
+
+@group.command("extraction")
+def extraction(
+    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
+    utterances: Annotated[
+        Path | None, typer.Option("--set", help="Labelled utterances; without it, the set that fits the columns.")
+    ] = None,
+    extractor: Annotated[str, typer.Option(help="lexical.")] = "lexical",
+    errors: Annotated[bool, typer.Option("--errors", help="List every utterance that was heard wrongly.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures and the errors as JSON.")] = False,
+) -> None:
+    """Precision, recall and F1 of the rules and wishes heard in utterances that were labelled by hand.
+
+    Example: latentcrs evaluate extraction data/ml-1m --errors
+    """
+    from latentcrs.data import PreparedDataset
+    from latentcrs.errors import UserError
+    from latentcrs.evaluate.extraction import evaluate_extraction  # late: PyTorch comes with it
+    from latentcrs.evaluate.utterances import fitting_set, read_utterances
+
+    if extractor != "lexical":
+        raise UserError(f"There is no extractor {extractor!r}; choose lexical.")
+    prepared = PreparedDataset(dataset)
+    columns = prepared.info.columns
+    path = utterances or fitting_set(columns)
+    said = read_utterances(path, columns)
+
+    from latentcrs.language.extract.lexical import LexicalExtractor
+
+    result = evaluate_extraction(LexicalExtractor(prepared.items, columns), said, columns)
+    if as_json:
+        print(json.dumps({"dataset": prepared.info.name, "set": path.stem, **result.as_json()}))
+        return
+    _print_extraction(result, f"{path.stem} over {prepared.info.name}")
+    if errors:
+        _print_mistakes(result)
+
+
+def _print_extraction(result: ExtractionResult, where: str) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from latentcrs.progress import console
+
+    table = Table(
+        title=f"What {result.extractor} hears: {where}",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for heading in ("predicates", "said", "heard", "right", "prec.", "recall", "F1", "95%"):
+        table.add_column(heading, justify="left" if heading == "predicates" else "right", no_wrap=True)
+    names = {"rule": "rules", "wish": "wishes", "dropped": "taken back"}
+    rows = [
+        ("all", result.all),
+        *((names[said], figures) for said, figures in result.said.items()),
+        *((f"  {column}", figures) for column, figures in result.columns.items()),
+    ]
+    for name, figures in rows:
+        shares = (f"{share:.3f}" for share in (figures.precision, figures.recall, figures.f1))
+        interval = "{:.2f}–{:.2f}".format(*figures.ci95["f1"]) if figures.ci95 else ""
+        counts = (str(count) for count in (figures.labelled, figures.heard, figures.right))
+        table.add_row(name, *counts, *shares, interval, style="bold" if name == "all" else "")
+    console.print(table)
+    low, high = result.exact_ci95
+    unknown = result.unknown
+    for line in (
+        f"{result.exact:.1%} of {result.n} utterances heard exactly (95% {low:.1%} to {high:.1%}); "
+        f"{result.milliseconds:.1f} ms each. Intervals (in the table, of F1): bootstrap over utterances.",
+        f"Unknown conditions: noticed in {unknown['noticed']} of {unknown['labelled']} utterances that have one, "
+        f"and in {unknown['alarmed']} that have none.",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_mistakes(result: ExtractionResult) -> None:
+    from latentcrs.progress import console
+
+    for mistake in result.mistakes:
+        console.print(f"\n{mistake.id}  {mistake.text}", highlight=False, markup=False, soft_wrap=True)
+        for sign, predicates in (("missing", mistake.missing), ("extra", mistake.extra)):
+            for predicate in predicates:
+                console.print(f"  {sign}: {predicate}", highlight=False, markup=False, soft_wrap=True)

@@ -1,5 +1,5 @@
 """What sort of thing an utterance is, beside what it asks of the catalogue: thanks, a question about an item shown,
-"seen it", "start over"; and which of the items shown it speaks of.
+"seen it", "start over".
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rapidfuzz import fuzz
+from latentcrs.converse.pointing import MARK, NAMED, PLURAL, SINGULAR, Pointed, pointed
 
 Kind = Literal[
     "request", "empty", "greeting", "thanks", "small talk", "help", "start over", "more", "why", "question",
@@ -23,9 +23,9 @@ LONGEST = 2000
 
 @dataclass(frozen=True)
 class Act:
-    """kind: what was said. items: positions in the last list, from 0. about: what a question asks for (a role of
-    `data.roles`, "plot", or "" where it is not known). rest: what may still ask something of the catalogue.
-    instead: what follows replaces what was asked for before.
+    """kind: what was said. items: positions in the last list, from 0. about: what a question asks for: a role of
+    `data.roles`, "plot", "length", "" for all there is to say, or "unknown". rest: what may still ask something of
+    the catalogue. instead: what follows replaces what was asked for before. "More" with items is "more like these".
     """
 
     kind: Kind
@@ -35,129 +35,142 @@ class Act:
     instead: bool = False
 
 
-_ORDINALS = {
-    "first": 0, "1st": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3, "4th": 3, "fifth": 4, "5th": 4,
-    "sixth": 5, "6th": 5, "seventh": 6, "7th": 6, "eighth": 7, "8th": 7, "ninth": 8, "9th": 8, "tenth": 9, "10th": 9,
-}  # fmt: skip
-_COUNTS = {
-    "one": 0,
-    "two": 1,
-    "three": 2,
-    "four": 3,
-    "five": 4,
-    "six": 5,
-    "seven": 6,
-    "eight": 7,
-    "nine": 8,
-    "ten": 9,
-}
-_WHICH = re.compile(
-    r"\b(?:the\s+)?("
-    + "|".join(_ORDINALS)
-    + r")(?:\s+(?:one|two|three|movie|film|game|album|cd|record|item|option))?\b"
-    r"|(?:#|\b(?:number|no\.?|nr\.?|item|option)\s*)(\d{1,2}|" + "|".join(_COUNTS) + r")\b",
-    re.IGNORECASE,
-)
-_LAST = re.compile(
-    r"\bthe\s+last(?:\s+(?:one|movie|film|game|album|cd|record|item))?\b(?!\s+\w*\s*years?)", re.IGNORECASE
-)
-_ALL = re.compile(
-    r"\b(all\s+(?:of\s+)?(?:these|those|them|five|of\s+it)|(?:these|those|them)\s+all|both|every\s+one\s+of\s+them"
-    r"|everything\s+(?:here|there))\b",
-    re.IGNORECASE,
-)
-_THIS = re.compile(r"\b(it|this|that|this\s+one|that\s+one|him|her)\b", re.IGNORECASE)
-_TWO = re.compile(r"\bthe\s+first\s+(two|three|four)\b", re.IGNORECASE)
+def _words(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
 
-_GREETING = re.compile(r"(hi|hello|hey|heya|hiya|howdy|yo|good\s+(morning|afternoon|evening|day)|greetings)"
-                       r"(\s+(there|all|you|guys|everyone|again))?", re.IGNORECASE)  # fmt: skip
-_THANKS = re.compile(
-    r"(ok(ay)?[,!.\s]*)?(great|perfect|awesome|cool|nice|lovely|wonderful|many|ok(ay)?)?[,!.\s]*"
-    r"(thanks?|thank\s+you|thx|cheers|ty|much\s+appreciated)(\s+(a\s+lot|so\s+much|very\s+much|you|again|for\s+[\w\s]{1,40}))*"
-    r"([,!.\s]*(bye|goodbye|see\s+you|have\s+a\s+(nice|good|great)\s+\w+|that'?s?\s+(all|great|perfect|it)))*"
-    r"|bye|goodbye|see\s+(you|ya)|good\s*night|have\s+a\s+(nice|good|great)\s+\w+|that'?s\s+all(\s+for\s+now)?",
-    re.IGNORECASE,
+
+# Patterns see each pointer at an item as one mark (`pointing`). Repetitions that could be read in several ways are
+# possessive: no utterance makes them go back and forth.
+_THEM = rf"(?:(?:both|all|any|either|the)\s+(?:of\s+)?)?{MARK}(?:\s*(?:,|and|or|&)\s*{MARK})*"
+_CLAUSE = r"(?:^|(?<=[,.;:!?]\s))"
+_LEAD = (
+    r"(?:(?:ok|okay|no|nope|nah|hmm|well|oh|yes|yeah|please|and|but|so|now|then|actually|just|sorry|let'?s|can\s+we|could\s+we"
+    r"|(?:can|could)\s+you|would\s+you|i\s+want(?:\s+to)?|i'd\s+like(?:\s+to)?|we\s+want|do\s+you\s+have|have\s+you\s+got|you\s+got"
+    r"|is\s+there|are\s+there|got|give\s+me|show\s+me|find\s+me|show|suggest|recommend|tell\s+me|how\s+about|what\s+about)[,\s]+)*+"
 )
-_SMALL_TALK = re.compile(
+_SMALL = (
+    r"(?:(?:a\s+bit|a\s+little|just|exactly|really|absolutely|quite|also|always|already|totally|actually"
+    r"|both(?=\s+(?:loved|liked|seen))|all(?=\s+seen))\s+)*+"
+)
+
+_GREETING = _words(
+    r"(hi|hello|hey|heya|hiya|howdy|yo|good\s+(morning|afternoon|evening|day)|greetings)"
+    r"(\s+(there|all|you|guys|everyone|again))?"
+)
+_THANKING = r"thanks?|thank\s+you|thx|cheers|ty|much\s+appreciated"
+_LEAVING = (
+    r"bye(?:[\s-]bye)?|goodbye|see\s+(?:you|ya)(?:\s+(?:later|soon))?|good\s*night|have\s+a\s+(?:nice|good|great)\s+\w+"
+    r"|that'?s\s+(?:all|it)(?:\s+for\s+now)?|(?:no|nothing)\s+more"
+)
+_THANKS = _words(
+    rf"(?:(?:{_THANKING}|{_LEAVING}|ok|okay|great|perfect|awesome|cool|nice|lovely|wonderful|many|a\s+lot|so\s+much|very\s+much"
+    r"|again|you|that'?s\s+(?:great|perfect)|for\s+(?:the|your|all|that|this|these|those|it|everything|helping)"
+    r"(?:\s+(?!now\b)\w+){0,3}+)(?:[\s,.!]+|$))++"
+)
+_SAID_THANKS = _words(rf"\b(?:{_THANKING}|{_LEAVING})\b")
+_SMALL_TALK = _words(
     r"how\s+(are|r)\s+(you|u)(\s+(doing|today|doing\s+today))?|how'?s\s+it\s+going|how\s+do\s+you\s+do|what'?s\s+up|sup"
     r"|nice\s+to\s+meet\s+you|who\s+are\s+you|what\s+are\s+you|what'?s\s+your\s+name|are\s+you\s+(a\s+|an\s+)?"
     r"(human|real|robot|bot|person|machine|ai)|(i'?m\s+)?(fine|good|great|ok(ay)?|well)(\s+thanks)?(\s*,?\s*(and\s+)?(you|u))?"
     r"|lol+|haha+|ha|hmm+|huh|wow|cool|nice|ok(ay)?|sure|yes|yeah|yep|yup|no|nope|alright|right|i\s+see|interesting"
     r"|do\s+you\s+(like|watch|play|listen\s+to)\s+(movies|films|games|music|albums)|tell\s+me\s+a\s+joke"
-    r"|what\s+do\s+you\s+think|i\s+don'?t\s+know",
-    re.IGNORECASE,
+    r"|what\s+do\s+you\s+think|i\s+don'?t\s+know|(i\s+)?got\s+it|i\s+know(\s+that)?|understood"
 )
-_HELP = re.compile(
-    r"help(\s+me)?|what\s+can\s+(you|i)\s+(do|say|ask)(\s+(here|for\s+me))?|how\s+does\s+(this|it)\s+work"
-    r"|what\s+is\s+this|how\s+do\s+i\s+use\s+(this|it)|what\s+now",
-    re.IGNORECASE,
+_HELP = _words(
+    r"help(\s+me)?|what\s+can\s+(you|i)\s+(do|say|ask)(\s+(here|you|for|for\s+me))?|how\s+does\s+(this|it)\s+work"
+    r"|what\s+is\s+this|how\s+do\s+i\s+use\s+(this|it)|what\s+now"
 )
-_START_OVER = re.compile(
-    r"\b(start\s+(over|again|afresh|from\s+(scratch|the\s+beginning))|(new|fresh)\s+(search|conversation|start)|reset"
-    r"|forget\s+(everything|all(\s+(that|of\s+it|i\s+said))?|what\s+i\s+(said|asked))|begin\s+again|clear\s+(everything|all"
-    r"|the\s+filters?|filters?)|let'?s\s+start\s+over|from\s+scratch)\b",
-    re.IGNORECASE,
+_START_OVER = _words(
+    rf"{_CLAUSE}{_LEAD}(?:start\s+(?:over|again|afresh|from\s+(?:scratch|the\s+beginning))(?:\s+(?:again|from\s+scratch))?"
+    r"|(?:a\s+)?(?:new|fresh)\s+(?:search|conversation|start)|reset(?:\s+(?:everything|all))?|from\s+scratch|begin\s+again"
+    r"|forget\s+(?:everything|all|all\s+(?:of\s+)?(?:it|that|this))(?:\s+(?:that\s+)?i\s+(?:said|asked(?:\s+for)?))?"
+    r"|forget\s+what\s+i\s+(?:said|asked(?:\s+for)?)|clear\s+(?:everything|all|(?:all\s+)?(?:the\s+|my\s+)?filters?))"
+    r"(?:\s+(?:so\s+far|before|now|please))*+(?=\s*(?:$|[,.;:!?]|-|(?:and|with)\b))"
 )
-_MORE = re.compile(
-    r"\b(something|anything|somethin)\s+(else|different|other)\b|\bwhat\s+else\b|\b(any|some|show|give|got|have|suggest)?"
-    r"\s*(me\s+)?(any\s+|some\s+|a\s+few\s+)?(more|others?|other\s+(ones?|options|ideas|suggestions|recommendations))\b\s*"
-    r"(please|options|ideas|suggestions|recommendations|like\s+(this|that|these|those))?\s*[?!.]*$"
-    r"|^\s*(next|more|another(\s+one)?|others|again|go\s+on|continue|keep\s+going|try\s+again|what\s+other.*)\s*[?!.]*$"
-    r"|\bnone\s+of\s+(these|those|them)\b",
-    re.IGNORECASE,
+_MORE = _words(
+    rf"{_CLAUSE}{_LEAD}(?:(?:something|anything|somethin)\s+(?:else|different|other)\b|what\s+else\b"
+    r"(?:\s+(?:do\s+you\s+have|have\s+you\s+got|you\s+got|is\s+there|can\s+you\s+(?:show|suggest|recommend)(?:\s+me)?))?"
+    r"|(?:(?:any|some|a\s+few|what)\s+)?(?:more|others?|similar|other\s+(?:ones?|options|ideas|suggestions|recommendations)"
+    r"|another(?:\s+one)?|next(?:\s+ones?)?|again|go\s+on|continue|keep\s+going|try\s+again|something\s+similar)"
+    r"(?:\s+(?:please|options|ideas|suggestions|recommendations|then|now|do\s+you\s+have|are\s+there|have\s+you\s+got))*+"
+    r"(?=\s*(?:$|[,.;:!?])))"
 )
-_WHY = re.compile(
-    r"^\s*(but\s+|and\s+|so\s+)?(why\b(?!\s+(not|don'?t\s+(you|we)))|how\s+come\b|what\s+makes\s+you\b"
-    r"|explain\s+(the|this|that|why|number|#)|reason\s+for)",
-    re.IGNORECASE,
+_UNLIKE = _words(rf"\b(?:nothing\s+like|not\s+like|unlike|(?:different|other)\s+(?:from|than))\s+{_THEM}")
+_SIMILAR = _words(
+    rf"(?:{_CLAUSE}|\b(?:more|something|anything|others?|another|one|ones|movies?|films?|games?|albums?|records?|books?|things?|stuff"
+    rf"|some|is|are|that's)\s+){_SMALL}(?:like|similar\s+to|in\s+the\s+style\s+of)\s+{_THEM}"
 )
-_INSTRUCTION = re.compile(
-    r"\b(ignore|disregard|forget|override|bypass)\b.{0,30}\b(your|the|all|any|previous|prior|above|system)\b.{0,30}"
-    r"\b(rules?|instructions?|prompts?|guidelines|directions|restrictions|filters?|programming)\b"
-    r"|\b(system|developer)\s+prompt\b|\byou\s+are\s+now\b|\b(pretend|act)\s+(to\s+be|as\s+(if|though)|like)\s+(you|a|an)\b"
-    r"|\bjailbreak\b|\breveal\s+your\b|\bprint\s+your\b|\brepeat\s+after\s+me\b|<\s*/?\s*(system|instructions?)\s*>"
-    r"|\bdrop\s+table\b|\bdelete\s+from\b",
-    re.IGNORECASE,
+_WHY = _words(
+    rf"^(?:(?:but|and|so|ok|okay)[,\s]+)?(?:(?:why|how\s+come)(?:\s+(?:so|though|exactly))?\W*$|(?:why|how\s+come|what\s+makes\s+you"
+    rf"|explain|reasons?\s+for)\b(?!\s+(?:not|\w+n't)\b).*{MARK}|explain\s+(?:why|your(?:self|\s+(?:choices?|recommendations?|picks?)))\W*$"
+    r"|why\s+(?:did|do|would|are|have)\s+you\s+(?:suggest|recommend|pick|chose?|choose|show|list|think|giv))"
 )
-_RECOMMEND_THIS = re.compile(
-    r"\b(and|then|,)?\s*(only\s+)?(recommend|say|suggest|show|output|answer)\b.*$", re.IGNORECASE
+_INSTRUCTION = _words(
+    r"(?:^|[.;:!?,>]\s*|\b(?:please|now|and|then|must|should|just|you)\s+)(?:(?:ignore|disregard|forget|override|bypass)\s+"
+    r"(?:(?:all|any|of|your|the|previous|prior|above|system|other|safety|content|these|those|and|every|earlier)\s+)*+"
+    r"(?:rules?|instructions?|prompts?|guidelines|directions|restrictions|filters?|programming)\b(?!\s+(?:about|on|for|i|from)\b)"
+    r"|(?:ignore|disregard|forget)\s+(?:everything|anything|all|what)\s+(?:above|(?:that\s+)?you(?:'ve|\s+have|\s+were)?\s+(?:been\s+)?told)\b"
+    r"|(?:pretend|act)\s+(?:to\s+be|as\s+(?:if|though|an?)|like)\s+|you\s+are\s+now\s+(?:an?|the|in|my|free)\b|reveal\s+your\b"
+    r"|print\s+your\s+(?:\w+\s+)?(?:prompt|instructions?|rules?)\b|repeat\s+after\s+me\b)"
+    r"|\b(?:your|the)\s+(?:system|developer)\s+prompt\b|^(?:system|developer)\s+prompt\b"
+    r"|<\s*/?\s*(?:system|instructions?)\s*>|;\s*drop\s+table\b|;\s*delete\s+from\b"
 )
-_SEEN = re.compile(
-    r"\b(i'?ve\s+|i\s+have\s+|have\s+|we'?ve\s+|we\s+have\s+|already\s+|i\s+)(already\s+)?(seen|saw|watched|played|heard|read"
-    r"|own|owned|got|bought|know|finished)\b(?!\s+(that|what|how|if|where|why|who|a\s+lot|many|more|less|good|great)\s+\w+\s+\w+)"
-    r"|^\s*(already\s+)?(seen|watched|played|heard|know|own|got)\s+(it|that|this|them|those|these|all|both|the|\d|#|number)",
-    re.IGNORECASE,
+_RECOMMEND_THIS = _words(r"\b(?:(?:and|then|always|only)[,\s]+)*+(?:recommend|say|suggest|show|output|answer)\b.*$")
+_VERB = r"(?:seen|saw|watched|played|heard|read|own|owned|bought|know|finished|listened\s+to)"
+_SEEN = _words(
+    rf"\b(?:i|we|i've|we've|have|already|just)\s+(?:have\s+)?{_SMALL}(?:{_VERB}|got(?=\s+{NAMED}))\s+{_THEM}"
+    rf"|{_CLAUSE}{_LEAD}{_SMALL}(?:{_VERB}|got(?=\s+{NAMED}))\s+{_THEM}"
+    rf"|{_THEM}\s*,?\s+(?:i|we|i've|we've|already)\s+(?:have\s+)?{_SMALL}{_VERB}\b"
 )
-_NOT_SEEN = re.compile(r"\b(haven'?t|have\s+not|not|never|didn'?t|don'?t)\s+(yet\s+)?(i\s+)?(actually\s+)?"
-                       r"(seen|saw|see|watched|watch|played|heard|read|own|know)\b", re.IGNORECASE)  # fmt: skip
-_REFUSED = re.compile(
-    r"\bnot\s+(that|this|these|those|the|number|#)\s*(one|ones|first|second|third|fourth|fifth|last|\d)?\b"
-    r"|\b(don'?t|do\s+not|didn'?t|did\s+not)\s+(really\s+)?(like|want|care\s+for|fancy|enjoy)\s+"
-    r"(it|that|this|these|those|them|any\s+of|the\s+(first|second|third|fourth|fifth|last)|number|#|either)"
-    r"|\b(hate|hated|dislike|skip|no\s+to)\s+(it|that|this|these|those|them|the\s+(first|second|third|fourth|fifth|last)"
-    r"|number|#)|\bnot\s+(for\s+me|my\s+(thing|cup\s+of\s+tea|taste|style)|interested(\s+in\s+(that|this|it|those|these))?)\b"
-    r"|^\s*(no|nope|nah|not\s+(quite|really|it)|pass|meh|bad\s+idea)([,.!\s]+(thanks|thank\s+you))?[.!\s]*$"
-    r"|\bnone\s+of\s+(these|those|them)\b",
-    re.IGNORECASE,
+_SEEN_ALL = _words(
+    r"(?:i\s+have\s+|i've\s+|we've\s+|i\s+)?(?:already\s+)?(?:seen|watched|played|heard|read)(?:\s+already)?"
 )
-_ACCEPTED = re.compile(
-    r"\b(i'?ll|i\s+will|let'?s|we'?ll|i'?d|gonna|going\s+to)\s+(take|go\s+with|go\s+for|try|watch|play|get|buy|pick|have"
-    r"|choose|listen\s+to|order|see)\s+(it|that|this|the\s+(first|second|third|fourth|fifth|last)|number|#|both|them)"
-    r"|\b(sounds|looks|seems)\s+(good|great|perfect|interesting|nice|fun|awesome|lovely)\b"
-    r"|^\s*(perfect|exactly|that'?s\s+(it|the\s+one|perfect|great)|yes[,!\s]+(that|the|this|perfect|please)\b.*|deal|sold"
-    r"|great\s+(choice|pick|idea|suggestion)s?|good\s+(choice|pick|idea|suggestion)s?)[.!\s]*$",
-    re.IGNORECASE,
+_NOT_SEEN = _words(
+    r"\b(?:haven'?t|have\s+not|not|never|didn'?t|don'?t|no\s*(?:one|body))\s+(?:yet\s+)?(?:i\s+)?(?:actually\s+)?"
+    r"(?:seen|saw|see|watched|watch|played|heard|read|own|know)\b"
 )
-_LIKED = re.compile(
-    r"\b(i\s+)?(really\s+|absolutely\s+)?(love|loved|like|liked|enjoy|enjoyed|adore|adored)\s+"
-    r"(it|that|this|those|these|them|the\s+(first|second|third|fourth|fifth|last)|number|#|both)(?!\s+(kind|sort|type|genre))",
-    re.IGNORECASE,
+_WRONG = (
+    r"(?:for\s+me|my\s+(?:thing|cup\s+of\s+tea|taste|style)|interested|interesting|great|good|it"
+    r"|what\s+i\s+(?:want|wanted|meant|asked\s+for|am\s+looking\s+for|was\s+looking\s+for))"
 )
-_INSTEAD = re.compile(r"\b(instead|rather\s+than\s+that|on\s+second\s+thoughts?|changed\s+my\s+mind|make\s+(it|that)|"
-                      r"switch\s+to)\b", re.IGNORECASE)  # fmt: skip
-_QUESTION = re.compile(
-    r"^\s*(and\s+|so\s+|but\s+|ok(ay)?[,\s]+)?(who|what|when|which|where|how|is|are|was|were|does|do|did|has|can|could|tell\s+me)\b",
-    re.IGNORECASE,
+_REFUSED = _words(
+    rf"(?<!why )\bnot\s+(?:really\s+)?(?:interested\s+in\s+)?{_THEM}"
+    rf"|\b(?:don'?t|do\s+not|didn'?t|did\s+not)\s+{_SMALL}(?:like|want|care\s+for|fancy|enjoy|love|need)\s+{_THEM}"
+    rf"|\b(?:hate|hated|dislike|disliked|skip|no\s+to|can'?t\s+stand)\s+{_THEM}|\b(?:none|neither)\s+of\s+{_THEM}"
+    rf"|{_CLAUSE}(?:no[,\s]+)?(?:(?:it|that|this|they|these|those|{_THEM})(?:'s|'re|\s+is|\s+are|\s+was|\s+were|(?=\s+(?:is|are|was)n't))\s+"
+    rf"(?:really\s+)?)?(?:not|isn't|aren't|wasn't)\s+(?:quite\s+|really\s+)?{_WRONG}(?=\s*(?:$|[,.;:!?]|but\b|and\b))"
+)
+_NO = _words(r"(?:no|nope|nah|not\s+(?:quite|really|it)|pass|meh|bad\s+idea)(?:[,.!\s]+(?:thanks|thank\s+you))?")
+_GOOD = r"(?:good|great|perfect|interesting|nice|fun|awesome|lovely|amazing|cool)"
+_ACCEPTED = _words(
+    r"\b(?:i'?ll|i\s+will|let's|we'?ll|i'd|gonna|going\s+to|want\s+to|like\s+to)\s+(?:take|go\s+with|go\s+for|try|watch|play|get|buy|pick"
+    rf"|have|choose|listen\s+to|order|see|read)\s+{_THEM}|\b(?:i'd|i\s+would)\s+{_SMALL}(?:like|love|prefer)\s+{_THEM}"
+    rf"|{_CLAUSE}(?:(?:oh|ok|okay|yes|yeah|wow)[,\s]+)*+(?:{_THEM}\s+)?(?:sounds?|looks?|seems?)\s+(?:really\s+|very\s+|pretty\s+|so\s+)?{_GOOD}\b"
+    rf"|^(?:yes|yeah|ok|okay|sure)[,!\s]+(?:{_THEM}|please|perfect)(?=\s*(?:$|[,.;:!?]|please\b))"
+)
+_THIS_ONE = _words(rf"(?:please[,\s]+)?{_THEM}(?:[,\s]+please)?\W*")
+_ACCEPTED_WHOLE = _words(
+    r"perfect|exactly|that'?s\s+(?:the\s+one|perfect|great|it)|deal|sold|(?:great|good|nice)\s+(?:choice|pick|idea|suggestion)s?"
+)
+_LIKED = _words(
+    rf"(?:\b(?:i|we|i've|and|but)\s+{_SMALL}(?:love|loved|like|liked|enjoy|enjoyed|adore|adored)"
+    rf"|{_CLAUSE}(?:(?:oh|wow|yes|yeah)[,\s]+)*+{_SMALL}(?:love|loved|liked|enjoyed|adore|adored|like(?=\s+{SINGULAR})))\s+{_THEM}"
+)
+_INSTEAD = _words(
+    rf"\binstead\b(?!\s+of\b)|\brather\s+than\s+that\b|\bon\s+second\s+thoughts?\b|\bchanged\s+my\s+mind\b"
+    rf"|{_CLAUSE}{_LEAD}(?:make\s+(?:it|that)|switch\s+to)\b"
+)
+_QUESTION = _words(
+    r"^(?:(?:and|so|but|ok|okay)[,\s]+)?(?:who|what|when|which|where|how|is|are|was|were|does|do|did|has|can|could|tell\s+me"
+    r"|describe)\b"
+)
+_FACT = _words(r"(?:(?:and|so|but)\s+)?(?:who|where|when|did|has|was)\b.*\?$")
+_WISH = _words(
+    r"^(?:(?:and|so|but|ok|okay)[,\s]+)?(?:(?:what|how)\s+about|what\s+if|do\s+you\s+(?:have|know)|is\s+there|are\s+there|(?:can|could|would)\s+"
+    r"(?:you|i|we)\s+(?:please\s+)?(?!tell|say|describe)\w+|can\s+it|could\s+it)\b"
+)
+_WHAT_IS = _words(
+    rf"(?:(?:and|so|but|ok|okay)[,\s]+)?(?:what(?:'s|\s+is|\s+are|\s+about)|how\s+about|tell\s+me(?:\s+about)?|describe)\s+{_THEM}\W*"
 )
 _ABOUT: tuple[tuple[str, str], ...] = (
     (r"\bdirect(ed|or|s)\b|\bwho\s+made\b.*\b(movie|film)\b", "director"),
@@ -204,30 +217,11 @@ def clean(utterance: str) -> str:
 
 def items_meant(text: str, titles: Sequence[str], pronouns: bool = True) -> tuple[int, ...]:
     """Which of the `titles` shown last the text speaks of: by place ("the second one", "#2"), title, "all of them",
-    or (with `pronouns`) "it", which is the first.
+    or (with `pronouns`, where it names none) "it", which is the first, and "these".
     """
-    if not titles:
-        return ()
-    if _ALL.search(text):
-        return tuple(range(len(titles)))
-    if found := _TWO.search(text):
-        return tuple(range(min(len(titles), _COUNTS[found[1].lower()] + 1)))
-    places = []
-    for match in _WHICH.finditer(text):
-        word = (match[1] or match[2]).lower()
-        place = _ORDINALS[word] if word in _ORDINALS else _COUNTS.get(word, int(word) - 1 if word.isdigit() else -1)
-        places.append(place)
-    if _LAST.search(text):
-        places.append(len(titles) - 1)
-    lowered = text.lower()
-    for place, title in enumerate(titles):
-        name = re.sub(r"\s*\(.*\)$", "", title).lower()
-        if len(name) >= 4 and fuzz.partial_ratio(name, lowered, score_cutoff=92):
-            places.append(place)
-    places = [place for place in dict.fromkeys(places) if 0 <= place < len(titles)]
-    if not places and pronouns and _THIS.search(text):
-        places = [0]
-    return tuple(places)
+    found = pointed(text, titles)
+    named = found.meant(marks=NAMED)
+    return named or (found.meant(marks=SINGULAR + PLURAL) if pronouns else ())
 
 
 def is_foreign(text: str) -> bool:
@@ -247,57 +241,85 @@ def read_act(utterance: str, titles: Sequence[str] = ()) -> Act:
     if not any(c.isalnum() for c in text):
         return Act("empty")
     if _INSTRUCTION.search(text):
-        rest = _RECOMMEND_THIS.sub("", _INSTRUCTION.sub(" ", text)).strip(" ,.;:!")
-        return Act("instruction", rest=rest)
-    for kind, pattern in (("greeting", _GREETING), ("help", _HELP), ("thanks", _THANKS)):
+        rest = _RECOMMEND_THIS.sub("", _INSTRUCTION.sub(". ", text))
+        return Act("instruction", rest=_trimmed(rest))
+    for kind, pattern in (("greeting", _GREETING), ("help", _HELP)):
         if pattern.fullmatch(bare):
             return Act(kind)  # type: ignore[arg-type]
-    instead = bool(_INSTEAD.search(text))
+    if _SAID_THANKS.search(bare) and _THANKS.fullmatch(bare):
+        return Act("thanks")
     if found := _START_OVER.search(text):
-        rest = (text[: found.start()] + " " + text[found.end() :]).strip(" ,.;:!-")
-        return Act("start over", rest=rest)
-    if titles and _WHY.match(text):
-        return Act("why", items_meant(text, titles) or (0,))
-    if titles and _QUESTION.match(text) and (question := _question(text, titles)):
-        return question
-    if titles and not _NOT_SEEN.search(text) and (found := _SEEN.search(text)):
-        meant = items_meant(text, titles) or ()
-        if meant:
-            return Act("seen", meant, rest=_after(text, found), instead=instead)
-    if titles and (found := _REFUSED.search(text)):
-        meant = items_meant(text[found.start() :], titles, pronouns=False)
-        everything = re.search(r"\b(none|any|either|these|those|them)\b", text, re.IGNORECASE)
-        alone = re.fullmatch(r"(no|nope|nah|not (quite|really|it)|pass|meh)\W*", bare, re.IGNORECASE)
-        if not meant:
-            meant = tuple(range(len(titles))) if everything or alone else items_meant(text, titles)
-        return Act("refused", meant or tuple(range(len(titles))), rest=_after(text, found), instead=instead)
-    if titles and (found := _ACCEPTED.search(text)):
-        return Act("accepted", items_meant(text, titles) or (0,), rest=_after(text, found))
-    if titles and (found := _LIKED.search(text)):
-        return Act("liked", items_meant(text, titles) or (0,), rest=_after(text, found))
+        return Act("start over", rest=_around(Pointed(text, (), ()), found))
+    instead = bool(_INSTEAD.search(text))
+    if titles and (act := _about_items(pointed(text, titles), bare, len(titles), instead)):
+        return act
     if _SMALL_TALK.fullmatch(bare):
         return Act("small talk")
     if titles and (found := _MORE.search(text)):
-        rest = (text[: found.start()] + " " + text[found.end() :]).strip(" ,.;:!-?")
-        return Act("more", rest=rest, instead=instead)
+        return Act("more", rest=_around(Pointed(text, (), ()), found), instead=instead)
     return Act("foreign" if is_foreign(text) else "request", rest=text, instead=instead)
 
 
-def _question(text: str, titles: Sequence[str]) -> Act | None:
-    """A question about an item that was shown, or None."""
-    asks = next((about for pattern, about in _ABOUT if re.search(pattern, text, re.IGNORECASE)), "")
-    named = items_meant(text, titles, pronouns=False)
-    pointing = items_meant(text, titles)
-    if named and (asks or text.rstrip().endswith("?")):
-        return Act("question", named, asks)
-    short = len(text.split()) <= 9
-    if pointing and asks and short:
-        return Act("question", pointing, asks)
+def _about_items(text: Pointed, bare: str, shown: int, instead: bool) -> Act | None:
+    """What `text` says about items that were shown, or None. `bare`: the utterance without marks."""
+    everything = tuple(range(shown))
+    if _WHY.match(text.text):
+        return Act("why", text.meant() or (0,))
+    if _QUESTION.match(text.text) and (question := _question(text)):
+        return question
+    if found := _UNLIKE.search(text.text):
+        return Act("more", rest=_around(text, found), instead=instead)
+    if not _NOT_SEEN.search(text.text) and (found := _SEEN.search(text.text)):
+        return Act("seen", text.meant(*found.span()), rest=_around(text, found), instead=instead)
+    if _SMALL_TALK.fullmatch(bare) and not _NO.fullmatch(bare):
+        return None
+    if _SEEN_ALL.fullmatch(bare):
+        return Act("seen", everything)
+    if _NO.fullmatch(bare):
+        return Act("refused", everything)
+    if found := _REFUSED.search(text.text):
+        meant = text.meant(*found.span()) or everything
+        return Act("refused", meant, rest=_around(text, found), instead=instead)
+    if _ACCEPTED_WHOLE.fullmatch(bare):
+        return Act("accepted", (0,))
+    if _THIS_ONE.fullmatch(text.text):
+        return Act("accepted", text.meant())
+    if found := _ACCEPTED.search(text.text):
+        return Act("accepted", text.meant(*found.span()) or (0,), rest=_around(text, found))
+    if found := _LIKED.search(text.text):
+        return Act("liked", text.meant(*found.span()), rest=_around(text, found))
+    if found := _SIMILAR.search(text.text):
+        return Act("more", text.meant(*found.span()), rest=_around(text, found), instead=instead)
     return None
 
 
-def _after(text: str, found: re.Match[str]) -> str:
-    """What follows an act in the same utterance: "seen it, something older"."""
-    rest = text[found.end() :]
-    cut = re.search(r"[,.;:!]|\bbut\b|\band\b", rest, re.IGNORECASE)
-    return rest[cut.end() :].strip(" ,.;:!-") if cut else ""
+def _question(text: Pointed) -> Act | None:
+    """A question about an item that was shown, or None."""
+    if _WHAT_IS.fullmatch(text.text) and text.meant():
+        return Act("question", text.meant())
+    if _WISH.match(text.text):
+        return None
+    asks = next((about for pattern, about in _ABOUT if re.search(pattern, text.text, re.IGNORECASE)), "")
+    if named := text.meant(marks=NAMED):
+        return Act("question", named, asks or "unknown") if asks or text.text.endswith("?") else None
+    if (asks or _FACT.match(text.text)) and len(text.text.split()) <= 9 and text.meant():
+        return Act("question", text.meant(), asks or "unknown")
+    return None
+
+
+def _around(text: Pointed, found: re.Match[str]) -> str:
+    """What else an utterance says: the clauses before an act, and what follows it ("seen it, something older")."""
+    before = re.match(r".*[,.;:!?]\s", text.text[: found.start()])
+    opening = _trimmed(text.said(0, before.end())) if before else ""
+    if len(opening.split()) < 2 or any(act.fullmatch(opening) for act in (_GREETING, _THANKS, _SMALL_TALK, _NO)):
+        opening = ""
+    behind = text.text[found.end() :]
+    cut = re.match(r"[^,.;:!?]*?(?:[,.;:!?]|\bbut\b|\band\b|\bwith\b)", behind, re.IGNORECASE)
+    whole = found.re in (_MORE, _START_OVER)
+    after = text.said(found.end() + (cut.end() if cut and not whole else 0)) if cut or whole else ""
+    after = re.sub(r"^(?:[^\w(]|(?:but|and|please)\b)+", "", after, flags=re.IGNORECASE)
+    return _trimmed(f"{opening}. {after}" if opening and after else opening or after)
+
+
+def _trimmed(text: str) -> str:
+    return " ".join(text.split()).strip(" ,.;:!?-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,7 @@ _WORDS = {
     "language": "the language of",
     "country": "the country of",
 }
+_TELLS_LENGTH = re.compile(r"length|runtime|running_?time|duration|minutes|pages", re.IGNORECASE)
 _INSTEAD = {"developer": ("publisher",), "publisher": ("developer",), "creator": ("director", "developer")}
 
 
@@ -54,6 +56,10 @@ def answer(item: Mapping[str, Any], about: str, columns: Mapping[str, ColumnKind
     if about == "plot":
         story = story_of(item, columns)
         return f"{title}: {story}" if story else _not_said(title, about)
+    if about == "length":
+        for column in filter(_TELLS_LENGTH.search, columns):
+            if value := shown(item.get(column)):
+                return f"{title}: {column.replace('_', ' ')} {value}."
     roles = roles_of(columns)
     for role in (about, *_INSTEAD.get(about, ())):
         for column, its_role in roles.items():
@@ -85,12 +91,12 @@ def story_of(item: Mapping[str, Any], columns: Mapping[str, ColumnKind]) -> str:
 
 def shown(value: Any) -> str:
     """A value of the catalogue in words: "Tom Hanks, Tim Allen and Don Rickles"."""
-    if value is None or value == [] or value == "":
+    if value is None or value == "" or value != value:
         return ""
     if isinstance(value, list):
-        values = [str(entry) for entry in value if entry is not None]
+        values = [str(entry) for entry in value if entry is not None and entry != ""]
         return " and ".join([", ".join(values[:-1]), values[-1]]) if len(values) > 1 else "".join(values)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _not_said(title: str, about: str) -> str:

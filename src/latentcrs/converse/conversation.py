@@ -12,15 +12,18 @@ import numpy as np
 from latentcrs.converse import replies
 from latentcrs.converse.acts import Act, clean, read_act
 from latentcrs.converse.answers import answer as answer_question
-from latentcrs.converse.bookkeeping import applicable, update
+from latentcrs.converse.bookkeeping import applicable, forget_words, update
 from latentcrs.converse.examples import example_request
 from latentcrs.converse.filtering import Ranked, rank_under_rules
 from latentcrs.converse.judge import JUDGED, PLACES, described, grades, reordered
 from latentcrs.converse.metered import Metered
 from latentcrs.converse.session import Session, Turn, TurnItem, Variant
+from latentcrs.converse.uninterrupted import uninterrupted
 from latentcrs.errors import UserError
 from latentcrs.language.chat import Call, ChatModel, Message, ModelError
-from latentcrs.language.extract import Extractor, Heard
+from latentcrs.language.chat.model import encodable
+from latentcrs.language.extract import Extractor, HeardRule
+from latentcrs.language.extract.english import FUNCTION
 from latentcrs.language.prompts import prompt
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.explain import words_of
@@ -28,7 +31,9 @@ from latentcrs.recommend.explain import words_of
 if TYPE_CHECKING:
     from latentcrs.converse.store import ConversationStore
 
-RECOMMENDING = frozenset({"request", "foreign", "more", "seen", "refused", "liked", "instruction", "start over"})
+RECOMMENDING = frozenset(
+    {"request", "foreign", "more", "seen", "refused", "accepted", "liked", "instruction", "start over"}
+)
 
 
 class Conversation:
@@ -63,10 +68,12 @@ class Conversation:
     def reply(self, utterance: str, on_text: Callable[[str], None] | None = None) -> Turn:
         """The turn that answers `utterance`; committed to the store before it is returned.
 
-        on_text: called with each piece of the reply's text as it is written.
+        on_text: called with the reply's text: piece by piece where a language model writes it (a new line ends what
+        one began and then failed at), else whole, once the turn is stored.
         """
         session = self.session.model_copy(deep=True)
         session.turns += 1
+        utterance = encodable(utterance)
         turn = Turn(number=session.turns, utterance=utterance, kind="request", variant=session.variant)
         meter = self._metered()
         with _timed(turn, "total"):
@@ -76,13 +83,21 @@ class Conversation:
             turn.kind = act.kind
             self._act(turn, session, act)
             with _timed(turn, "reply"):
-                self._word(turn, session, act, [listed[place] for place in act.items], on_text)
+                streamed = self._word(turn, session, act, [listed[place] for place in act.items], on_text)
         turn.tokens = meter()
         self._commit(turn, session)
+        if on_text is not None and not streamed:
+            on_text(turn.text)
         return turn
 
     def like(self, places: Sequence[int]) -> Turn:
-        """Add items of the last list (from 0) to what is liked, as a turn of its own."""
+        """Add items of the last list (from 0) to what is liked, as a turn of its own.
+
+        Raises:
+            UserError: the list has no such place.
+        """
+        if any(not 0 <= place < len(self.session.listed) for place in places):
+            raise UserError("the last list has no item with this number.")
         return self.command("like", lambda session: _add(session.liked, session, places))
 
     def drop(self, place: int) -> Turn:
@@ -96,9 +111,9 @@ class Conversation:
             if not 0 <= place < len(session.rules) + len(session.wishes):
                 raise UserError("there is no rule with this number; /rules lists them.")
             found = [*session.rules, *session.wishes][place]
-            update(self.recommender, session, Heard(dropped=(found.rule,)))
             session.rules = [heard for heard in session.rules if heard != found]
             session.wishes = [heard for heard in session.wishes if heard != found]
+            forget_words(session, [found])
 
         return self.command("drop", dropping)
 
@@ -130,9 +145,11 @@ class Conversation:
             _forget(session)
         if act.kind in ("seen", "refused", "accepted", "liked"):
             _add(getattr(session, act.kind), session, act.items)
+        if act.kind == "more":  # like these
+            _add(session.liked, session, act.items)
         if act.kind in RECOMMENDING:
             asks = self._hear(turn, session, act)
-            if act.kind in ("instruction", "start over", "liked") and not asks:
+            if act.kind in ("instruction", "start over", "liked", "accepted") and not asks:
                 _in_force(turn, session)
                 return
             self._recommend(turn, session)
@@ -153,7 +170,12 @@ class Conversation:
             gone = update(self.recommender, session, heard, act.instead)
             turn.taken_back = [str(found.rule) for found in gone]
         only_back = bool(heard.dropped) and not (heard.rules or heard.wishes)
-        plain = act.kind in ("request", "foreign") or heard.rules or heard.wishes or bool(words_of(act.rest))
+        plain = (
+            act.kind in ("request", "foreign")
+            or heard.rules
+            or heard.wishes
+            or (act.kind not in ("accepted", "instruction") and words_of(act.rest))
+        )
         if plain and not only_back:
             session.said.append(clean(act.rest))
         return bool(plain or heard.dropped)
@@ -176,7 +198,7 @@ class Conversation:
             found = rank_under_rules(recommender, query, rules, wishes, available, max(depth, session.k))
         if session.variant == "v":
             found = self._judged(turn, session, found)
-        found = _first(found, session.k)
+        found = found.at(range(min(session.k, len(found.numbers))))
         with _timed(turn, "explain"):
             explained = recommender.explain(query, found.numbers, found.scores)
         for item, fails in zip(explained, found.fails, strict=True):
@@ -187,7 +209,7 @@ class Conversation:
                     score=item.score,
                     intents=item.reason.intents,
                     because_of=item.reason.because_of,
-                    words=item.reason.words,
+                    words=_telling(item.reason.words, rules),
                     fails=[str(heard.rule) for heard in fails],
                 )
             )
@@ -210,28 +232,25 @@ class Conversation:
             except ModelError as error:
                 turn.notes.append(f"not judged: {error}")
                 return found
-        # A judgement reorders what passes equally; it does not put an item that fails a rule before one that passes.
-        order = sorted(reordered(given, self.places), key=lambda place: len(found.fails[place]))
-        return Ranked(
-            found.numbers[order], found.scores[order], found.relaxed, [found.fails[place] for place in order],
-            found.nearest,
-        )  # fmt: skip
+        # What lacks less of the rules stays in front, whatever the judgement.
+        return found.at(sorted(reordered(given, self.places), key=lambda place: found.costs[place]))
 
     # What is said.
 
     def _word(
         self, turn: Turn, session: Session, act: Act, meant: list[str], on_text: Callable[[str], None] | None
-    ) -> None:
-        """The reply's text; `meant`: the items that the utterance speaks of."""
+    ) -> bool:
+        """The reply's text; `meant`: the items that the utterance speaks of. Returns whether `on_text` has had it."""
         turn.text = self._template(turn, session, act, meant)
         if self.talks and self.model is not None and turn.items:
             try:
                 turn.text = self._by_model(turn, on_text)
-                return
+                return True
             except ModelError as error:
                 turn.notes.append(f"worded without the language model: {error}")
-        if on_text is not None:
-            on_text(turn.text)
+                if on_text is not None:
+                    on_text("\n")
+        return False
 
     def _by_model(self, turn: Turn, on_text: Callable[[str], None] | None) -> str:
         assert self.model is not None
@@ -269,7 +288,9 @@ class Conversation:
             "help": replies.HELP,
             "empty": replies.EMPTY,
         }
-        return opening or fixed[act.kind].format(example=example_request(self.recommender.bundle))
+        if opening:
+            return opening
+        return fixed[act.kind].format(example=example_request(self.recommender.bundle))
 
     def why(self, item_id: str) -> str:
         """The reason that was given for an item of this conversation."""
@@ -280,10 +301,11 @@ class Conversation:
     # Keeping.
 
     def _commit(self, turn: Turn, session: Session) -> None:
-        if self.store is not None:
-            self.store.commit(self.id, turn, session)
-        self.session = session
-        self.recent = [*self.recent[-9:], turn]
+        with uninterrupted():
+            if self.store is not None:
+                self.store.commit(self.id, turn, session)
+            self.session = session
+            self.recent = [*self.recent[-9:], turn]
 
     def _title(self, item_id: str) -> str:
         return str(self._row(item_id)["title"])
@@ -296,11 +318,15 @@ class Conversation:
         return self.model.reading() if isinstance(self.model, Metered) else lambda: (0, 0)
 
 
-def _first(found: Ranked, k: int) -> Ranked:
-    """The first k of a ranking, with the rules that these fail."""
-    fails = found.fails[:k]
-    relaxed = [heard for heard in found.relaxed if any(heard in failed for failed in fails)]
-    return Ranked(found.numbers[:k], found.scores[:k], relaxed, fails, found.nearest)
+def _telling(words: Sequence[str], rules: Sequence[HeardRule]) -> list[str]:
+    """`words` of a request that say why an item fits: not those that say what is not wanted, and none that is a part
+    of another ("Jim Carrey" says "jim" and "carrey" too).
+    """
+    unwanted = words_of(" ".join(heard.words for heard in rules if heard.rule.op == "not"))
+    parts = {word: words_of(word) for word in words if word.lower() not in FUNCTION}
+    return [
+        word for word, part in parts.items() if part - unwanted and not any(part < other for other in parts.values())
+    ]
 
 
 def _add(to: list[str], session: Session, places: Sequence[int]) -> None:

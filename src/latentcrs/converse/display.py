@@ -1,27 +1,35 @@
-"""What a conversation looks like on a terminal: lists of items, reasons, histories. All text is shown as data."""
+"""What a conversation looks like on a terminal: lists of items, reasons, rules in force; all text is data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from latentcrs.converse.session import TurnItem
 from latentcrs.data import ColumnKind
-from latentcrs.recommend import Bundle, Recommendation
+from latentcrs.language.extract import HeardRule
+from latentcrs.recommend import Bundle
 
-WIDE = 110
+WIDE = 140
 """Columns of a terminal from which on the reason gets a column of its own."""
 MOST_VALUES = 300
 """A column with more distinct values than this (people, publishers) says little in a list."""
 
 
 def plain(text: object, style: str = "") -> Text:
-    """Text as it is: no markup, and no control characters that would move the cursor or change colours."""
-    return Text("".join(c if c.isprintable() else " " for c in str(text)), style)
+    """Text as it is: no markup, and no character that moves the cursor, changes colours or turns the direction."""
+    return Text("".join(c if c.isprintable() else _instead(c) for c in str(text)), style)
+
+
+def _instead(unprintable: str) -> str:
+    return "" if unicodedata.category(unprintable) == "Cf" else " "  # marks of direction and joiners take no room
 
 
 class ItemDisplay:
@@ -50,19 +58,22 @@ class ItemDisplay:
         for column in self.categories:
             value = facts[column]
             found += value if isinstance(value, list) else [value] if value is not None else []
-        return ", ".join(found[:most])
+        return ", ".join(dict.fromkeys(found[:most]))
 
-    def answer(self, items: Sequence[Recommendation], width: int) -> RenderableType:
-        """The numbered list of an answer, for a terminal so many columns wide."""
+    def answer(self, items: Sequence[TurnItem], width: int, rules: Sequence[str] = ()) -> RenderableType:
+        """The numbered list of an answer, for a terminal so many columns wide. `rules`: those in force, in the order
+        of the chips, by whose numbers an item says what it fails.
+        """
         if width < WIDE:
-            return self._narrow(items)
+            return self._narrow(items, rules)
         table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
         table.add_column("", justify="right", style="bold cyan")
         table.add_column("title", style="bold", max_width=44)
         if self.year:
             table.add_column("year")
         if self.categories:
-            table.add_column(", ".join(self.categories), max_width=34)
+            name = ", ".join(name.replace("_", " ") for name in self.categories)
+            table.add_column(name, max_width=34, no_wrap=True, overflow="ellipsis")
         table.add_column("why", style="dim", no_wrap=True, overflow="ellipsis", ratio=1)
         for number, item in enumerate(items, 1):
             cells = [plain(number), plain(item.title)]
@@ -71,43 +82,114 @@ class ItemDisplay:
                 cells.append(plain("" if year is None else year))
             if self.categories:
                 cells.append(plain(self.values(item.item_id)))
-            table.add_row(*cells, plain(item.reason))
+            table.add_row(*cells, plain(_why(item, rules)))
         return table
 
-    def _narrow(self, items: Sequence[Recommendation]) -> RenderableType:
+    def _narrow(self, items: Sequence[TurnItem], rules: Sequence[str]) -> RenderableType:
         lines = []
         for number, item in enumerate(items, 1):
             first = Text.assemble(plain(f"{number:>2}  ", "bold cyan"), plain(self.titled(item.item_id), "bold"))
             if values := self.values(item.item_id):
                 first.append("  ").append_text(plain(values))
-            why = plain(f"    {item.reason}", "dim")
+            why = plain(f"    {_why(item, rules)}", "dim")
             for line in (first, why):
                 line.no_wrap, line.overflow = True, "ellipsis"
             lines += [first, why]
         return Group(*lines)
 
-    def reason(self, item: Recommendation) -> RenderableType:
-        """Everything that speaks for an item."""
+    def reason(self, item: TurnItem) -> RenderableType:
+        """Everything that speaks for an item, and what speaks against it."""
         told = {
-            "your words": ", ".join(item.reason.words),
-            "you liked": ", ".join(item.reason.because_of),
-            "what you seem after": "; ".join(item.reason.intents),
+            "your words": ", ".join(item.words),
+            "you liked": ", ".join(item.because_of),
+            "what you seem after": "; ".join(item.intents),
+            "but it fails": "; ".join(item.fails),
         }
-        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column("", style="dim", no_wrap=True)
-        table.add_column("")
-        for name, words in told.items():
-            if words:
-                table.add_row(name, plain(words))
         if not any(told.values()):
-            table.add_row("", plain(item.reason))
-        return Group(plain(self.titled(item.item_id), "bold"), table)
+            told["why"] = item.why
+        return Group(plain(self.titled(item.item_id), "bold"), pairs(told.items()))
 
     def newest(self, item_ids: Sequence[str], most: int) -> str:
         """The newest items of a history, newest first, as one sentence part."""
         titles = [self.titled(item_id) for item_id in reversed(item_ids[-most:])]
         older = len(item_ids) - len(titles)
         return "; ".join(titles) + (f"; and {older:,} more" if older else "")
+
+
+def _why(item: TurnItem, rules: Sequence[str]) -> str:
+    """The reason in one line, which begins with the numbers of the rules that the item fails."""
+    if not item.fails or not set(item.fails) <= set(rules):
+        return item.why
+    numbers = " ".join(f"[{rules.index(failed) + 1}]" for failed in item.fails)
+    return f"fails {numbers} · {item.model_copy(update={'fails': []}).why}"
+
+
+class Streamed:
+    """Text written to a console piece by piece as it comes, whole words at a time, broken at the console's width."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._word, self._column = "", 0
+
+    def write(self, piece: str) -> None:
+        """Write what is whole of `piece`; a word at its end waits for its rest. A new line stays one."""
+        for c in piece:
+            if not c.isspace():
+                self._word += c
+                continue
+            self._flush()
+            if c == "\n" and self._column:
+                self._break()
+
+    def end(self) -> None:
+        """The last word, and the end of the line."""
+        self._flush()
+        if self._column:
+            self._break()
+
+    def _flush(self) -> None:
+        word, self._word = plain(self._word), ""
+        width = cell_len(word.plain)
+        if not width:
+            return
+        if self._column and self._column + 1 + width > self.console.width:
+            self._break()
+        if self._column:
+            word = Text(" ").append_text(word)
+        self.console.print(word, end="", soft_wrap=True, highlight=False)
+        self._column = min(self._column + word.cell_len, self.console.width)
+
+    def _break(self) -> None:
+        self.console.print()
+        self._column = 0
+
+
+def chips(rules: Sequence[HeardRule], wishes: Sequence[HeardRule], width: int) -> Text:
+    """The rules in force, numbered as `/drop` takes them, then the wishes; empty where there are none. A chip is
+    never broken where it fits a line.
+    """
+    named = [*(str(heard.rule) for heard in rules), *(f"wish: {heard.rule}" for heard in wishes)]
+    line, column = Text(), 0
+    for number, words in enumerate(named, 1):
+        chip = Text.assemble(plain(f"[{number} ", "dim"), plain(words, "cyan"), plain("]", "dim"))
+        if column:
+            fits = column + 1 + chip.cell_len <= width
+            line.append(" " if fits else "\n")
+            column = column + 1 if fits else 0
+        line.append_text(chip)
+        column += chip.cell_len
+    return line
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and what belongs to them, below each other; rows without words are left out."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column("", style="dim", no_wrap=True)
+    table.add_column("")
+    for name, words in rows:
+        if words:
+            table.add_row(plain(name), plain(words))
+    return table
 
 
 def main_categories(items: pl.DataFrame, columns: Mapping[str, ColumnKind], most: int = 2) -> list[str]:

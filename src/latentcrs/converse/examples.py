@@ -29,7 +29,9 @@ def example_requests(bundle: Bundle, most: int = 3) -> list[str]:
     for role, shape in _SHAPES:
         for column, its_role in roles.items():
             if its_role == role and bundle.columns[column] in ("category", "multi-category"):
-                found += [shape.format(value=value, year=year) for value, year in _common(bundle, column, most)]
+                for value, year in _common(bundle, column, most):
+                    word = value.lower() if role == "genre" and value.istitle() else value
+                    found.append(shape.format(value=word, year=year))
     return found[:most] or ["something like what I had before"]
 
 
@@ -46,6 +48,6 @@ def _common(bundle: Bundle, column: str, most: int) -> list[tuple[str, str]]:
     told = values.group_by("value").agg(pl.len(), pl.col("decade").drop_nulls().mode().max())
     top = told.sort("len", "value", descending=[True, False]).head(most)
     return [
-        (str(value).lower() if str(value).istitle() else str(value), f" from the {when}s" if when else "")
+        (str(value), f" from the {when}s" if when else "")
         for value, when in top.select("value", "decade").iter_rows()
     ]

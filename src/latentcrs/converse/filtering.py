@@ -16,26 +16,37 @@ WISH = 2.0
 Chosen on validation, where the gain levels off (docs/results.md): more would make a filter of it."""
 
 
+INSISTED = 100.0
+"""What failing a rule that was insisted on counts where every item fails one: more than all other rules together."""
+
+
 @dataclass(frozen=True)
 class Ranked:
-    """The best items under rules: `relaxed` are rules that some of them fail, `fails` says which for each item.
-    `nearest`: not one item passes what was insisted on, and no rule was applied.
+    """The best items under rules: what each lacks (`costs`, see `violation`) and the rules that it `fails`; `relaxed`
+    are those that some item fails. `nearest`: not one item passes what was insisted on; these lack least of it.
     """
 
     numbers: NDArray[np.int64]
     scores: NDArray[np.float32]
+    costs: NDArray[np.float32]
     relaxed: list[HeardRule]
     fails: list[list[HeardRule]]
     nearest: bool
 
+    def at(self, places: Sequence[int]) -> Ranked:
+        """The items at these places, in this order."""
+        order, fails = np.array(places, np.int64), [self.fails[place] for place in places]
+        relaxed = [heard for heard in self.relaxed if any(heard in failed for failed in fails)]
+        return Ranked(self.numbers[order], self.scores[order], self.costs[order], relaxed, fails, self.nearest)
 
-def violation(recommender: Recommender, rules: Sequence[HeardRule]) -> NDArray[np.float32]:
-    """What each item lacks, (n,): the certainties of the rules it fails, summed; infinite where it fails one that was
+
+def violation(recommender: Recommender, rules: Sequence[HeardRule], insisted: float = np.inf) -> NDArray[np.float32]:
+    """What each item lacks, (n,): the certainties of the rules it fails, summed, and `insisted` for each that was
     insisted on. Sorted by it, the rule that is least certain is given up first, and as few as possible.
     """
     cost = np.zeros(len(recommender.bundle.items), np.float32)
     for heard in rules:
-        cost[~recommender.mask(heard.rule)] += np.inf if heard.insisted else max(heard.certainty, 0.01)
+        cost[~recommender.mask(heard.rule)] += insisted if heard.insisted else max(heard.certainty, 0.01)
     return np.round(cost, 3)
 
 
@@ -64,7 +75,7 @@ def rank_under_rules(
     cost = violation(recommender, rules)
     nearest = bool(rules) and bool(available.any()) and not np.isfinite(cost[available]).any()
     if nearest:
-        cost = np.zeros_like(cost)
+        cost = violation(recommender, rules, INSISTED)
     numbers: list[NDArray[np.int64]] = []
     scores: list[NDArray[np.float32]] = []
     missing = k
@@ -76,7 +87,8 @@ def rank_under_rules(
         scores.append(found_scores)
         missing -= len(found)
     chosen = np.concatenate(numbers) if numbers else np.zeros(0, np.int64)
+    chosen_scores = np.concatenate(scores) if scores else np.zeros(0, np.float32)
     masks = [recommender.mask(heard.rule) for heard in rules]
     fails = [[heard for heard, mask in zip(rules, masks, strict=True) if not mask[item]] for item in chosen]
     relaxed = [heard for heard in rules if any(heard in failed for failed in fails)]
-    return Ranked(chosen, np.concatenate(scores) if scores else np.zeros(0, np.float32), relaxed, fails, nearest)
+    return Ranked(chosen, chosen_scores, cost[chosen], relaxed, fails, nearest)

@@ -28,15 +28,35 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 def phrase(rule: Rule) -> str:
     """A rule as a part of a sentence: "Comedy or Drama", "no Horror", "1990 to 1999", "price < 30"."""
-    values = [str(value) for value in (rule.value if isinstance(rule.value, list) else [rule.value])]
-    if rule.op in ("is", "has any", "has all") and isinstance(rule.value, (str, list)):
-        return listed(values, "and" if rule.op == "has all" else "or")
+    values = rule.value if isinstance(rule.value, list) else [rule.value]
+    words = [value for value in values if isinstance(value, str)]
+    spans = _spans([value for value in values if isinstance(value, float)])
+    if rule.op in ("is", "has any", "has all"):
+        return listed(words, "and" if rule.op == "has all" else "or") if words else listed(spans, "or")
     if rule.op == "not":
-        years = [int(value) for value in rule.value] if isinstance(rule.value, list) and len(values) > 2 else []
-        return f"not {min(years)} to {max(years)}" if years else f"no {listed(values, 'or')}"
+        return f"no {listed(words, 'or')}" if words else f"not {listed(spans, 'or')}"
     if rule.op == "contains":
-        return f"\u201c{listed(values, 'or')}\u201d"
+        return f"\u201c{listed(words, 'or')}\u201d"
     return str(rule)
+
+
+def _spans(numbers: Sequence[float]) -> list[str]:
+    """Numbers in words, whole ones that follow each other as one: "1980 to 1989"."""
+    spans: list[list[float]] = []
+    for number in sorted(set(numbers)):
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1][1:] = [number]
+        else:
+            spans.append([number])
+    return [" to ".join(f"{number:.10g}" for number in span) for span in spans]
+
+
+def _failing(rules: Sequence[Rule]) -> str:
+    """What is said of items that fail some of these rules: "lack Comedy or Drama, or have Horror"."""
+    lacking = [phrase(rule) for rule in rules if rule.op != "not"]
+    having = [phrase(rule.model_copy(update={"op": "is"})) for rule in rules if rule.op == "not"]
+    said = [f"lack {listed(lacking, 'or')}"] * bool(lacking) + [f"have {listed(having, 'or')}"] * bool(having)
+    return ", or ".join(said)
 
 
 def recommending(turn: Turn, session: Session) -> str:
@@ -49,16 +69,16 @@ def recommending(turn: Turn, session: Session) -> str:
     if not turn.items:
         said.append(NOTHING_LEFT)
         return " ".join(said)
-    lacking = [phrase(heard.rule) for heard in session.rules if str(heard.rule) in turn.relaxed]
+    failing = _failing([heard.rule for heard in session.rules if str(heard.rule) in turn.relaxed])
     all_pass = sum(not item.fails for item in turn.items)
     if turn.nearest:
         insisted = [phrase(heard.rule) for heard in session.rules if heard.insisted]
-        said.append(f"Nothing here has {listed(insisted)}. The nearest:")
+        said.append(f"Nothing that is left has {listed(insisted)}. The nearest:")
     elif turn.relaxed and all_pass == 0:
-        said.append(f"Nothing left has all of it; these lack {listed(lacking, 'or')}.")
+        said.append(f"Nothing left has all of it; these {failing}.")
     elif turn.relaxed:
         count = "Only one has" if all_pass == 1 else f"Only {all_pass} have"
-        said.append(f"{count} all of it; the rest lack {listed(lacking, 'or')}.")
+        said.append(f"{count} all of it; the rest {failing}.")
     elif turn.rules:
         said.append(f"With {listed([phrase(heard.rule) for heard in session.rules])}:")
     elif session.past and not turn.request:

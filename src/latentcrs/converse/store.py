@@ -1,0 +1,265 @@
+"""The conversation store: what was said and shown, kept across processes, restarts and crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from latentcrs.converse.database import explained, for_reading, open_engine, place, store_url, wipe
+from latentcrs.converse.migrations import migrate
+from latentcrs.converse.session import Session, Turn
+from latentcrs.converse.tables import CONVERSATIONS, TURNS
+from latentcrs.errors import UserError
+
+LONGEST_WORDS = 80
+"""Characters of the first words that a summary has."""
+
+
+class Summary(BaseModel):
+    """A conversation as it stands in a list. words: the first that were said. turns: how many. Times are UTC."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    user: str | None
+    bundle: str
+    created: datetime
+    updated: datetime
+    turns: int
+    words: str
+
+
+class Stored(BaseModel):
+    """A whole conversation: the session after its last turn, and all turns in order. Times are UTC."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    owner: str
+    user: str | None
+    bundle: str
+    created: datetime
+    updated: datetime
+    session: Session
+    turns: list[Turn]
+
+
+class ConversationStore:
+    """Conversations in an SQLite file or a PostgreSQL database, made and brought to this version when it is opened.
+
+    Several threads and processes may use one store; what a method changed is on disk when it returns. A conversation
+    belongs to an owner ("" where there is only one), and nobody else finds it.
+    """
+
+    def __init__(self, url: str = "") -> None:
+        """`url`: a path or a URL; `LATENTCRS_STORE` by default, else a file in the platform's data folder.
+
+        Raises:
+            UserError: no such address, it cannot be read or written, it holds something else, or a newer version
+                wrote it.
+        """
+        self.url = store_url(url)
+        with explained(self.url):
+            self._engine = open_engine(self.url)
+        self._reader = for_reading(self._engine)
+        self.migrate()
+
+    def migrate(self) -> None:
+        """Bring the tables to this version, as opening does.
+
+        Raises:
+            UserError: see `__init__`.
+        """
+        with explained(self.url):
+            migrate(self._engine, place(self.url))
+
+    def close(self) -> None:
+        """Let go of the database; the next call opens it again."""
+        self._engine.dispose()
+
+    def begin(self, id: str, session: Session, bundle: str, owner: str = "") -> None:
+        """Start a conversation that has no turn yet.
+
+        Raises:
+            UserError: there is one with this id.
+        """
+        if session.turns:
+            raise ValueError(f"a conversation begins before its first turn, not after turn {session.turns}")
+        now = _now()
+        row = {
+            "id": id,
+            "owner": owner,
+            "user_id": session.user,
+            "bundle": bundle,
+            "created": now,
+            "updated": now,
+            "words": "",
+            "turns": 0,
+            "session": session.model_dump(mode="json"),
+        }
+        with self._writing() as connection:
+            try:
+                connection.execute(insert(CONVERSATIONS), row)
+            except IntegrityError:
+                raise UserError(f"There is a conversation {id!r} already; give the new one another id.") from None
+
+    def commit(self, id: str, turn: Turn, session: Session) -> None:
+        """Add a turn, and put the session after it in the place of the one before, both or neither.
+
+        The turn after the last one is added. The last one again, or one before it, changes nothing when it is the
+        same.
+
+        Raises:
+            UserError: no such conversation, it has another turn of this number, or one is missing before it.
+        """
+        if session.turns != turn.number:
+            raise ValueError(f"this is turn {turn.number}, but the session is that after turn {session.turns}")
+        said, state = turn.model_dump(mode="json"), session.model_dump(mode="json")
+        here = CONVERSATIONS.c.id == id
+        last = select(CONVERSATIONS.c.turns, CONVERSATIONS.c.words, CONVERSATIONS.c.session).where(here)
+        with self._writing() as connection:
+            row = connection.execute(last.with_for_update()).one_or_none()
+            if row is None:
+                raise _missing(id)
+            if turn.number > row.turns + 1:
+                raise UserError(
+                    f"Conversation {id!r} has {row.turns} turns, so its next is turn {row.turns + 1}, not "
+                    f"{turn.number}; load it again and go on from there."
+                )
+            if turn.number <= row.turns:
+                found = select(TURNS.c.turn).where(TURNS.c.conversation == id, TURNS.c.number == turn.number)
+                same = connection.execute(found).scalar() == said
+                if not same or (turn.number == row.turns and row.session != state):
+                    raise UserError(
+                        f"Conversation {id!r} has another turn {turn.number} already: it went on elsewhere. Load it "
+                        "again and go on from there."
+                    )
+                return
+            now = _now()
+            connection.execute(insert(TURNS), {"conversation": id, "number": turn.number, "at": now, "turn": said})
+            changed = {"updated": now, "turns": turn.number, "session": state, "user_id": session.user}
+            if not row.words and turn.kind != "command":
+                changed["words"] = _first_words(turn.utterance)
+            connection.execute(update(CONVERSATIONS).where(here).values(changed))
+
+    def load(self, id: str, owner: str = "") -> Stored:
+        """A conversation with all its turns.
+
+        Raises:
+            UserError: this owner has no such conversation, or it cannot be read.
+        """
+        turns = select(TURNS.c.turn).where(TURNS.c.conversation == id).order_by(TURNS.c.number)
+        with self._readable(id), self._reading() as connection:
+            row = connection.execute(select(CONVERSATIONS).where(_of(owner), CONVERSATIONS.c.id == id)).one_or_none()
+            if row is None:
+                raise _missing(id)
+            stored = Stored(
+                id=id,
+                owner=owner,
+                user=row.user_id,
+                bundle=row.bundle,
+                created=row.created.replace(tzinfo=UTC),
+                updated=row.updated.replace(tzinfo=UTC),
+                session=Session.model_validate(row.session),
+                turns=[Turn.model_validate(turn) for turn in connection.execute(turns).scalars()],
+            )
+        numbers = [turn.number for turn in stored.turns]
+        if numbers != list(range(1, row.turns + 1)) or stored.session.turns != row.turns:
+            raise self._unreadable(id, f"it should have {row.turns} turns and has {len(numbers)}")
+        return stored
+
+    def summaries(self, owner: str = "", user: str | None = None) -> list[Summary]:
+        """The conversations of an owner, the one that went on last first; only those of `user` where it is given."""
+        columns = CONVERSATIONS.c
+        wanted = (columns.id, columns.user_id, columns.bundle, columns.created, columns.updated)
+        found = select(*wanted, columns.turns, columns.words).where(_of(owner, user))
+        found = found.order_by(columns.updated.desc(), columns.id)
+        with self._reading() as connection:
+            return [
+                Summary(
+                    id=row.id,
+                    user=row.user_id,
+                    bundle=row.bundle,
+                    created=row.created.replace(tzinfo=UTC),
+                    updated=row.updated.replace(tzinfo=UTC),
+                    turns=row.turns,
+                    words=row.words,
+                )
+                for row in connection.execute(found)
+            ]
+
+    def forget(self, id: str, owner: str = "") -> int:
+        """Delete a conversation, its turns and words; how many there were: 1, or 0 where this owner has none."""
+        return self._delete(_of(owner) & (CONVERSATIONS.c.id == id))
+
+    def forget_user(self, user: str, owner: str = "") -> int:
+        """Delete all conversations of a user, their turns and words; how many there were."""
+        return self._delete(_of(owner, user))
+
+    def export(self, id: str, owner: str = "") -> dict[str, Any]:
+        """All that is kept of a conversation, ready for JSON.
+
+        Raises:
+            UserError: as `load`.
+        """
+        return self.load(id, owner).model_dump(mode="json")
+
+    def _delete(self, which: ColumnElement[bool]) -> int:
+        with self._writing() as connection:
+            count = connection.execute(delete(CONVERSATIONS).where(which)).rowcount  # their turns go with them
+        if count:
+            with explained(self.url):
+                wipe(self._engine)
+        return count
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with explained(self.url), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with explained(self.url), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _readable(self, id: str) -> Iterator[None]:
+        try:
+            yield
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise self._unreadable(id, f"{error.title}: {where}: {first['msg']}") from None
+        except ValueError as error:  # no JSON
+            raise self._unreadable(id, str(error)) from None
+
+    def _unreadable(self, id: str, reason: str) -> UserError:
+        return UserError(
+            f"Conversation {id!r} in {place(self.url)} cannot be read ({reason}): it is damaged, or another version "
+            "of LatentCRS wrote it. Start a new one."
+        )
+
+
+def _of(owner: str, user: str | None = None) -> ColumnElement[bool]:
+    mine = CONVERSATIONS.c.owner == owner
+    return mine if user is None else mine & (CONVERSATIONS.c.user_id == user)
+
+
+def _missing(id: str) -> UserError:
+    return UserError(f"There is no conversation {id!r}; it was never begun here, or was forgotten.")
+
+
+def _first_words(utterance: str) -> str:
+    # Text that a database takes: JSON escapes a zero byte and half a surrogate pair, a column of words cannot.
+    words = " ".join(utterance.replace("\0", " ").encode("utf-8", "replace").decode("utf-8").split())
+    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1].rstrip()}…"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

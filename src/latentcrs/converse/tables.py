@@ -1,0 +1,42 @@
+"""The tables of the conversation store. Whoever changes them adds a migration, see `migrations/env.py`."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table
+
+SCHEMA = "0001"
+"""The migration that makes exactly these tables, the last one."""
+VERSIONS = "latentcrs_schema"
+"""The table that says which migration a database is at."""
+
+# Every constraint has a name of its own, by which a later migration can change it in PostgreSQL.
+TABLES = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+CONVERSATIONS = Table(
+    "conversations",
+    TABLES,
+    Column("id", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("user_id", String),
+    Column("bundle", String, nullable=False),
+    Column("created", DateTime, nullable=False),  # UTC, as all times
+    Column("updated", DateTime, nullable=False),
+    Column("words", String, nullable=False),  # the first that were said
+    Column("turns", Integer, nullable=False),  # the number of the last one
+    Column("session", JSON, nullable=False),  # `Session` after it
+    Index(None, "owner", "updated"),
+    Index(None, "owner", "user_id"),
+)
+TURNS = Table(
+    "turns",
+    TABLES,
+    Column("conversation", String, ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", DateTime, nullable=False),
+    Column("turn", JSON, nullable=False),  # `Turn`
+)

@@ -1,0 +1,43 @@
+"""SQLite files that several processes write at once: the token ledger and the completion cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.pool import NullPool
+from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
+
+BUSY_SECONDS = 30.0
+
+
+def open_database(path: Path, tables: MetaData) -> Engine:
+    """The SQLite file at `path` in WAL mode, made with its folder and `tables` where it is missing.
+
+    Raises:
+        OSError, sqlalchemy.exc.SQLAlchemyError: it cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A connection per transaction: nothing is shared by threads or inherited by a child process.
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, poolclass=NullPool)
+    event.listen(engine, "connect", _prepare)
+    _create(engine, tables)
+    return engine
+
+
+def _prepare(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+# Two processes that make the file at once: SQLite reports these locks at once, without waiting its time-out.
+@retry(
+    retry=retry_if_exception_message(match=r"(?s).*(locked|already exists)"),
+    stop=stop_after_delay(BUSY_SECONDS),
+    wait=wait_random(0.01, 0.05),
+    reraise=True,
+)
+def _create(engine: Engine, tables: MetaData) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    tables.create_all(engine)

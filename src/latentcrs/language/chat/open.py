@@ -1,0 +1,61 @@
+"""Opens a chat model by the name that commands and the environment give it."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit, urlunsplit
+
+from latentcrs.errors import UserError
+from latentcrs.language.chat.model import ChatModel
+
+
+def open_chat_model(spec: str | None = None, timeout: float = 60.0, max_retries: int = 2) -> ChatModel | None:
+    """The chat model that `spec` names, each of its calls written to the token ledger; None for no model.
+
+    spec: "local" for the embedded model; the http(s) address of an OpenAI-compatible endpoint, asked for the model
+    `LATENTCRS_LLM_MODEL` with the key `LATENTCRS_LLM_KEY`; "none" for no model; None for what `LATENTCRS_LLM_URL`
+    says, and no model where it says nothing. With `LATENTCRS_COMPLETIONS=1` answers are kept and never paid for
+    twice. timeout: seconds per attempt.
+
+    Raises:
+        UserError: there is no such model, or something that it needs is missing.
+    """
+    wanted = (spec if spec is not None else os.environ.get("LATENTCRS_LLM_URL", "")).strip()
+    if wanted in ("", "none"):
+        return None
+    if wanted == "local":
+        from latentcrs.language.chat.local_model import LocalModel
+
+        model: ChatModel = LocalModel(timeout=timeout)
+    elif urlsplit(wanted).scheme in ("http", "https"):
+        model = _endpoint(wanted, timeout, max_retries)
+    else:
+        raise UserError(
+            f"There is no language model {wanted!r}; give 'local' for the embedded one, the address of an "
+            "OpenAI-compatible endpoint (https://host/v1), or 'none'."
+        )
+    from latentcrs.language.chat.completions import Cached, Completions
+    from latentcrs.language.chat.ledger import Ledger, Recorded
+
+    if os.environ.get("LATENTCRS_COMPLETIONS", "") not in ("", "0"):
+        model = Cached(model, Completions())
+    return Recorded(model, Ledger())
+
+
+def _endpoint(address: str, timeout: float, max_retries: int) -> ChatModel:
+    parts = urlsplit(address)
+    if not parts.hostname:
+        raise UserError(
+            f"The address of the language model, {address!r}, names no host; it looks like http://host/v1."
+        )
+    name = os.environ.get("LATENTCRS_LLM_MODEL", "").strip()
+    if not name:
+        raise UserError(
+            "Which model is wanted of the endpoint? Set LATENTCRS_LLM_MODEL to its name, e.g. "
+            "LATENTCRS_LLM_MODEL=gpt-5-mini."
+        )
+    from latentcrs.language.chat.openai_model import OpenAIModel
+
+    path = parts.path.rstrip("/").removesuffix("/chat/completions") or "/v1"
+    base = urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+    return OpenAIModel(base, name, os.environ.get("LATENTCRS_LLM_KEY", "").strip(), timeout, max_retries)

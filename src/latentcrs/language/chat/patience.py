@@ -1,0 +1,43 @@
+"""How long an endpoint is waited for: a whole answer within the time-out, and no longer pause than that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx2
+
+
+def wait_no_longer(response: httpx2.Response) -> None:
+    """A response hook: bounds what the client's own time-outs leave open.
+
+    A read time-out begins anew with every byte, so an endpoint that dribbles (or sends keep-alive comments) is never
+    given up. Here an answer's body has the read time-out in all. And an endpoint that asks for a longer pause
+    (Retry-After) than the time-out is not asked again: somebody waits for the answer.
+    """
+    seconds = response.request.extensions.get("timeout", {}).get("read")
+    if seconds is None:
+        return
+    try:
+        if float(response.headers.get("retry-after", 0)) > seconds:
+            response.headers["x-should-retry"] = "false"  # understood by the openai client
+    except ValueError:  # a date: the client bounds it
+        pass
+    if isinstance(response.stream, httpx2.SyncByteStream):
+        response.stream = _Bounded(response.stream, seconds)
+
+
+class _Bounded(httpx2.SyncByteStream):
+    """A stream of bytes that raises `ReadTimeout` once `seconds` have passed."""
+
+    def __init__(self, stream: httpx2.SyncByteStream, seconds: float) -> None:
+        self._stream, self._until = stream, time.monotonic() + seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            if time.monotonic() > self._until:
+                raise httpx2.ReadTimeout("the answer took too long")
+            yield piece
+
+    def close(self) -> None:
+        self._stream.close()

@@ -1,0 +1,60 @@
+"""What is an English word, and how common a one: so that no real word is taken for a slip or a name."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from latentcrs.errors import UserError
+from latentcrs.language.model_folders import embedded_minilm
+
+COMMON = 8000
+"""Words down to this place in the list of frequencies are common."""
+FUNCTION = frozenset(
+    "a about after all am an and any anything are as at be been before being but by can could did do does "
+    "either else few "
+    "for from hello had between both each nor neither during against since unless around through toward "
+    "towards has have he "
+    "her hers him his how i if in into is it its just let like likes made make me more most much "
+    "must my no not of off on one ones only or other our out over own please set she should so some someone "
+    "something such "
+    "than that the their them then there these they this those to too under until up us very want was we were "
+    "what whats "
+    "when where which who whom whose why will with without would you your im id ive ill youre dont doesnt isnt "
+    "thats theres "
+    "de la le el los las der die das und du des di il lo et".split()
+)
+"""Words without a meaning of their own."""
+ARTICLES = frozenset("the a an la le les l el los las il lo der die das un une una".split())
+_ENDINGS = ("s", "es", "ed", "ing", "ly", "er", "ers", "ish", "ness")
+
+
+@lru_cache(maxsize=1)
+def _places() -> dict[str, int]:
+    """Words of the encoder's vocabulary, which lists them by how often they are used."""
+    try:
+        words = (embedded_minilm() / "vocab.txt").read_text("utf-8").split("\n")
+    except (UserError, OSError):  # without it every word may be a slip: worse, and still of use
+        return {}
+    return {word: place for place, word in enumerate(words) if word.isalpha() and len(word) > 1}
+
+
+def is_listed(word: str) -> bool:
+    """Whether `word` (lower case) is in the vocabulary as it is."""
+    return word in _places()
+
+
+def is_english(word: str) -> bool:
+    """Whether `word` (lower case) or a simple form of it is known: anything but a slip of the fingers."""
+    places = _places()
+    if word in places:
+        return True
+    return any(
+        word.endswith(end) and (word[: -len(end)] in places or word[: -len(end)] + "e" in places)
+        for end in _ENDINGS
+        if len(word) - len(end) > 3 or end == "s"
+    )
+
+
+def is_common(word: str, most: int = COMMON) -> bool:
+    """Whether `word` (lower case) is among the `most` commonest: alone, such a word is no name."""
+    return _places().get(word, most) < most

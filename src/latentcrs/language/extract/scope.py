@@ -1,0 +1,304 @@
+"""How things are said: denied, wished, insisted on, taken back, only spoken of; and which words that covers."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from latentcrs.language.extract.mentions import Mention
+from latentcrs.language.extract.tokens import Line
+
+_ADVERB = (
+    r"(?:(?:really|very|too|so|just|particularly|actually|ever|even|necessarily|quite|truly|especially|all that|that|"
+    r"exactly|super|also|always|usually|generally|currently|personally) )*"
+)
+_NOT_WANTED = (
+    r"want|like|liked|enjoy|enjoyed|feel like|feel|give|show|recommend|suggest|include|fancy|care for|be|have|watch|"
+    r"play|listen|love|go for|contain|get|involve|dig|appreciate|do|bring|offer|pick|wanna|feature|see|hear|read|buy|"
+    r"crave|go|send|say|mean|come"
+)
+_DENIED = re.compile(
+    r"(?<= )(?:"
+    r"no(?! (?:idea|ideas|problem|worries|preference|preferences|clue|thanks|thank|need|matter|one|doubt|particular|"
+    r"rush|wait|offence|offense|budget|more than|less than|longer|later|earlier|older|newer|i |it |that |not |"
+    r"actually|"
+    r", |\. |$))(?: more)?"
+    rf"|not(?! (?:{_ADVERB})(?:sure|only|just|bad|simply|merely|certain|that i|yet|fussy|picky|bothered|limited|mind|"
+    r"important|long|much preference)\b)"
+    r"|without|w / o|minus|except(?: for| maybe)?|excluding|exclude|excludes|avoid|avoids|avoiding|sans|other than|"
+    r"apart from|aside from|besides|instead of|rather than|(?:anything|everything|all|anyone|any|everyone) but|"
+    r"neither|"
+    r"nor|none of|never|non|anti"
+    rf"|(?:do|does|did|would|could|should|must|shall|can|will|is|are|am|im)(?:nt| not) (?:{_ADVERB})(?:{_NOT_WANTED})"
+    rf"|dont (?:{_ADVERB})(?:{_NOT_WANTED})|wont (?:{_ADVERB})(?:{_NOT_WANTED})"
+    r"|hate|hates|hated|dislike|dislikes|disliked|despise|loathe|detest|abhor"
+    r"|(?:cant|cannot|can not|couldnt)(?: really)? (?:stand|take|handle|bear|tolerate|deal with|do|stomach)"
+    r"|(?:sick|tired|bored|weary|sick and tired) (?:of|with)|fed up (?:of|with)|(?:had |seen )?enough (?:of|with)|"
+    r"allergic to|isnt|arent|wasnt|stay away from|keep away from|steer clear of|stay clear of|less(?! than)|skip|"
+    r"hold the|nothing(?! (?:but|fancy|in particular|specific|special|else|older|newer|earlier|later|more|less|"
+    r"against|"
+    r"beats|like)\b)|not interested in|not into|no fan of|not (?:really )?(?:a |much of a )?(?:big |huge )?fan of"
+    r")(?= )"
+)
+_TAKEN_BACK = re.compile(
+    r"(?<= )(?:drop|forget(?: about)?|never ?mind(?: about)?|scrap|ditch|ignore|lose|remove|cancel|disregard|"
+    r"leave (?:out|off)|take (?:back|away|off|out)|get rid of|strike|undo|screw|"
+    r"(?:doesnt|does not|dont|do not|didnt|neednt|no longer)(?: (?:really|actually|necessarily|even|absolutely|"
+    r"always))* "
+    r"(?:have|has|need|needs|got)(?: to)?(?: (?:be|have|star|come|feature|involve|include|say))?|"
+    r"need not be|neednt be|(?:theres )?no need (?:for|to be)|"
+    r"(?:dont|do not)(?: really| actually)? (?:care|mind) (?:about|if|whether|which|what)(?: it is| its| it)?|"
+    r"(?:doesnt|does not|dont)(?: really)? matter (?:if|whether|which|what)(?: it is| its| it)?|"
+    r"not necessarily|dont insist on|changed my mind about|no longer (?:want|need|care about)|any|whatever|which"
+    r")(?= )"
+)
+_ALWAYS_BACK = re.compile(r"^(?:any|whatever|which)$")  # take back bare column words only: "any year"
+_PASSED_OVER = re.compile(
+    r"(?<= )(?:(?:not|dont)(?: (?:want|like|need|really|necessarily))*(?: (?:only|just|simply|merely))|"
+    r"(?:dont|do not|wouldnt|would not) (?:really )?mind|"
+    r"(?:i|we|ive|weve|have you|did you|already|just|recently|had)(?: (?!never|not|havent|dont|didnt)\w+){0,2} "
+    r"(?:watched|saw|seen|finished|played|heard|bought|beaten|completed|rewatched|replayed)|"
+    r"have you (?:ever )?(?:seen|watched|played|heard|read|got round to)|"
+    r"(?:used to|once) (?:like|love|enjoy|watch|play|listen to)|"
+    r"(?:my|the) (?:friend|friends|wife|husband|girlfriend|boyfriend|partner|mother|father|mom|mum|dad|sister|"
+    r"brother) "
+    r"(?:likes?|loves?|hates?|wants?|enjoys?|prefers?)|"
+    r"what (?:is|are) (?:a |an )?|cant decide (?:between|on)"
+    r")(?= )"
+)
+_NOT_ONLY = re.compile(r"(?:only|just|simply|merely)$")
+_BUT_ALSO = re.compile(r"(?: [^ .]+){1,8} but ")
+_ASKED_OF_ONE = re.compile(r"(?:^| \.) (?:is|was|isnt|wasnt)(?: (?!there)[^ .]+){1,6} (?:a|an)(?: [^ .]+)? $")
+_SAID_OF_ONE = re.compile(
+    r" (?:was|were|looks|looked|sounds|sounded|found it|found them|thought it|(?:is|was) (?:it|that|this|he|she))"
+    r"(?: (?:so|really|very|pretty|quite|just|more|not|a|an|the|any|kind of|too|even))* $"
+)  # "it was funny", "is that a comedy?": of an item that was spoken of, no condition
+_WISHED = re.compile(
+    r"(?<= )(?:ideally|preferably|preferrably|preferable|preferred|maybe|perhaps|possibly|hopefully|optionally|"
+    r"(?:might|may|could) (?:like|enjoy|want|love|be up for|be in the mood for|be interested in|go for|be into|"
+    r"prefer)|"
+    r"(?:tend|tends|tended) to (?:like|enjoy|prefer|go for|love|watch|play|listen to|be into|be drawn to|lean "
+    r"toward|lean towards|pick|choose)|"
+    r"(?:usually|normally|generally|typically|often|sometimes|mostly|mainly) (?:like|enjoy|prefer|go for|love|"
+    r"watch|play|listen to|into|pick|choose|im into)|"
+    r"(?:i )?(?:think|guess|suppose) (?:i|id|i would|i might|i could)(?: (?:like|enjoy|prefer|love|want|go for))?|"
+    r"(?:id |i would |would |i d |i |wed )?(?:rather )?prefer(?: it)?(?: to)?|(?:a |slight |my )?preference "
+    r"(?:for|is|would be)|"
+    r"bonus(?: points)?(?: if| for)?|(?:a )?plus if|extra points(?: if| for)?|wouldnt (?:\w+ )?mind|would not mind|"
+    r"(?:would|itd|it d|itll)(?: \w+)? (?:nice|great|cool|good|lovely|ideal|better|awesome) if|nice to have|"
+    r"(?:even |much )?better if|nice if|leaning(?: towards?| to)?|lean(?: towards?)|open to|would love it if|"
+    r"possible if|hoping for|id settle for)(?= )"
+)
+_INSISTED = re.compile(
+    r"(?<= )(?:only(?! (?:have|own|got|if i))|(?<!there )(?:must|has to|have to|needs to|need to|gotta|got to)"
+    r"(?: \w+ly)? (?:be|have|feature|star|contain|involve|include|come|come from|run on|work on|work with|cost)|"
+    r"definitely|nothing but|nothing except|strictly|absolutely|exclusively|certainly|insist on|insist that|"
+    r"purely|solely|no matter what|"
+    r"non negotiable|(?:it )?better be|make sure (?:it|its|it is|theyre)|100 %|without exception|nothing else "
+    r"than|nothing other than)(?= )"
+)
+_IF_POSSIBLE = re.compile(
+    r"(?<= )(?:if (?:at all )?possible|if you (?:can|could)(?! (?:help|recommend|suggest|tell|find|give|show|"
+    r"think|name|please))|if you have (?:it|one|any|some)|if there is one|if theres one|would be (?:really "
+    r")?(?:nice|a plus|a bonus|ideal|cool|preferred|preferable|a nice touch)|"
+    r"(?:is|are|be) (?:a )?(?:plus|bonus|preferred|optional|preferable)|by preference|for preference|maybe|"
+    r"perhaps|possibly|"
+    r"preferably|ideally|preferred|or something|i guess|i suppose|i think|not required|but not required|but "
+    r"not necessary)(?= )"
+)
+_STOPS_THERE = re.compile(r" (?:[.,?]|$|but|please|thanks|and)")
+_NOTHING_ELSE = re.compile(r" (?:,|\w+)?(?: ?(?:,|\w+)){0,3} ?")
+_WHOLE_SENTENCE = ("i guess", "i suppose")
+_OF_COURSE = re.compile(
+    r"^ (?:\w+ )?(?:only|or nothing|is a must|are a must|required|no exceptions|for sure|please nothing else|"
+    r"and nothing else|"
+    r"exclusively|definitely|is essential)(?= (?:[.,]|please|$))"
+)
+_OUT = re.compile(
+    r"^ (?:\w+ )?(?:(?:is|are) (?:out|off the table|not (?:my thing|for me|an option|allowed|welcome|my cup)|a "
+    r"no|a no go|no good|forbidden)|"
+    r"isnt (?:my thing|for me|an option|my cup)|arent (?:my thing|for me|my cup)|excluded|free(?= (?:[.,]|"
+    r"please|$|movie|film|game|one)))"
+)
+_NOT_NEEDED = re.compile(
+    r"^ (?:\w+ )?(?:(?:doesnt|does not|dont|do not)(?: really)? matter|(?:is|are) not (?:important|needed|necessary)|"
+    r"isnt (?:important|needed|necessary|required)|arent (?:important|needed|necessary))"
+)
+_TURNS = re.compile(
+    r" (?:\.|are there|is there|do you|can you|could you|have you|but|however|although|though|yet|except|give "
+    r"me|i want|i need|id like|id love|id rather|i would like|show me|find me|"
+    r"i am looking|im looking|looking for|what about|how about|lets|let us|otherwise|so give|just|make it|instead i) "
+)
+_DEMAND_ENDS = re.compile(r" (?:\.|,|but|although|with) ")
+_NEW_DEMAND = re.compile(r" (?:\.|but(?! not)|it must|i want|i need|give me|show me) ")
+_FILL = (
+    r"(?:(?:a|an|the|any|some|more|either|too|also|much|very|really|kind|kinds|sort|sorts|type|types|of|stuff|"
+    r"things?|"
+    r"movies?|films?|flicks?|games?|music|songs?|albums?|records?|cds?|books?|shows?|series|one|ones|something|"
+    r"anything|"
+    r"bit|lot|lots|little|heavy|elements?|genres?|even|then|maybe|perhaps|possibly|both|no|not|it|is|them|my|"
+    r"that|which|are|other|video|type|style|based|ish|else|probably|directors?|actors?|actress) )*"
+)
+_LINKS = (
+    r"(?:from|in|with|by|starring|about|for|on|directed by|featuring|of|to|involving|made|released|rated|between)"
+)
+_CHAIN = re.compile(
+    rf"^ {_FILL}(?P<link>, and|, or|, nor|and or|and / or|and|or|nor|/|,|\+|plus|as well as|n|, plus|, but|but) "
+    rf"{_FILL}(?P<again>{_LINKS} (?:the |my |a |an )?)?$"
+)
+
+
+@dataclass(frozen=True)
+class _Trigger:
+    start: int
+    end: int
+
+
+def chain(line: Line, mentions: Sequence[Mention]) -> None:
+    """Set `chained` of every mention: the word that joins it to the one before, if nothing else stands between."""
+    for before, here in pairwise(mentions):
+        gap = line.between(before.end, here.start)
+        if gap == " ":
+            here.chained = "beside"
+        elif match := _CHAIN.match(gap):
+            link = match["link"]
+            word = "or" if "or" in link.split() or "nor" in link.split() else "," if link == "," else link
+            word = "and" if word not in ("or", ",", "/") else word
+            if match["again"] and word == "," and before.column != here.column:
+                word = ""
+            here.chained = "" if "but" in link else word
+        elif re.fullmatch(rf" {_FILL}", gap):
+            here.chained = "beside"
+
+
+def mark(line: Line, mentions: Sequence[Mention]) -> None:
+    """Set the flags of `mentions` (in order of `start`, `chained` set) by the words around them."""
+    text = line.line
+    denied, back, passed = _found(_DENIED, text), _found(_TAKEN_BACK, text), _found(_PASSED_OVER, text)
+    back = [t for t in back if not _ALWAYS_BACK.match(text[t.start : t.end])]
+    denied = [t for t in denied if not any(o.start <= t.start < o.end for o in (*back, *passed))]
+    back = [t for t in back if not any(o.start < t.start < o.end for o in passed)]
+    passed = [t for t in passed if not (_NOT_ONLY.search(text[t.start : t.end]) and _BUT_ALSO.match(text[t.end :]))]
+    wished, insisted = _found(_WISHED, text), _found(_INSISTED, text)
+    insisted = [t for t in insisted if not text[: t.start].endswith(("not ", "dont ", "there ", "nt "))]
+    handed_on: set[int] = set()
+    for place, here in enumerate(mentions):
+        previous = mentions[place - 1] if place else None
+        start, end = _position(line, here.start), _position(line, here.end)
+        floor = _position(line, previous.end) if previous else 0
+        here.passed_over = _reaches(text, passed, floor, start, 10) or _of_one(text, start)
+        here.dropped = not here.passed_over and _reaches(text, back, floor, start, 7)
+        here.negated = not here.passed_over and not here.dropped and _reaches(text, denied, floor, start, 8)
+        inherited = not here.negated and _inherit(mentions, place)
+        if inherited and here.negated:
+            handed_on.add(place)
+        _ask(text, here, wished, insisted, start)
+        behind = text[end - 1 : end + 60]
+        if _OUT.match(behind):
+            here.negated = True
+        elif _NOT_NEEDED.match(behind):
+            here.dropped = True
+        if _OF_COURSE.match(behind):
+            here.firm = True
+    _if_possible(line, mentions)
+    _complete_lists(mentions, handed_on)
+
+
+def _found(pattern: re.Pattern[str], text: str) -> list[_Trigger]:
+    return [_Trigger(*match.span()) for match in pattern.finditer(text)]
+
+
+def _position(line: Line, token: int) -> int:
+    return line.at[token] if token < len(line.at) else len(line.line)
+
+
+def _reaches(text: str, triggers: Sequence[_Trigger], floor: int, start: int, most: int) -> bool:
+    """Whether one of `triggers` behind `floor` covers what begins at `start`."""
+    trigger = _last(triggers, start)
+    if trigger is None or trigger.start < floor:
+        return False
+    gap = text[trigger.end : start]
+    return not _TURNS.search(gap) and " , " not in gap and gap.count(" ") <= most + 1
+
+
+def _last(triggers: Sequence[_Trigger], start: int) -> _Trigger | None:
+    """The last of `triggers` that ends before `start`; they are in order."""
+    place = bisect_right(triggers, start, key=lambda trigger: trigger.end)
+    return triggers[place - 1] if place else None
+
+
+def _of_one(text: str, start: int) -> bool:
+    if _ASKED_OF_ONE.search(text[max(0, start - 80) : start]):
+        return True
+    said = _SAID_OF_ONE.search(text[max(0, start - 50) : start])
+    return said is not None and not text[: max(0, start - 50) + said.start()].endswith((" make sure", " if"))
+
+
+def _inherit(mentions: Sequence[Mention], place: int) -> bool:
+    """What is said of the first of a chain is said of the rest: whether this one took it over."""
+    here = mentions[place]
+    if not place or not here.chained or here.negated or here.dropped or here.passed_over:
+        return False
+    before = mentions[place - 1]
+    same = before.column == here.column
+    if same or here.chained in ("or", "beside") or (here.chained == "and" and before.dropped):
+        here.negated, here.dropped, here.passed_over = before.negated, before.dropped, before.passed_over
+        return True
+    return False
+
+
+def _complete_lists(mentions: Sequence[Mention], handed_on: set[int]) -> None:
+    """A denial goes past a comma only in a list that ends with "or" or "and": "no horror, war or westerns"."""
+    for place, here in enumerate(mentions):
+        if here.chained != "," or place not in handed_on:
+            continue
+        rest = [place]
+        while rest[-1] + 1 in handed_on:
+            rest.append(rest[-1] + 1)
+        if not any(mentions[other].chained in ("or", "and") for other in rest[1:]):
+            for other in rest:
+                mentions[other].negated = False
+
+
+def _ask(text: str, here: Mention, wished: Sequence[_Trigger], insisted: Sequence[_Trigger], start: int) -> None:
+    """Whether a wish or a demand was the last thing said before, in the same breath."""
+    wish, demand = _last(wished, start), _last(insisted, start)
+    if demand and (not wish or demand.start >= wish.start):
+        if not _DEMAND_ENDS.search(text, demand.end, start):
+            here.firm = True
+            return
+        wish = None if not wish or wish.start <= demand.start else wish
+    if wish and not _NEW_DEMAND.search(text, wish.end, start):
+        here.soft = True
+
+
+def _if_possible(line: Line, mentions: Sequence[Mention]) -> None:
+    """Wishes that are known as such only behind them: "from the 90s if possible"."""
+    text = line.line
+    starts = [_position(line, mention.start) for mention in mentions]
+    for match in _IF_POSSIBLE.finditer(text):
+        floor = text.rfind(" . ", 0, match.start() + 1)
+        last = bisect_left(starts, match.start()) - 1
+        said = match.group()
+        if last < 0 or starts[last] < floor:
+            if said.startswith("if"):  # "If possible, from the 90s"
+                stop = text.find(" . ", match.end())
+                stop = stop if stop >= 0 else len(text)
+                for place in range(last + 1, bisect_left(starts, stop)):
+                    mentions[place].soft = True
+            continue
+        if said in _WHOLE_SENTENCE:
+            for mention in mentions[bisect_left(starts, floor) : last + 1]:
+                mention.soft = not mention.firm
+            continue
+        ends = _STOPS_THERE.match(text, match.end())
+        gap = text[_position(line, mentions[last].end) - 1 : match.start()]
+        if not (ends or said.startswith(("if", "would", "is", "are", "be"))) or not _NOTHING_ELSE.fullmatch(gap):
+            continue
+        mentions[last].soft = not mentions[last].firm
+        while last and mentions[last].chained and mentions[last - 1].column == mentions[last].column:
+            last -= 1
+            mentions[last].soft = not mentions[last].firm

@@ -1,0 +1,187 @@
+"""Titles of the catalogue in an utterance: they are names, and their words are no conditions."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Container, Iterable, Sequence
+
+from latentcrs.language.extract.contexts import ITEM_NOUNS
+from latentcrs.language.extract.english import ARTICLES, FUNCTION
+from latentcrs.language.extract.tokens import Line, key_of
+
+_LONGEST = 10
+_YEAR = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*")
+_SEPARATORS = re.compile(r"\s*:\s+|\s+[-–—/]\s+|\s*[;|]\s*")
+_MOVED_ARTICLE = re.compile(r"^(.*),\s*(?:the|a|an|la|le|les|el|los|il|der|die|das)$", re.IGNORECASE)
+_CUE = re.compile(
+    r" (?:(?<!id )(?<!would )like|similar to|loved|liked|love|loves|enjoyed|enjoy|adored|adore|watched|saw|"
+    r"seen|finished|played|fan of|fans of|"
+    r"vein of|lines of|reminds? me of|such as|comparable to|called|named|titled|good as|sequels? (?:to|of)|"
+    r"prequel to|remake of|spirit of|"
+    r"style of|hated|than|watch|play|recommend|watching|playing|title is)(?: (?:the|movies? like|films? like|"
+    r"games? like|playing|watching|both|,|and|a|an|movie|film|game|album))* $"
+)
+_QUOTES = "\"“”«»'‘’"
+_PLAIN = ITEM_NOUNS | {
+    "good",
+    "best",
+    "great",
+    "new",
+    "old",
+    "any",
+    "more",
+    "some",
+    "favorite",
+    "favourite",
+    "big",
+    "top",
+}
+
+
+class Titles:
+    """The titles of a catalogue, and the names within them ("The Two Towers")."""
+
+    def __init__(self, titles: Iterable[str | None], values: Container[tuple[str, ...]]) -> None:
+        """`values`: keys that mean something else, and are no title when they are only a part of one."""
+        self._names: set[tuple[str, ...]] = set()
+        self._longest: dict[str, int] = defaultdict(int)
+        for title in titles:
+            if not title or len(title) > 200:
+                continue
+            whole = _YEAR.sub(" ", title).strip()
+            parts = _SEPARATORS.split(whole)
+            for name in {whole, *(parts if len(parts) > 1 else ())}:
+                moved = _MOVED_ARTICLE.match(name)
+                self._add(key_of(moved.group(1) if moved else name), name == whole, values)
+
+    def _add(self, key: tuple[str, ...], whole: bool, values: Container[tuple[str, ...]]) -> None:
+        while len(key) > 1 and key[0] in ARTICLES:
+            key = key[1:]
+        if not whole and key in values:
+            return
+        if key and len(key) <= _LONGEST and len("".join(key)) > 1:
+            self._names.add(key)
+            self._longest[key[0]] = max(len(key), self._longest[key[0]])
+
+    def spans(self, line: Line, meant: Sequence[tuple[int, int, bool]]) -> list[tuple[int, int]]:
+        """The tokens of `line` that are titles. `meant` (start, end, named) is what else was found in it."""
+        covered: dict[int, tuple[int, int, bool]] = {}
+        for span in meant:
+            covered.update(dict.fromkeys(range(span[0], span[1]), span))
+        shouted = _all_alike(line)
+        out: list[tuple[int, int]] = []
+        place = 0
+        while place < len(line.tokens):
+            end = self._title_at(line, place, covered, shouted, out) or _capitals(line, place, covered, shouted, out)
+            if end:
+                out.append((place, end))
+            place = end or place + 1
+        return out
+
+    def _title_at(
+        self,
+        line: Line,
+        place: int,
+        covered: dict[int, tuple[int, int, bool]],
+        shouted: bool,
+        found: Sequence[tuple[int, int]],
+    ) -> int:
+        tokens = line.tokens
+        most = self._longest.get(tokens[place].stem, 0)
+        if not most or tokens[place].mark:
+            return 0
+        ends, stems = [], []
+        for end in range(place, min(len(tokens), place + most + 3)):
+            if not tokens[end].mark:
+                stems.append(tokens[end].stem)
+                ends.append(end + 1)
+            elif tokens[end].word not in (",", "-", "/"):
+                break
+        for length in range(min(most, len(stems)), 0, -1):
+            if tuple(stems[:length]) in self._names and self._is_said_as_title(
+                line, place, ends[length - 1], covered, shouted, found
+            ):
+                return ends[length - 1]
+        return 0
+
+    def _is_said_as_title(
+        self,
+        line: Line,
+        start: int,
+        end: int,
+        covered: dict[int, tuple[int, int, bool]],
+        shouted: bool,
+        found: Sequence[tuple[int, int]],
+    ) -> bool:
+        part = [token for token in line.tokens[start:end] if not token.mark]
+        if _quoted(line, start, end):
+            return True
+        content = [token for token in part if token.word not in FUNCTION]
+        capitals = bool(content) and all(token.capital or token.word.isdigit() for token in content) and not shouted
+        capitals = capitals and not (len(content) == 1 and content[0].begins)
+        span = covered.get(start)
+        is_value = span is not None and span[0] <= start and span[1] >= end
+        open_words = [
+            token
+            for place, token in enumerate(line.tokens[start:end], start)
+            if place not in covered and not token.mark and token.word not in FUNCTION and token.stem not in _PLAIN
+        ]
+        cue = _cued(line, start, found)
+        if cue:
+            if is_value:
+                return bool(span and span[2]) and len(part) > 1
+            return bool(open_words) or (capitals and len(part) > 1)
+        if is_value or len(content) < 2 or not open_words:
+            return False
+        # In lower case only what no list of attributes looks like: "silence of the lambs", "toy story 2".
+        return capitals or (len(part) > 2 and any(t.word in FUNCTION or t.word.isdigit() for t in part[1:]))
+
+
+def _cued(line: Line, start: int, found: Sequence[tuple[int, int]]) -> bool:
+    """Whether "like", "loved", "seen" or another title stands in front."""
+    if _CUE.search(line.before(start)):
+        return True
+    return bool(found) and line.between(found[-1][1], start).strip() in (
+        "and",
+        "or",
+        ",",
+        "and the",
+        ", and",
+        "or the",
+    )
+
+
+def _quoted(line: Line, start: int, end: int) -> bool:
+    first, last = line.tokens[start].start, line.tokens[end - 1].end
+    return first > 0 and line.text[first - 1] in _QUOTES and line.text[last : last + 1] in tuple(_QUOTES)
+
+
+def _all_alike(line: Line) -> bool:
+    """Whether capitals tell nothing: nearly every word has one, or a long text in capitals."""
+    words = [token for token in line.tokens if not token.mark and token.word[0].isalpha()]
+    return len(words) > 3 and sum(token.capital for token in words) > 0.8 * len(words)
+
+
+def _capitals(
+    line: Line,
+    place: int,
+    covered: dict[int, tuple[int, int, bool]],
+    shouted: bool,
+    found: Sequence[tuple[int, int]],
+) -> int:
+    """The end of a run of capitals behind "like": a title, be it in the catalogue or not; 0 where there is none."""
+    tokens = line.tokens
+    if shouted or not tokens[place].capital or not _cued(line, place, found):
+        return 0
+    end = here = place + 1
+    while here < len(tokens) and here - place < _LONGEST and not tokens[here].mark:
+        if tokens[here].capital or tokens[here].word.isdigit():
+            end = here + 1
+        elif tokens[here].word not in ("of", "the", "and", "in", "a", "to", "for"):
+            break
+        here += 1
+    bare = [
+        i for i in range(place, end) if i not in covered and tokens[i].capital and tokens[i].stem not in ITEM_NOUNS
+    ]
+    return end if end - place > 1 and bare else 0

@@ -1,0 +1,303 @@
+"""What a plot is to be about: words behind "about", "with", "involving", that some item's text says."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import polars as pl
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from latentcrs.language.extract.contexts import ITEM_NOUNS, NOT_TO_BE_WITH
+from latentcrs.language.extract.english import FUNCTION, is_english, is_listed
+from latentcrs.language.extract.tokens import Line, Token, stem
+
+Span = tuple[int, int, tuple[str, ...]]
+MOST = 8
+"""Topics heard in one utterance."""
+_MOST_TEXTS = 400  # in which a phrase is looked for
+_TRIGGER = re.compile(
+    r"(?<= )(?:(?<!what )(?<!how )(?<!think )(?<!know )(?<!sure )(?<!talk )(?<!forget )(?<!mind )(?<!care )about|"
+    rf"{NOT_TO_BE_WITH}with|involving|involves?|featuring|features?|revolving around|revolves? around|"
+    r"cent(?:red|ered) (?:on|around)|focus(?:es|ed|ing)? on|deals? with|dealing with|"
+    r"(?:has|have|had|having) to do with|"
+    r"set (?:in|on|during|at|around)|(?:takes?|taking) place (?:in|on|during|at)|story of|tale of|concerning|"
+    r"based on|"
+    r"there is|there are|theres|where there is|where there are|where|in which|"
+    r"(?:that|which|it|should|must|to) (?:has|have)|having|including|contains?|containing|"
+    r"(?:id like|love|want|to see|need|prefer|would like|includes?)(?= (?:\S+ ){1,5}in (?:it|them) )"
+    r")(?= )"
+)
+_DETERMINER = re.compile(
+    r"^(?: (?:a|an|the|some|any|lots of|lot of|plenty of|loads of|of|two|three|four|several|many|his|her|their|"
+    r"my|its|kind of|sort of|bit of|lot|bunch of|group of|pair of|couple of|theme|themes|topic|topics|"
+    r"elements?|subject|story|stories))*(?= )"
+)
+_PEOPLE_AROUND = frozenset(
+    "me my you your him us friends friend family wife husband girlfriend boyfriend kids son daughter partner "
+    "dad mom mum "
+    "mates mate roommate others people everyone someone".split()
+)
+# Words that say how good or how something is, or nothing: no topics.
+_EMPTY = (ITEM_NOUNS - {"music"}) | frozenset(
+    "read watch story play piece soundtrack good great nice best better bad cool fun awesome amazing "
+    "interesting decent excellent popular famous classic new old "
+    "recent modern latest favorite favourite random long short quick fast easy hard similar different other "
+    "another same "
+    "video big small huge little tiny kind sort type lot bit idea suggestion recommendation title name rating "
+    "review price year genre category section "
+    "thing way time tonight weekend now later soon please thanks thank hello hi hey help need "
+    "want look looking watch play listen read find show give recommend suggest enjoy love like mood feel "
+    "something anything "
+    "nothing everything part role cast actor actress director writer studio publisher developer platform "
+    "console version "
+    "edition vibe feeling tone theme topic plot story character ending graphic music soundtrack acting "
+    "dialogue scene "
+    "quality value budget stuff one ones everyone option pick choice fact it them that this there around "
+    "english sub subtitle cover artwork style request any some more much many few really very pretty quite "
+    "maybe perhaps not never ever only just still also too well ok okay sure yes yeah no nope hmm um oh wow lol haha "
+    "want wanting going go get got come came out up down off over under again back run ran old school along line "
+    "worth try begin start next first last most least half top rated highly critically acclaimed underrated "
+    "second third fourth true real events event anyone somebody anybody cinematography visuals effects visual "
+    "special funny scary romantic dramatic "
+    "suspenseful thrilling animated comic hilarious unknown surprise question thought opinion else mind wonder "
+    "wondering able possible".split()
+)
+_STOPS = re.compile(
+    r" (?:[.,\"/+<>=-]|and|or|but|in it|in them|in the title|in|on|from|by|starring|featuring|that|which|who|"
+    r"whose|where|when|"
+    r"while|with|for|of|directed|written|made|released|set|please|thanks|if|is|are|was|were|to|at|involving|"
+    r"about|as|because|so|"
+    r"you|i|id|im|any|would|should|could|can|what|rated|ideally|preferably|maybe|perhaps|not|no|without|into|"
+    r"than|play|plays|"
+    r"worth|it|does|do|will|must|has|have|out|before|after|during|against|trying|being|going|fighting|looking|"
+    r"would|got|under|over) "
+)
+
+
+_IN_FRONT = frozenset("time video game movie film music book".split())
+
+
+class Topics:
+    """Which words the texts of a catalogue say."""
+
+    def __init__(self, texts: pl.Series) -> None:
+        lowered = texts.fill_null("").str.to_lowercase()
+        pairs = (
+            pl.DataFrame({"word": lowered.str.extract_all(r"[\p{L}\p{N}]+")})
+            .with_row_index("row")
+            .explode("word")
+            .drop_nulls()
+            .unique()
+            .sort("word", "row")
+        )
+        words = pairs.group_by("word", maintain_order=True).len()
+        ends = words["len"].cum_sum().to_list()
+        self._texts = lowered
+        self._rows = pairs["row"].to_numpy()
+        self._where = dict(zip(words["word"].to_list(), zip([0, *ends[:-1]], ends, strict=True), strict=True))
+        self._by_letter: dict[str, list[str]] = defaultdict(list)
+        for word in self._where:
+            if len(word) > 3:
+                self._by_letter[word[0]].append(word)
+
+    def said(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The words as the rule wants them: as texts have them, without a plural ending; none where no text does."""
+        last = stem(words[-1])
+        if len(words) == 1:
+            return tuple(form for form in _forms(last, words[0]) if self._has_word(form))
+        if not all(self._has_word(word) for word in (*words[:-1], last)):
+            return ()
+        for end in dict.fromkeys((last, words[-1])):
+            for joint in (" ", "-"):
+                if self._has_phrase([*words[:-1], end], joint):
+                    return (joint.join([*words[:-1], end]),)
+        return ()
+
+    def put_right(self, word: str) -> str | None:
+        """The word of the texts that `word` is a slip of."""
+        if len(word) < 5 or word in self._where or is_english(word):
+            return None
+        near = process.extractOne(word, self._by_letter.get(word[0], []), scorer=OSA.distance, score_cutoff=1)
+        return str(near[0]) if near else None
+
+    def _has_word(self, word: str) -> bool:
+        """Whether a text has `word`, a plural ending apart."""
+        base = word.removesuffix("s") or word
+        return any(form in self._where for form in (word, base, base + "s", base + "es"))
+
+    def _has_phrase(self, words: Sequence[str], joint: str) -> bool:
+        """Whether one of the texts with its rarest word has the phrase."""
+        spans = [self._where.get(word, (0, 0)) for word in words[:-1]]
+        start, end = min(spans, key=lambda span: span[1] - span[0])
+        pattern = re.compile(rf"(?:^|\W){re.escape(joint.join(words).removesuffix('s'))}(?:s|es)?(?:\W|$)")
+        rows = self._rows[start : min(end, start + _MOST_TEXTS)].tolist()
+        return any(pattern.search(self._texts[row]) for row in rows)
+
+    def spans(self, line: Line, taken: Sequence[bool]) -> list[Span]:
+        """Topics of `line` as (start, end, words), in order; `taken` are tokens that mean something else."""
+        out: list[Span] = []
+        for match in _TRIGGER.finditer(line.line):
+            if len(out) >= MOST:
+                break
+            lead = match.group()
+            end = match.end()
+            while True:
+                behind = line.line[end : end + 120]
+                skipped = _DETERMINER.match(behind)
+                first = line.first_token(end + (skipped.end() if skipped else 0) + 1)
+                determiner = skipped.group().split() if skipped else []
+                alone = lead == "with" and not {"a", "an", "two", "three", "his", "her"} & set(determiner)
+                found = self._topic(line, first, taken, lead, alone)
+                if not found:
+                    break
+                out.append(found)
+                joined = re.match(
+                    r"^ (?:,|and|or|, and|, or)(?= )",
+                    line.line[line.at[found[1] - 1] + len(line.tokens[found[1] - 1].word) :][:8],
+                )
+                if not joined or len(out) >= MOST:
+                    break
+                end = line.at[found[1] - 1] + len(line.tokens[found[1] - 1].word) + joined.end()
+        return _apart(out)
+
+    def _topic(self, line: Line, first: int, taken: Sequence[bool], lead: str, alone: bool) -> Span | None:
+        tokens = line.tokens
+        if first >= len(tokens) or taken[first] or (tokens[first].word in _PEOPLE_AROUND and alone):
+            return None
+        if lead in ("with", "without", "where", "in which") and tokens[first].word in FUNCTION:
+            return None
+        last = first
+        while last < len(tokens) and last - first < 4 and not taken[last] and not _stops(tokens[last].word):
+            last += 1
+        words = [token.word for token in tokens[first:last]]
+        name = tokens[first].capital and not tokens[first].begins
+        while words and words[0] in _EMPTY and not (len(words) > 1 and (name or words[0] in _IN_FRONT)):
+            words, first = words[1:], first + 1
+        if not words:
+            return None
+        words = [self.put_right(word) or word for word in words]
+        for end in range(len(words), max(0, len(words) - 2), -1):
+            for start in range(1 if name else end):
+                part = words[start:end]
+                if part[-1] in _EMPTY or stem(part[-1]) in _EMPTY or part[-1] in FUNCTION or len("".join(part)) < 3:
+                    continue
+                if said := self.said(part):
+                    return first + start, first + end, said
+        return None
+
+    def before_nouns(self, line: Line, taken: Sequence[bool]) -> list[Span]:
+        """Topics in front of the word for the items at large: "a submarine movie". Only nouns count, which texts show
+        by using them in the plural.
+        """
+        out: list[Span] = []
+        for place, (token, noun) in enumerate(itertools.pairwise(line.tokens)):
+            if taken[place] or token.mark or noun.stem not in _THINGS or len(token.word) < 4 or len(out) == MOST:
+                continue
+            word = token.word
+            if (
+                word in FUNCTION
+                or {word, token.stem} & (_EMPTY | _TALK | _NO_NOUNS)
+                or word.endswith(("ly", "ing", "ed"))
+            ):
+                continue
+            plurals = (word[:-1] + "ies", word + "s", word + "es")
+            noun_like = any(plural in self._where or is_listed(plural) for plural in plurals)
+            spans = [self._where.get(form, (0, 0)) for form in (word, *plurals)]
+            count = sum(end - start for start, end in spans)
+            if noun_like and 0 < count <= max(10, len(self._texts) // 20):
+                first = (
+                    place - 1 if place and self._goes_with(line.tokens[place - 1], word, taken[place - 1]) else place
+                )
+                out.append((first, place + 1, self.said([token.word for token in line.tokens[first : place + 1]])))
+        return out
+
+    def _goes_with(self, token: Token, word: str, taken: bool) -> bool:
+        """Whether `token` and the noun behind it are one thing: "prison escape"."""
+        free = not (taken or token.mark or token.word in FUNCTION or token.word in _EMPTY)
+        return free and bool(self.said([token.word, word]))
+
+    def bare(self, line: Line, taken: Sequence[bool]) -> list[Span]:
+        """Topics among keywords ("Donald Sutherland horror captain", "a captain, 1980s"): what is left over in a part
+        between marks that is no sentence.
+        """
+        parts: list[list[int]] = [[]]
+        for i, token in enumerate(line.tokens):
+            if token.mark:
+                parts.append([])
+            elif not taken[i] and token.word in FUNCTION and token.word not in _AMONG_KEYWORDS:
+                return []
+            else:
+                parts[-1].append(i)
+        parts = [part for part in parts if part]
+        if not any(taken) or any(token.word == "." for token in line.tokens[:-1]):
+            return []
+        out: list[Span] = []
+        for part in parts:
+            left = [i for i in part if not taken[i]]
+            leading = _LEADING if len(parts) > 1 else _ASKING
+            while left and line.tokens[left[0]].word in leading:
+                left = left[1:]
+            words = [line.tokens[i].word for i in left]
+            telling = [i for i in left if line.tokens[i].stem not in ITEM_NOUNS]
+            if telling and len(telling) <= 3 and not any(word in FUNCTION for word in words):
+                out += self._keywords(line, telling)
+        return _apart(out[:MOST])
+
+    def _keywords(self, line: Line, telling: Sequence[int]) -> list[Span]:
+        out: list[Span] = []
+        place = 0
+        while place < len(telling):
+            first = telling[place]
+            pair = place + 1 < len(telling) and telling[place + 1] == first + 1
+            for length in (2, 1) if pair else (1,):
+                part = [line.tokens[first + k].word for k in range(length)]
+                usable = not any(word in _EMPTY or stem(word) in _EMPTY or word in _TALK for word in part)
+                if usable and len(part[-1]) > 2 and (said := self.said(part)):
+                    out.append((first, first + length, said))
+                    place += length - 1
+                    break
+            place += 1
+        return out
+
+
+_AMONG_KEYWORDS = frozenset(
+    "a an the some from with by in of on for and or about to until before after since".split()
+)
+_THINGS = frozenset("movie film flick game book novel show series".split())
+_NO_NOUNS = frozenset(
+    "black white cult blockbuster original hit indie star studio must favourite female male adult kid kids last next "
+    "single double final major minor general local essential must-see kind rental party home cinema feature "
+    "debut".split()
+)
+_ASKING = frozenset("please need looking for search".split())
+_LEADING = _ASKING | {"a", "an", "the", "some"}
+_TALK = frozenset(
+    "non anti minus except strictly definitely older newer highest wanna gonna say ish forget drop scrap ignore lose "
+    "remove cancel make tell talk think list some anyone know suggest recommend any possibly perhaps "
+    "maybe hmm ooh iso request search recommendation suggestions "
+    "starring featuring directed written playing made possibly hello thanks ideas tips welcome bye goodbye "
+    "yep".split()
+)
+
+
+def _forms(last: str, word: str) -> tuple[str, ...]:
+    """The forms of a word under which "contains", which knows the plural s, finds all of its forms."""
+    if last.endswith("y") and len(last) > 3 and last[-2] not in "aeiou":
+        return (last, last[:-1] + "ies")
+    return (last,) if last == word.removesuffix("s") or word == last else (last, word)
+
+
+def _stops(word: str) -> bool:
+    return bool(_STOPS.fullmatch(f" {word} "))
+
+
+def _apart(spans: Sequence[Span]) -> list[Span]:
+    out: list[Span] = []
+    for span in sorted(set(spans)):
+        if not out or span[0] >= out[-1][1]:
+            out.append(span)
+    return out
