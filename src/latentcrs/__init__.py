@@ -3,20 +3,26 @@
 import latentcrs
 latentcrs.train("data/ml-1m", "models/ml-1m")
 latentcrs.load("models/ml-1m").recommend(history=["1", "260"], request="a comedy from the nineties", k=5)
+latentcrs.conversation("models/ml-1m", likes=["Toy Story"]).reply("a comedy from the nineties").items
 """
 
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "train"]
+__all__ = ["__version__", "conversation", "load", "train"]
 
 if TYPE_CHECKING:
+    from latentcrs.converse.open import open_conversation as conversation
     from latentcrs.recommend import load
     from latentcrs.training import train
 
 
 def __getattr__(name: str) -> Any:
-    """`load` and `train`, imported when they are first asked for: PyTorch takes seconds, `--help` must not."""
+    """What is in `__all__`, imported when it is first asked for: PyTorch takes seconds, `--help` must not."""
+    if name == "conversation":
+        from latentcrs.converse.open import open_conversation
+
+        return open_conversation
     if name == "load":
         from latentcrs.recommend import load
 

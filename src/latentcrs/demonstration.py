@@ -30,14 +30,15 @@ from latentcrs.training import train
 SAMPLE = KNOWN["ml-100k"]
 SCRIPT = (
     "something funny from the nineties",
+    "when did the second one come out?",
+    "animated, for the kids, and no musicals please",
     "/why 1",
-    "it can be animated, the kids are watching too",
+    "forget the animation",
     "/like 1",
-    "and with a bit of adventure",
-    "/new",
-    "a dark science fiction thriller",
+    "something else",
+    "/rules",
 )
-"""What is said where nobody sits at the terminal: four turns, and the commands on the way."""
+"""What is said where nobody sits at the terminal: rules, a question, one rule too many, which is taken back."""
 
 
 @dataclass

@@ -14,8 +14,8 @@ from latentcrs.converse.acts import Act, clean, read_act
 from latentcrs.converse.answers import answer as answer_question
 from latentcrs.converse.bookkeeping import applicable, forget_words, update
 from latentcrs.converse.examples import example_request
-from latentcrs.converse.filtering import Ranked, rank_under_rules
-from latentcrs.converse.judge import JUDGED, PLACES, described, grades, reordered
+from latentcrs.converse.filtering import Ranked, least_fitting, rank_under_rules
+from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
 from latentcrs.converse.metered import Metered
 from latentcrs.converse.session import Session, Turn, TurnItem, Variant
 from latentcrs.converse.uninterrupted import uninterrupted
@@ -25,7 +25,7 @@ from latentcrs.language.chat.model import encodable
 from latentcrs.language.extract import Extractor, HeardRule
 from latentcrs.language.extract.english import FUNCTION
 from latentcrs.language.prompts import prompt
-from latentcrs.recommend import Recommender
+from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.explain import words_of
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Conversation:
     """One person talking with one bundle. A turn that fails or is interrupted leaves it as it was.
 
     extractor: hears the rules; `fallback` does where the extractor needs a language model and that fails. model:
-    judges in variant v, and words the replies where `talks`. store: every turn is committed to it before it is
-    returned.
+    judges in variant v (`places`, `controls`: see `judge`), and words the replies where `talks`. store: every turn is
+    committed to it before it is returned.
     """
 
     def __init__(
@@ -54,13 +54,14 @@ class Conversation:
         model: ChatModel | None = None,
         talks: bool = False,
         places: float = PLACES,
+        controls: int = CONTROLS,
         store: ConversationStore | None = None,
         id: str = "",
     ) -> None:
         self.recommender, self.extractor, self.fallback = recommender, extractor, fallback or extractor
         self.session = session or Session()
         self.model = model if model is None else Metered(model)
-        self.talks, self.places, self.store, self.id = talks, places, store, id
+        self.talks, self.places, self.controls, self.store, self.id = talks, places, controls, store, id
         self.recent: list[Turn] = []
         if self.session.variant == "v" and model is None:
             raise UserError("variant v needs a language model; name one with --llm.")
@@ -197,7 +198,7 @@ class Conversation:
             depth = JUDGED if session.variant == "v" else session.k
             found = rank_under_rules(recommender, query, rules, wishes, available, max(depth, session.k))
         if session.variant == "v":
-            found = self._judged(turn, session, found)
+            found = self._judged(turn, session, query, found)
         found = found.at(range(min(session.k, len(found.numbers))))
         with _timed(turn, "explain"):
             explained = recommender.explain(query, found.numbers, found.scores)
@@ -217,18 +218,19 @@ class Conversation:
         session.listed = [item.item_id for item in turn.items]
         session.shown = list(dict.fromkeys([*session.shown, *session.listed]))
 
-    def _judged(self, turn: Turn, session: Session, found: Ranked) -> Ranked:
+    def _judged(self, turn: Turn, session: Session, query: Query, found: Ranked) -> Ranked:
         """`found` reordered by the model's judgement; as it is where there is none."""
         if self.model is None or len(found.numbers) < 2:
             return found
         with _timed(turn, "judge"):
             bundle = self.recommender.bundle
             rows = [bundle.items.row(int(number), named=True) for number in found.numbers]
+            unfit = least_fitting(self.recommender, query, session.rules, self.controls)
+            controls = [bundle.items.row(number, named=True) for number in unfit if number not in found.numbers]
             liked = [self._title(item_id) for item_id in session.past[-5:]]
             try:
-                given = grades(
-                    self.model, Call("judge", self.id, turn.number), session.request, liked, rows, bundle.columns
-                )
+                call = Call("judge", self.id, turn.number)
+                given = grades(self.model, call, session.request, liked, rows, bundle.columns, controls)
             except ModelError as error:
                 turn.notes.append(f"not judged: {error}")
                 return found

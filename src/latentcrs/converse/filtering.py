@@ -92,3 +92,10 @@ def rank_under_rules(
     fails = [[heard for heard, mask in zip(rules, masks, strict=True) if not mask[item]] for item in chosen]
     relaxed = [heard for heard in rules if any(heard in failed for failed in fails)]
     return Ranked(chosen, chosen_scores, cost[chosen], relaxed, fails, nearest)
+
+
+def least_fitting(recommender: Recommender, query: Query, rules: Sequence[HeardRule], count: int) -> list[int]:
+    """The `count` items that lack most of the rules, and of these the ones with the lowest scores."""
+    scores = query.index.vectors @ query.vector
+    cost = violation(recommender, rules, INSISTED)
+    return np.lexsort((scores, -cost))[:count].tolist()

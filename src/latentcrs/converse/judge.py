@@ -10,13 +10,18 @@ from pydantic import BaseModel, Field, create_model
 
 from latentcrs.converse.answers import story_of
 from latentcrs.data import ColumnKind
-from latentcrs.language.chat import Call, ChatModel, Message, answer
+from latentcrs.language.chat import Call, ChatModel, Message, ModelError, answer
 from latentcrs.language.prompts import prompt
 
 JUDGED = 20
 PLACES = 2.0
 """Places an item moves up for each grade above its neighbours. Not the grade alone: the order that is judged already
 knows the person, and one wrong grade must not throw its best item out.
+"""
+CONTROLS = 4
+"""Items that have nothing to do with the request, hidden among the judged ones at other places every time: a model
+that does not see that they do not fit is not judging, and its grades are not used. (As gold questions keep crowd
+workers honest; a small model repeats a pattern whatever it is shown.)
 """
 LONGEST_ITEM = 240
 
@@ -28,20 +33,30 @@ def grades(
     liked: Sequence[str],
     items: Sequence[Mapping[str, Any]],
     columns: Mapping[str, ColumnKind],
+    controls: Sequence[Mapping[str, Any]] = (),
 ) -> list[int]:
     """How well each item (its row of the catalogue) fits the request: 0 to 3.
 
+    controls: items that do not fit it, put among the others.
+
     Raises:
-        ModelError: the model gave no such list.
+        ModelError: the model gave no such list, or graded a control as fitting ("invalid").
     """
-    count = len(items)
+    count = len(items) + len(controls)
+    hidden = np.random.default_rng(call.turn).choice(count, len(controls), replace=False).tolist()
+    asked = list(items)
+    for place, control in sorted(zip(hidden, controls, strict=True), key=lambda pair: pair[0]):
+        asked.insert(place, control)
     grade = Annotated[int, Field(ge=0, le=3)]
     schema: type[BaseModel] = create_model(
         "Judgement", grades=(Annotated[list[grade], Field(min_length=count, max_length=count)], ...)
     )
-    text = prompt("judge", request=request, liked=list(liked), items=[described(item, columns) for item in items])
+    text = prompt("judge", request=request, liked=list(liked), items=[described(item, columns) for item in asked])
     judged = answer(model, [Message("user", text)], call, schema, max_tokens=8 * count + 40)
-    return judged.grades  # type: ignore[attr-defined]
+    given: list[int] = judged.grades  # type: ignore[attr-defined]
+    if any(given[place] > 1 for place in hidden):
+        raise ModelError("invalid", "The model takes items for fitting that have nothing to do with the request.")
+    return [grade for place, grade in enumerate(given) if place not in hidden]
 
 
 def reordered(given: Sequence[int], places: float = PLACES) -> list[int]:

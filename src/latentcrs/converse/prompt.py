@@ -16,6 +16,7 @@ from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.display import ItemDisplay, Streamed, chips, pairs, plain
 from latentcrs.converse.examples import example_request
 from latentcrs.converse.open import begin_again
+from latentcrs.converse.replies import named
 from latentcrs.converse.session import VARIANTS, Turn, TurnItem, Variant
 from latentcrs.errors import UserError
 from latentcrs.files import atomic_file
@@ -207,7 +208,7 @@ class ChatLoop:
     def _about(self, heard: HeardRule) -> str:
         passing = int(self.conversation.recommender.mask(heard.rule).sum())
         said = f", said as \u201c{heard.words}\u201d" if heard.words else ""
-        return f"{heard.rule}{said}, {passing:,} items{', insisted on' if heard.insisted else ''}"
+        return f"{named(heard.rule)}{said}, {passing:,} items{', insisted on' if heard.insisted else ''}"
 
     def _drop(self, numbers: list[str]) -> None:
         session = self.conversation.session
@@ -215,12 +216,11 @@ class ChatLoop:
         if not count:
             raise UserError("no rules are in force.")
         if len(numbers) != 1 or not 1 <= (number := _number(numbers[0])) <= count:
-            wanted = "1" if count == 1 else f"a number from 1 to {count}"
-            raise UserError(f"/drop wants the number of a rule, {wanted}: /drop 1")
+            raise UserError(f"/drop wants the number of a rule: {'1' if count == 1 else f'1 to {count}'}.")
         before = [*session.rules, *session.wishes]
         self.conversation.drop(number - 1)
         after = [*self.conversation.session.rules, *self.conversation.session.wishes]
-        gone = "; ".join(str(heard.rule) for heard in before if heard not in after)
+        gone = "; ".join(named(heard.rule) for heard in before if heard not in after)
         self._line(f"No longer asked for: {gone}. \u201cSomething else\u201d shows what fits now.")
         self._in_force(always=True)
 
@@ -264,8 +264,9 @@ class ChatLoop:
         try:
             with atomic_file(path) as temporary:
                 temporary.write_text(json.dumps(self._all(), indent=2, ensure_ascii=False), "utf-8")
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+        except (OSError, ValueError) as error:  # the latter for names that no file has
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UserError(f"{path} cannot be written: {reason}.") from None
         count = conversation.session.turns
         self._line(f"Wrote {path}: {count:,} turn{'s'[: count > 1]}.")
 

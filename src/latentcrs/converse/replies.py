@@ -40,6 +40,12 @@ def phrase(rule: Rule) -> str:
     return str(rule)
 
 
+def named(rule: Rule) -> str:
+    """A rule with its column, short: "genres: Comedy", "year not 1990 to 1999"."""
+    several = isinstance(rule.value, list) and isinstance(rule.value[0], float)
+    return f"{rule.column.replace('_', ' ')} {phrase(rule)}" if several and rule.op in ("is", "not") else str(rule)
+
+
 def _spans(numbers: Sequence[float]) -> list[str]:
     """Numbers in words, whole ones that follow each other as one: "1980 to 1989"."""
     spans: list[list[float]] = []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from latentcrs.converse.bookkeeping import applicable
-from latentcrs.converse.filtering import violation, wish_bonus
+from latentcrs.converse.filtering import INSISTED, violation, wish_bonus
 from latentcrs.language.extract import Extractor, Heard
 from latentcrs.progress import step
 from latentcrs.recommend import Recommender
@@ -38,9 +37,7 @@ class HardRules:
             if bonus is not None:
                 found[row] += bonus * deviations[row]
             if heard.rules:
-                cost = violation(self.recommender, heard.rules)
-                if np.isfinite(cost).any():
-                    found[row] -= np.where(np.isfinite(cost), cost, 1e3) * FAR
+                found[row] -= violation(self.recommender, heard.rules, INSISTED) * FAR
         return torch.from_numpy(found).to(scores.device)
 
     def counts(self) -> dict[str, int]:

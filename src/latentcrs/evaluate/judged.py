@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentcrs.converse.judge import JUDGED, PLACES, grades, reordered
+from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, grades, reordered
 from latentcrs.data import Histories
 from latentcrs.evaluate.hard_rules import FAR, HardRules
 from latentcrs.language.chat import Call, ChatModel, ModelError
@@ -37,6 +37,7 @@ def judged_ranks(
     histories: Histories,
     chosen: NDArray[np.int64],
     places: float = PLACES,
+    controls: int = CONTROLS,
 ) -> Judged:
     """Ranks of the `chosen` requests (row numbers) under V, from F's `scores` and `ranks` of all rows.
 
@@ -50,11 +51,14 @@ def judged_ranks(
             order = scores(slice(row, row + 1))[0].clone()
             order[torch.from_numpy(past).to(order.device)] = -torch.inf
             values, top = order.topk(JUDGED)
-            items = [bundle.items.row(number, named=True) for number in top.tolist()]
+            order[torch.from_numpy(past).to(order.device)] = torch.inf
+            unfit = order.topk(controls, largest=False)[1]
+            items, hidden = ([bundle.items.row(n, named=True) for n in some.tolist()] for some in (top, unfit))
             liked = [str(bundle.items["title"][int(number)]) for number in past[-5:]]
             rank = int(ranks[row])
             try:
-                given = grades(model, Call("judge", "evaluation", row), requests[row], liked, items, bundle.columns)
+                call = Call("judge", "evaluation", row)
+                given = grades(model, call, requests[row], liked, items, bundle.columns, hidden)
             except ModelError:
                 failed += 1
                 given = [0] * len(items)
