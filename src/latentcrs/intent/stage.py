@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from latentcrs.behaviour.softmax import full_softmax_loss, sampled_softmax_loss
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.histories import Histories
+from latentcrs.device import quick_products
 from latentcrs.intent.config import EMSection
 from latentcrs.intent.losses import rec_loss, sampled_scores
 from latentcrs.progress import step
@@ -124,12 +125,13 @@ def run_stage(
                     group["lr"] = config.learning_rate * max(0.01, 1 - epoch / epochs)
             for module in modules.values():
                 module.train()
-            for which, loss in losses:
-                for batch in torch.randperm(rows).to(device).split(config.batch):
-                    optimizers[which].zero_grad(set_to_none=True)
-                    loss(batch).backward()
-                    optimizers[which].step()
-                    bar.advance()
+            with quick_products():
+                for which, loss in losses:
+                    for batch in torch.randperm(rows).to(device).split(config.batch):
+                        optimizers[which].zero_grad(set_to_none=True)
+                        loss(batch).backward()
+                        optimizers[which].step()
+                        bar.advance()
             score = measure()
             loop["epoch"] += 1
             loop["curve"].append(round(score, 5))
