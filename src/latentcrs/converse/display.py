@@ -12,7 +12,6 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from latentcrs.converse.replies import named
 from latentcrs.converse.session import TurnItem
 from latentcrs.data import ColumnKind
 from latentcrs.data.roles import roles_of
@@ -170,7 +169,7 @@ def chips(rules: Sequence[HeardRule], wishes: Sequence[HeardRule], width: int) -
     """The rules in force, numbered as `/drop` takes them, then the wishes; empty where there are none. A chip is
     never broken where it fits a line.
     """
-    told = [*(named(heard.rule) for heard in rules), *(f"wish: {named(heard.rule)}" for heard in wishes)]
+    told = [*(str(heard.rule) for heard in rules), *(f"wish: {heard.rule}" for heard in wishes)]
     line, column = Text(), 0
     for number, words in enumerate(told, 1):
         chip = Text.assemble(plain(f"[{number} ", "dim"), plain(words, "cyan"), plain("]", "dim"))

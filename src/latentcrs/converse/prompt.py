@@ -16,7 +16,6 @@ from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.display import ItemDisplay, Streamed, chips, pairs, plain
 from latentcrs.converse.examples import example_request
 from latentcrs.converse.open import begin_again
-from latentcrs.converse.replies import named
 from latentcrs.converse.session import VARIANTS, Turn, TurnItem, Variant
 from latentcrs.errors import UserError
 from latentcrs.files import atomic_file
@@ -208,7 +207,7 @@ class ChatLoop:
     def _about(self, heard: HeardRule) -> str:
         passing = int(self.conversation.recommender.mask(heard.rule).sum())
         said = f", said as \u201c{heard.words}\u201d" if heard.words else ""
-        return f"{named(heard.rule)}{said}, {passing:,} items{', insisted on' if heard.insisted else ''}"
+        return f"{heard.rule}{said}, {passing:,} items{', insisted on' if heard.insisted else ''}"
 
     def _drop(self, numbers: list[str]) -> None:
         session = self.conversation.session
@@ -220,7 +219,7 @@ class ChatLoop:
         before = [*session.rules, *session.wishes]
         self.conversation.drop(number - 1)
         after = [*self.conversation.session.rules, *self.conversation.session.wishes]
-        gone = "; ".join(named(heard.rule) for heard in before if heard not in after)
+        gone = "; ".join(str(heard.rule) for heard in before if heard not in after)
         self._line(f"No longer asked for: {gone}. \u201cSomething else\u201d shows what fits now.")
         self._in_force(always=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latentcrs.converse.session import Session, Turn
-from latentcrs.data.rules import Rule
+from latentcrs.data.rules import Rule, spans
 
 GREETING = "Hello! Tell me what you are looking for: {example}."
 THANKS = "You're welcome. Say what you are looking for whenever you want more."
@@ -30,31 +30,14 @@ def phrase(rule: Rule) -> str:
     """A rule as a part of a sentence: "Comedy or Drama", "no Horror", "1990 to 1999", "price < 30"."""
     values = rule.value if isinstance(rule.value, list) else [rule.value]
     words = [value for value in values if isinstance(value, str)]
-    spans = _spans([value for value in values if isinstance(value, float)])
+    numbers = spans([value for value in values if isinstance(value, float)])
     if rule.op in ("is", "has any", "has all"):
-        return listed(words, "and" if rule.op == "has all" else "or") if words else listed(spans, "or")
+        return listed(words, "and" if rule.op == "has all" else "or") if words else listed(numbers, "or")
     if rule.op == "not":
-        return f"no {listed(words, 'or')}" if words else f"not {listed(spans, 'or')}"
+        return f"no {listed(words, 'or')}" if words else f"not {listed(numbers, 'or')}"
     if rule.op == "contains":
         return f"\u201c{listed(words, 'or')}\u201d"
     return str(rule)
-
-
-def named(rule: Rule) -> str:
-    """A rule with its column, short: "genres: Comedy", "year not 1990 to 1999"."""
-    several = isinstance(rule.value, list) and isinstance(rule.value[0], float)
-    return f"{rule.column.replace('_', ' ')} {phrase(rule)}" if several and rule.op in ("is", "not") else str(rule)
-
-
-def _spans(numbers: Sequence[float]) -> list[str]:
-    """Numbers in words, whole ones that follow each other as one: "1980 to 1989"."""
-    spans: list[list[float]] = []
-    for number in sorted(set(numbers)):
-        if spans and number == spans[-1][-1] + 1:
-            spans[-1][1:] = [number]
-        else:
-            spans.append([number])
-    return [" to ".join(f"{number:.10g}" for number in span) for span in spans]
 
 
 def _failing(rules: Sequence[Rule]) -> str:

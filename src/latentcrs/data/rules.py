@@ -71,22 +71,35 @@ class Rule(BaseModel):
         return ~passes.fill_null(False) if self.op == "not" else passes.fill_null(False)
 
     def __str__(self) -> str:
-        """The rule in words, as it is shown to people: "genres: Comedy or Drama", "year 1990 to 1999"."""
-        values = [f"{value:g}" if isinstance(value, float) else str(value) for value in self._values()]
-        name, joined = self.column.replace("_", " "), " or ".join(values)
-        if self.op == "not":
-            return f"{name}: not {joined}"
-        if self.op == "has all":
-            return f"{name}: {' and '.join(values)}"
+        """The rule in words, as it is shown to people: "genres: Comedy or Drama", "year not 1980 to 1989"."""
+        values, name = self._values(), self.column.replace("_", " ")
+        words = [value for value in values if isinstance(value, str)]
+        numbers = spans([value for value in values if isinstance(value, float)])
+        joined = " or ".join(words or numbers)
         if self.op == "between":
-            low, high = sorted(values, key=float)
-            return f"{name} {low}" if low == high else f"{name} {low} to {high}"
-        if self.op == "contains":
-            return f"{name} says {joined}"
-        return f"{name}: {joined}" if self.op in ("is", "has any") else f"{name} {self.op} {joined}"
+            low, high = sorted(value for value in values if isinstance(value, float))
+            return f"{name} {low:.10g}" if low == high else f"{name} {low:.10g} to {high:.10g}"
+        if self.op in ("is", "has any"):
+            return f"{name}: {joined}" if words else f"{name} {joined}"
+        if self.op == "has all":
+            return f"{name}: {' and '.join(words)}"
+        if self.op == "not":
+            return f"{name}: not {joined}" if words else f"{name} not {joined}"
+        return f"{name} says {joined}" if self.op == "contains" else f"{name} {self.op} {joined}"
 
     def _values(self) -> Sequence[str | float]:
         return self.value if isinstance(self.value, list) else [self.value]
+
+
+def spans(numbers: Sequence[float]) -> list[str]:
+    """Numbers in words, whole ones that follow each other as one: "1980 to 1989"."""
+    runs: list[list[float]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return [" to ".join(f"{number:.10g}" for number in run) for run in runs]
 
 
 def _numeric(rule: Rule, values: Sequence[str | float]) -> pl.Expr:

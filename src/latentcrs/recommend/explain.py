@@ -19,6 +19,17 @@ STOPWORDS = frozenset(
     "my need not of off on one or out please recommend show some something suggest tell that the them there these "
     "thing this to too want was watch what when where which who with would you your".split()
 )
+OF_REQUESTS = frozenset(
+    "actually after again also always anything back because before best better bit came come drop early else "
+    "enjoy enjoyed even ever every everyone everything feel feeling felt first full going gone had hate hated "
+    "hates help hi hello her him his her home how ideally instead interested keep kind last late least less let "
+    "like liked likes little lot loved loves made make makes maybe might mind mood more most much must never new "
+    "next nice nothing now old only other over perhaps play playing possibly prefer preferably probably quite "
+    "rather really said say see seen should since so sort start still stuff such sure take thank thanks then "
+    "think time today tonight try us very wanted watched watching way we well were while will without work yet "
+    "listen listening suggestion recommendation idea popular classic".split()
+)
+"""Words that people ask with: in a plot they match by chance."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ def matching_words(
                 if parts and parts <= wanted:
                     found[str(entry)] = None
         elif kind == "text":
-            for word in sorted(wanted & words_of(str(value))):
+            for word in sorted((wanted & words_of(str(value))) - OF_REQUESTS):
                 found[word] = None
     return list({word.lower(): word for word in reversed(found)}.values())[::-1][:most]  # "War" and "war" once
 
