@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +68,11 @@ def extraction(
     utterances: Annotated[
         Path | None, typer.Option("--set", help="Labelled utterances; without it, the set that fits the columns.")
     ] = None,
-    extractor: Annotated[str, typer.Option(help="lexical.")] = "lexical",
+    extractor: Annotated[str, typer.Option(help="lexical, or llm for a language model.")] = "lexical",
+    llm: Annotated[
+        str | None, typer.Option(help="With llm: 'local', or the address of an endpoint; else $LATENTCRS_LLM_URL.")
+    ] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Only so many utterances, always the same.")] = None,
     errors: Annotated[bool, typer.Option("--errors", help="List every utterance that was heard wrongly.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures and the errors as JSON.")] = False,
 ) -> None:
@@ -76,20 +81,19 @@ def extraction(
     Example: latentcrs evaluate extraction data/ml-1m --errors
     """
     from latentcrs.data import PreparedDataset
-    from latentcrs.errors import UserError
     from latentcrs.evaluate.extraction import evaluate_extraction  # late: PyTorch comes with it
     from latentcrs.evaluate.utterances import fitting_set, read_utterances
+    from latentcrs.language.extract.open import open_extractor
 
-    if extractor != "lexical":
-        raise UserError(f"There is no extractor {extractor!r}; choose lexical.")
     prepared = PreparedDataset(dataset)
     columns = prepared.info.columns
     path = utterances or fitting_set(columns)
     said = read_utterances(path, columns)
 
-    from latentcrs.language.extract.lexical import LexicalExtractor
-
-    result = evaluate_extraction(LexicalExtractor(prepared.items, columns), said, columns)
+    if sample is not None and sample < len(said):
+        said = random.Random(0).sample(said, sample)
+    chosen = open_extractor(extractor, prepared.items, columns, llm)
+    result = evaluate_extraction(chosen, said, columns)
     if as_json:
         print(json.dumps({"dataset": prepared.info.name, "set": path.stem, **result.as_json()}))
         return
@@ -126,6 +130,8 @@ def _print_extraction(result: ExtractionResult, where: str) -> None:
         table.add_row(name, *counts, *shares, interval, style="bold" if name == "all" else "")
     console.print(table)
     low, high = result.exact_ci95
+    if result.failed:
+        console.print(f"The language model gave no usable answer to {result.failed} utterances.", highlight=False)
     unknown = result.unknown
     for line in (
         f"{result.exact:.1%} of {result.n} utterances heard exactly (95% {low:.1%} to {high:.1%}); "

@@ -15,7 +15,9 @@ from latentcrs.data import ColumnKind
 from latentcrs.data.rules import ALWAYS_THERE, Rule
 from latentcrs.evaluate.intervals import RESAMPLES
 from latentcrs.evaluate.utterances import Utterance
+from latentcrs.language.chat import ModelError
 from latentcrs.language.extract import Extractor, Heard
+from latentcrs.progress import step
 
 Said = Literal["rule", "wish", "dropped"]
 SAID: tuple[Said, ...] = ("rule", "wish", "dropped")
@@ -77,6 +79,7 @@ class ExtractionResult:
     exact_ci95: tuple[float, float]
     unknown: dict[str, int]  # utterances: labelled with an unknown condition, of those noticed, others alarmed about
     milliseconds: float  # mean per utterance
+    failed: int  # utterances for which a language model gave no usable answer: nothing was heard
     mistakes: list[Mistake]
 
     def as_json(self) -> dict[str, Any]:
@@ -93,18 +96,25 @@ def evaluate_extraction(
     utterances one was noticed. A share of nothing is 0.
     """
     labelled, heard, unknown = [], [], {"labelled": 0, "noticed": 0, "alarmed": 0}
-    seconds = 0.0
-    for utterance in utterances:
-        began = time.perf_counter()
-        found = extractor.extract(utterance.text, utterance.before)
-        seconds += time.perf_counter() - began
-        labelled.append(
-            _canonical_all(zip(SAID, (utterance.rules, utterance.wishes, utterance.dropped), strict=True), columns)
-        )
-        heard.append(_canonical_all(zip(SAID, _rules_of(found), strict=True), columns))
-        unknown["labelled"] += bool(utterance.unknown)
-        unknown["noticed"] += bool(utterance.unknown and found.unknown)
-        unknown["alarmed"] += bool(found.unknown and not utterance.unknown)
+    seconds, failed = 0.0, 0
+    with step("hearing", len(utterances)) as bar:
+        for utterance in utterances:
+            began = time.perf_counter()
+            try:
+                found = extractor.extract(utterance.text, utterance.before)
+            except ModelError:
+                found, failed = Heard(), failed + 1
+            seconds += time.perf_counter() - began
+            bar.advance()
+            labelled.append(
+                _canonical_all(
+                    zip(SAID, (utterance.rules, utterance.wishes, utterance.dropped), strict=True), columns
+                )
+            )
+            heard.append(_canonical_all(zip(SAID, _rules_of(found), strict=True), columns))
+            unknown["labelled"] += bool(utterance.unknown)
+            unknown["noticed"] += bool(utterance.unknown and found.unknown)
+            unknown["alarmed"] += bool(found.unknown and not utterance.unknown)
     mistakes = [
         Mistake(utterance.id, utterance.text, _in_words(wanted - got), _in_words(got - wanted))
         for utterance, wanted, got in zip(utterances, labelled, heard, strict=True)
@@ -127,6 +137,7 @@ def evaluate_extraction(
         exact_ci95=(float(low), float(high)),
         unknown=unknown,
         milliseconds=seconds / len(utterances) * 1000,
+        failed=failed,
         mistakes=mistakes,
     )
 
