@@ -18,11 +18,12 @@ _MOST_YEARS = 150
 
 def assembled(line: Line, mentions: Sequence[Mention], columns: Mapping[str, ColumnKind]) -> Heard:
     """The predicates of `mentions` (in order, `chained` and the flags set)."""
+    mentions = [mention for mention in mentions if not (mention.passed_over or _asked_for(mention, mentions))]
     rules: list[HeardRule] = []
     wishes: list[HeardRule] = []
     dropped: list[Rule] = []
     _between_columns(mentions)
-    for group in _groups([mention for mention in mentions if not mention.passed_over], columns):
+    for group in _groups(mentions, columns):
         rule = _rule(group)
         if rule is None:
             continue
@@ -41,6 +42,15 @@ def assembled(line: Line, mentions: Sequence[Mention], columns: Mapping[str, Col
         rules=_once(rules),
         wishes=_once(found for found in wishes if found.rule not in hard),
         dropped=distinct(dropped),
+    )
+
+
+def _asked_for(here: Mention, mentions: Sequence[Mention]) -> bool:
+    """Whether what is denied here is asked for elsewhere: "a comedy, but no romantic comedy" denies romance."""
+    return (
+        here.negated
+        and here.sort == "category"
+        and any((other.column, other.values) == (here.column, here.values) and other.stands for other in mentions)
     )
 
 
@@ -75,32 +85,70 @@ def _alike(one: Mention, other: Mention) -> bool:
 
 def _groups(mentions: Sequence[Mention], columns: Mapping[str, ColumnKind]) -> list[list[Mention]]:
     """Mentions that make one rule: alternatives, and all that is asked of a column with one value per item."""
-    runs: list[list[Mention]] = []
-    for place, mention in enumerate(mentions):
-        joined = place > 0 and mention.chained in _joints(mention, columns) and _alike(mentions[place - 1], mention)
-        if joined:
-            runs[-1].append(mention)
-        else:
-            runs.append([mention])
     groups: list[list[Mention]] = []
-    for run in runs:
-        lone = columns.get(run[0].column) == "category"
-        years = run[0].sort == "year" and all(mention.op == "between" for mention in run)
-        if lone or years or any(mention.chained == "or" for mention in run[1:]):
-            groups.append(run)
+    for run in _runs(_units(mentions, columns), columns):
+        said = [mention for unit in run for mention in unit]
+        years = said[0].sort == "year" and all(mention.op == "between" for mention in said)
+        if columns.get(said[0].column) == "category" or years:
+            groups.append(said)
+        elif _either_or(run):
+            groups.append(_without_compounds(run))
         else:
-            groups += [[mention] for mention in run]
+            groups += [[mention] for mention in said]
     return _one_value_each(groups, columns)
 
 
-def _joints(mention: Mention, columns: Mapping[str, ColumnKind]) -> tuple[str, ...]:
-    if mention.sort == "year":
-        return ("or", ",", "and", "/") if mention.op == "between" else ()
-    if mention.sort == "number":
+def _units(mentions: Sequence[Mention], columns: Mapping[str, ColumnKind]) -> list[list[Mention]]:
+    """Mentions side by side that describe one thing: "romantic comedy"."""
+    units: list[list[Mention]] = []
+    for place, mention in enumerate(mentions):
+        beside = mention.chained == "beside" and mention.sort == "category"
+        if beside and _alike(mentions[place - 1], mention) and columns.get(mention.column) != "category":
+            units[-1].append(mention)
+        else:
+            units.append([mention])
+    return units
+
+
+def _runs(units: Sequence[list[Mention]], columns: Mapping[str, ColumnKind]) -> list[list[list[Mention]]]:
+    """Units that are said in one breath of one column."""
+    runs: list[list[list[Mention]]] = []
+    for unit in units:
+        before = runs[-1] if runs else []
+        joined = before and unit[0].chained in _joints(unit[0], before, columns) and _alike(before[-1][-1], unit[0])
+        if joined and (unit[0].chained == "or" or unit[0].soft == before[-1][-1].soft):
+            before.append(unit)
+        else:
+            runs.append([unit])
+    return runs
+
+
+def _joints(here: Mention, run: Sequence[Sequence[Mention]], columns: Mapping[str, ColumnKind]) -> tuple[str, ...]:
+    if here.sort == "year":
+        return ("or", ",", "and", "/") if here.op == "between" else ()
+    if here.sort == "number":
         return ()
-    if columns.get(mention.column) == "category":
+    if columns.get(here.column) == "category":
         return ("or", ",", "and", "/", "beside")
-    return ("or", ",")
+    return ("or", ",", "and", "/") if _is_taste(run) else ("or", ",")
+
+
+def _is_taste(run: Sequence[Sequence[Mention]]) -> bool:
+    """Whether it begins a list of tastes, of which one is enough: "I love westerns", "thrillers"."""
+    return run[0][0].liked or run[0][-1].plural
+
+
+def _either_or(run: Sequence[Sequence[Mention]]) -> bool:
+    if len(run) == 1:
+        return False
+    return _is_taste(run) or run[-1][-1].listed or any(unit[0].chained == "or" for unit in run[1:])
+
+
+def _without_compounds(run: Sequence[Sequence[Mention]]) -> list[Mention]:
+    """All of `run` but units that another one takes in: comedies or romantic comedies are comedies."""
+    alone = {unit[0].values for unit in run if len(unit) == 1}
+    kept = [unit for unit in run if len(unit) == 1 or not any(mention.values in alone for mention in unit)]
+    return [mention for unit in kept for mention in unit]
 
 
 def _one_value_each(groups: list[list[Mention]], columns: Mapping[str, ColumnKind]) -> list[list[Mention]]:
@@ -133,7 +181,9 @@ def _rule(group: Sequence[Mention]) -> Rule | None:
             value=words if len(words) > 1 or first.negated else words[0],
         )
     if first.sort == "category":
-        return Rule(column=first.column, op="not" if first.negated else "has any", value=_values(group))
+        return Rule(
+            column=first.column, op="not" if first.negated and not first.settled else "has any", value=_values(group)
+        )
     if first.op != "between":
         op: Operator = _OPPOSITE[first.op] if first.negated and not first.settled else first.op
         return Rule(column=first.column, op=op, value=first.low)

@@ -52,11 +52,6 @@ _BEHIND: tuple[tuple[str, tuple[Role, ...]], ...] = (
 _BEFORE_PATTERNS = tuple((re.compile(rf"(?:^| )(?:{pattern}) {_FILLER}$"), roles) for pattern, roles in _BEFORE)
 _BEHIND_PATTERNS = tuple((re.compile(rf"^ {pattern}"), roles) for pattern, roles in _BEHIND)
 _DOUBTFUL = 3  # of the last patterns
-_RATED = re.compile(
-    r" (?:rated|rating|ratings|certificate|certified|esrb|mpaa)(?: (?:of|is|be|should|the|or|and|a|an|to|has|"
-    r"as|\w{1,4}))* $"
-)
-_RATED_BEHIND = re.compile(r"^ (?:rated|rating|rate|certificate|esrb)\b")
 ITEM_NOUNS = frozenset(
     "movie film flick picture game videogame album record cd lp vinyl disc song track music tune book novel title "
     "item product show series one stuff something anything someone pic".split()
@@ -81,8 +76,3 @@ def roles_around(before: str, behind: str) -> tuple[tuple[Role, ...], bool]:
         if pattern.search(behind):
             return roles, True
     return weak, False
-
-
-def speaks_of_rating(before: str, behind: str) -> bool:
-    """Whether the words around make a single letter a certificate: "rated R", "R-rated"."""
-    return bool(_RATED.search(before) or _RATED_BEHIND.search(behind))

@@ -15,9 +15,11 @@ from latentcrs.language.extract.mentions import Mention
 from latentcrs.language.extract.numbers import bounds_said
 from latentcrs.language.extract.scope import chain, mark
 from latentcrs.language.extract.spelling import Spelling
-from latentcrs.language.extract.taken_back import columns_taken_back
-from latentcrs.language.extract.titles import Titles
+from latentcrs.language.extract.taken_back import columns_left_open, columns_taken_back
+from latentcrs.language.extract.talk import Asides
+from latentcrs.language.extract.titles import Titles, years_in_brackets
 from latentcrs.language.extract.tokens import Line, stem, tokenise
+from latentcrs.language.extract.topics import Span as Topic
 from latentcrs.language.extract.topics import Topics
 from latentcrs.language.extract.unknown import Unknown, said_as_condition, unheard_names
 from latentcrs.language.extract.values import Found, Values
@@ -32,6 +34,7 @@ _GRAMMAR = (
     "with from that before after since until between directed director starring featuring written published "
     "developed without anything nothing except ideally preferably maybe perhaps possibly movie movies film "
     "films game games album albums record records accessory accessories something about involving recommend "
+    "parody superhero superheroes zombie zombies vampire vampires thanks tonight "
     "looking seventies eighties nineties sixties fifties forties thirties twenties later late earlier newer older "
     "early around dollars under console rated rating produced released should would could "
 ).split()
@@ -73,9 +76,12 @@ class LexicalExtractor:
         if not line.tokens:
             return Heard()
         self._put_right(line)
-        mentions, unknown = self._mentions(line)
+        mentions, unknown, asides = self._mentions(line)
         chain(line, mentions)
-        mark(line, mentions)
+        mark(line, mentions, asides)
+        left_open = columns_left_open(line.line, self._roles)
+        for mention in mentions:
+            mention.soft |= mention.column in left_open
         heard = assembled(line, mentions, self.columns)
         back = columns_taken_back(line.line, self._roles)
         dropped = [*heard.dropped, *self._earlier(back, before)]
@@ -93,33 +99,53 @@ class LexicalExtractor:
         if changed:
             line.join()
 
-    def _mentions(self, line: Line) -> tuple[list[Mention], tuple[str, ...]]:
-        """What of the catalogue is spoken of, in order, and the conditions that it cannot decide."""
+    def _mentions(self, line: Line) -> tuple[list[Mention], tuple[str, ...], Asides]:
+        """What of the catalogue is spoken of, in order, the conditions that it cannot decide, and asides."""
         taken = [False] * len(line.tokens)
         unknown: list[tuple[int, int]] = []
+        years = years_in_brackets(line)
+        for year in years:
+            taken[year - 1 : year + 2] = [True] * len(taken[year - 1 : year + 2])
         mentions = self._ranges(line, taken, unknown)
         mentions += self._in_title(line, taken)
         found = self._values.find(line, taken)
         meant = [(m.start, m.end, m.named) for m in (*mentions, *found.mentions)]
-        titles = self._titles.spans(line, meant)
+        titles = self._titles.spans(line, meant, years)
+        decided_not = self._unknown.spans(line)
+        titles = [t for t in titles if not any(u[0] <= t[0] and t[1] <= u[1] for u in decided_not)]
+        asides = Asides(line, titles, [(m.start, m.end) for m in found.mentions if m.named])
+        series = [(start, end) for start, end in titles if self._topics.is_series(line, start, end)]
+        titles = [span for span in titles if span not in series]
         title = [False] * len(line.tokens)
         for start, end in titles:
             title[start:end] = [True] * (end - start)
         mentions = [m for m in (*mentions, *found.mentions) if m.sort == "title" or not any(title[m.start : m.end])]
         for mention in mentions:
             taken[mention.start : mention.end] = [True] * (mention.end - mention.start)
+        sorts = {mention.start for mention in mentions if not mention.named and mention.sort == "category"}
+        subjects = [(start, end, self._topics.said(line.words(start, end))) for start, end in series]
+        subjects += self._topics.subjects(line, [a or b for a, b in zip(taken, title, strict=True)], sorts)
+        for start, end, _ in subjects:
+            taken[start:end] = [True] * (end - start)
         unknown += self._undecided(line, taken, title, found)
+        unknown = [span for span in unknown if not asides.cover(line.at[span[0]])]
         for start, end in (*titles, *unknown):
             taken[start:end] = [True] * (end - start)
-        topics = self._topics.spans(line, taken)
-        if self._has_text:
-            heard = {place for start, end, _ in topics for place in range(start, end)}
-            blocked = [taken[place] or place in heard for place in range(len(taken))]
-            topics += self._topics.before_nouns(line, blocked)
-        topics += self._topics.bare(line, taken) if self._has_text and not (topics or titles or unknown) else []
-        mentions += [Mention(start, end, "topic", "text", said, certainty=_TOPIC) for start, end, said in topics]
+        mentions += self._spoken_topics(line, taken, subjects, bool(titles or unknown))
         words = tuple(dict.fromkeys(line.said(start, end) for start, end in sorted(unknown)))
-        return sorted(mentions, key=lambda mention: (mention.start, mention.end)), words
+        return sorted(mentions, key=lambda mention: (mention.start, mention.end)), words, asides
+
+    def _spoken_topics(
+        self, line: Line, taken: Sequence[bool], subjects: Sequence[Topic], else_said: bool
+    ) -> list[Mention]:
+        """What the plot is to be about: `subjects`, and what is said so outside of the tokens `taken`."""
+        topics = [*subjects, *self._topics.spans(line, taken)]
+        heard = {place for start, end, _ in topics for place in range(start, end)}
+        blocked = [taken[place] or place in heard for place in range(len(taken))]
+        topics += self._topics.before_nouns(line, blocked, self._titles)
+        if self._has_text and not (topics or else_said):
+            topics += self._topics.bare(line, taken)
+        return [Mention(start, end, "topic", "text", said, certainty=_TOPIC) for start, end, said in topics]
 
     def _ranges(self, line: Line, taken: list[bool], unknown: list[tuple[int, int]]) -> list[Mention]:
         """Years and numbers; their tokens are marked as `taken`."""

@@ -15,7 +15,9 @@ class Mention:
     """Tokens `start`..`end` mean `values` of `column`, or numbers from `low` to `high` of it.
 
     The flags are how it was said; see `scope`. `chained`: said in one breath with the mention before it, by "or",
-    "and", or a comma ("" where it was not).
+    "and", or a comma ("" where it was not). `plural`: said of many ("westerns", "war movies"). `liked`: as a taste.
+    `opposite`: its words deny
+    it ("for adults"). `listed`: "that sort of thing" stands behind.
     """
 
     start: int
@@ -29,9 +31,18 @@ class Mention:
     certainty: float = 1.0
     named: bool = False
     settled: bool = False
+    opposite: bool = False
     negated: bool = False
     soft: bool = False
     firm: bool = False
     dropped: bool = False
     passed_over: bool = False
+    plural: bool = False
+    liked: bool = False
+    listed: bool = False
     chained: str = ""
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is wanted, be it only wished for."""
+        return not (self.negated or self.dropped or self.passed_over)

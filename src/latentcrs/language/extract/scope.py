@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from latentcrs.language.extract.mentions import Mention
+from latentcrs.language.extract.talk import Asides
 from latentcrs.language.extract.tokens import Line
 
 _ADVERB = (
@@ -20,19 +21,27 @@ _NOT_WANTED = (
     r"play|listen|love|go for|contain|get|involve|dig|appreciate|do|bring|offer|pick|wanna|feature|see|hear|read|buy|"
     r"crave|go|send|say|mean|come"
 )
+_HARDLY = (
+    r"not (?:particularly|especially|overly|all that|that|so|too) (?:interested in|keen on|fond of|into|much|many)|"
+    r"not (?:really )?(?:a |the )?(?:huge|biggest) fan of|not too|less(?! than)|fewer(?! than)"
+)
+"""Denials that are only wishes."""
 _DENIED = re.compile(
-    r"(?<= )(?:"
-    r"no(?! (?:idea|ideas|problem|worries|preference|preferences|clue|thanks|thank|need|matter|one|doubt|particular|"
+    r"(?<= )(?!wouldnt say no )(?:"
+    r"(?<!say )no(?! (?:idea|ideas|problem|worries|preference|preferences|clue|thanks|thank|need|matter|one|"
+    r"doubt|particular|"
     r"rush|wait|offence|offense|budget|more than|less than|longer|later|earlier|older|newer|i |it |that |not |"
     r"actually|"
     r", |\. |$))(?: more)?"
     rf"|not(?! (?:{_ADVERB})(?:sure|only|just|bad|simply|merely|certain|that i|yet|fussy|picky|bothered|limited|mind|"
     r"important|long|much preference)\b)"
     r"|without|w / o|minus|except(?: for| maybe)?|excluding|exclude|excludes|avoid|avoids|avoiding|sans|other than|"
-    r"apart from|aside from|besides|instead of|rather than|(?:anything|everything|all|anyone|any|everyone) but|"
+    r"apart from|aside from|besides|instead of|rather than|(?:anything|everything|all|anyone|any|"
+    r"everyone) but(?! (?:i|im|id|ive|we|my|it|if) )|"
     r"neither|"
     r"nor|none of|never|non|anti"
-    rf"|(?:do|does|did|would|could|should|must|shall|can|will|is|are|am|im)(?:nt| not) (?:{_ADVERB})(?:{_NOT_WANTED})"
+    rf"|(?:(?:do|does|did|would|could|should|must|shall|can|will|is|are|am|im)(?:nt| not)|cant|"
+    rf"cannot) (?:{_ADVERB})(?:{_NOT_WANTED})"
     rf"|dont (?:{_ADVERB})(?:{_NOT_WANTED})|wont (?:{_ADVERB})(?:{_NOT_WANTED})"
     r"|hate|hates|hated|dislike|dislikes|disliked|despise|loathe|detest|abhor"
     r"|(?:cant|cannot|can not|couldnt)(?: really)? (?:stand|take|handle|bear|tolerate|deal with|do|stomach)"
@@ -40,7 +49,9 @@ _DENIED = re.compile(
     r"allergic to|isnt|arent|wasnt|stay away from|keep away from|steer clear of|stay clear of|less(?! than)|skip|"
     r"hold the|nothing(?! (?:but|fancy|in particular|specific|special|else|older|newer|earlier|later|more|less|"
     r"against|"
-    r"beats|like)\b)|not interested in|not into|no fan of|not (?:really )?(?:a |much of a )?(?:big |huge )?fan of"
+    r"beats|like)\b)|not (?:interested|keen|fond) (?:in|on|of)|not into|no fan of|not (?:really )?(?:a |"
+    r"much of a )?(?:big |huge )?fan of"
+    rf"|{_HARDLY}"
     r")(?= )"
 )
 _TAKEN_BACK = re.compile(
@@ -48,7 +59,7 @@ _TAKEN_BACK = re.compile(
     r"leave (?:out|off)|take (?:back|away|off|out)|get rid of|strike|undo|screw|"
     r"(?:doesnt|does not|dont|do not|didnt|neednt|no longer)(?: (?:really|actually|necessarily|even|absolutely|"
     r"always))* "
-    r"(?:have|has|need|needs|got)(?: to)?(?: (?:be|have|star|come|feature|involve|include|say))?|"
+    r"(?:(?:have|has|got) to|need|needs)(?: to)?(?: (?:be|have|star|come|feature|involve|include|say))?|"
     r"need not be|neednt be|(?:theres )?no need (?:for|to be)|"
     r"(?:dont|do not)(?: really| actually)? (?:care|mind) (?:about|if|whether|which|what)(?: it is| its| it)?|"
     r"(?:doesnt|does not|dont)(?: really)? matter (?:if|whether|which|what)(?: it is| its| it)?|"
@@ -58,39 +69,27 @@ _TAKEN_BACK = re.compile(
 _ALWAYS_BACK = re.compile(r"^(?:any|whatever|which)$")  # take back bare column words only: "any year"
 _PASSED_OVER = re.compile(
     r"(?<= )(?:(?:not|dont)(?: (?:want|like|need|really|necessarily))*(?: (?:only|just|simply|merely))|"
-    r"(?:dont|do not|wouldnt|would not) (?:really )?mind|"
-    r"(?:i|we|ive|weve|have you|did you|already|just|recently|had)(?: (?!never|not|havent|dont|didnt)\w+){0,2} "
-    r"(?:watched|saw|seen|finished|played|heard|bought|beaten|completed|rewatched|replayed)|"
-    r"have you (?:ever )?(?:seen|watched|played|heard|read|got round to)|"
-    r"(?:used to|once) (?:like|love|enjoy|watch|play|listen to)|"
-    r"(?:my|the) (?:friend|friends|wife|husband|girlfriend|boyfriend|partner|mother|father|mom|mum|dad|sister|"
-    r"brother) "
-    r"(?:likes?|loves?|hates?|wants?|enjoys?|prefers?)|"
-    r"what (?:is|are) (?:a |an )?|cant decide (?:between|on)"
+    r"(?:dont|do not|wouldnt|would not) (?:really )?mind|cant decide (?:between|on)|"
+    r"what (?:is|are) (?:a |an )?(?!(?:some|any|the|your|good|great|best|really)\b)"
     r")(?= )"
 )
 _NOT_ONLY = re.compile(r"(?:only|just|simply|merely)$")
 _BUT_ALSO = re.compile(r"(?: [^ .]+){1,8} but ")
-_ASKED_OF_ONE = re.compile(r"(?:^| \.) (?:is|was|isnt|wasnt)(?: (?!there)[^ .]+){1,6} (?:a|an)(?: [^ .]+)? $")
-_SAID_OF_ONE = re.compile(
-    r" (?:was|were|looks|looked|sounds|sounded|found it|found them|thought it|(?:is|was) (?:it|that|this|he|she))"
-    r"(?: (?:so|really|very|pretty|quite|just|more|not|a|an|the|any|kind of|too|even))* $"
-)  # "it was funny", "is that a comedy?": of an item that was spoken of, no condition
 _WISHED = re.compile(
-    r"(?<= )(?:ideally|preferably|preferrably|preferable|preferred|maybe|perhaps|possibly|hopefully|optionally|"
-    r"(?:might|may|could) (?:like|enjoy|want|love|be up for|be in the mood for|be interested in|go for|be into|"
+    rf"(?<= )(?:{_HARDLY}|wouldnt say no to|if you ask me|"
+    r"ideally|preferably|preferrably|preferable|preferred|maybe|perhaps|possibly|hopefully|optionally|"
+    r"(?:might|may) (?:like|enjoy|want|love|be up for|be in the mood for|be interested in|go for|be into|"
     r"prefer)|"
     r"(?:tend|tends|tended) to (?:like|enjoy|prefer|go for|love|watch|play|listen to|be into|be drawn to|lean "
     r"toward|lean towards|pick|choose)|"
     r"(?:usually|normally|generally|typically|often|sometimes|mostly|mainly) (?:like|enjoy|prefer|go for|love|"
     r"watch|play|listen to|into|pick|choose|im into)|"
-    r"(?:i )?(?:think|guess|suppose) (?:i|id|i would|i might|i could)(?: (?:like|enjoy|prefer|love|want|go for))?|"
     r"(?:id |i would |would |i d |i |wed )?(?:rather )?prefer(?: it)?(?: to)?|(?:a |slight |my )?preference "
     r"(?:for|is|would be)|"
     r"bonus(?: points)?(?: if| for)?|(?:a )?plus if|extra points(?: if| for)?|wouldnt (?:\w+ )?mind|would not mind|"
     r"(?:would|itd|it d|itll)(?: \w+)? (?:nice|great|cool|good|lovely|ideal|better|awesome) if|nice to have|"
     r"(?:even |much )?better if|nice if|leaning(?: towards?| to)?|lean(?: towards?)|open to|would love it if|"
-    r"possible if|hoping for|id settle for)(?= )"
+    r"possible if|id settle for)(?= )"
 )
 _INSISTED = re.compile(
     r"(?<= )(?:only(?! (?:have|own|got|if i))|(?<!there )(?:must|has to|have to|needs to|need to|gotta|got to)"
@@ -102,16 +101,15 @@ _INSISTED = re.compile(
 )
 _IF_POSSIBLE = re.compile(
     r"(?<= )(?:if (?:at all )?possible|if you (?:can|could)(?! (?:help|recommend|suggest|tell|find|give|show|"
-    r"think|name|please))|if you have (?:it|one|any|some)|if there is one|if theres one|would be (?:really "
+    r"think|name|please))|(?:always |usually )?(?:makes?|cracks?) me (?:laugh|smile|up)|would be (?:really "
     r")?(?:nice|a plus|a bonus|ideal|cool|preferred|preferable|a nice touch)|"
     r"(?:is|are|be) (?:a )?(?:plus|bonus|preferred|optional|preferable)|by preference|for preference|maybe|"
     r"perhaps|possibly|"
-    r"preferably|ideally|preferred|or something|i guess|i suppose|i think|not required|but not required|but "
+    r"preferably|ideally|preferred|not required|but not required|but "
     r"not necessary)(?= )"
 )
 _STOPS_THERE = re.compile(r" (?:[.,?]|$|but|please|thanks|and)")
-_NOTHING_ELSE = re.compile(r" (?:,|\w+)?(?: ?(?:,|\w+)){0,3} ?")
-_WHOLE_SENTENCE = ("i guess", "i suppose")
+_NOTHING_ELSE = re.compile(r" (?:\w+)?(?: ?\w+){0,3} ?(?:, )?")
 _OF_COURSE = re.compile(
     r"^ (?:\w+ )?(?:only|or nothing|is a must|are a must|required|no exceptions|for sure|please nothing else|"
     r"and nothing else|"
@@ -120,8 +118,34 @@ _OF_COURSE = re.compile(
 _OUT = re.compile(
     r"^ (?:\w+ )?(?:(?:is|are) (?:out|off the table|not (?:my thing|for me|an option|allowed|welcome|my cup)|a "
     r"no|a no go|no good|forbidden)|"
-    r"isnt (?:my thing|for me|an option|my cup)|arent (?:my thing|for me|my cup)|excluded|free(?= (?:[.,]|"
+    r"(?:is|are) (?:so |just |way )?(?:boring|too [a-z]+)|(?:is|are) not(?= (?:[.,?]|$))|isnt (?:my thing|"
+    r"for me|an option|my cup)|arent (?:my thing|for me|my cup)|excluded|free(?= (?:[.,]|"
     r"please|$|movie|film|game|one)))"
+)
+_TASTE = re.compile(
+    r"(?<= )(?:i|we|ill|i will)(?: (?:really|also|just|usually|do|always|mostly|generally|both|absolutely|mainly))* "
+    r"(?:like|love|enjoy|adore|dig|watch|listen to|play)|(?<= )(?:im|i am|were|we are)(?: \w+)? (?:into|a fan of)"
+    r"|(?<= )(?:big |huge )?fan of(?= )"
+)
+_AND_SO_ON = re.compile(
+    r"^(?: ,)?(?: and| or)? (?:(?:that|this) (?:sort|kind|type) of|(?:things|stuff|something|"
+    r"anything) like (?:that|those)|"
+    r"whatever|etc|etcetera|and so on|so on|such things|the likes?)(?= )"
+)
+_MANY = re.compile(r"^ (?:movies|films|flicks|games|albums|records|books|shows|ones|songs)(?= )")
+_PERMITTED = re.compile(
+    r"^ (?:movies? |films? |games? |stuff |ones? )?(?:(?:is|are|can be) (?:also |totally |perfectly |all )*"
+    r"(?:fine|ok|okay|alright|all right|acceptable|allowed)(?= )|or (?:fiction|not|otherwise)(?= ))"
+)
+_QUALIFIED = re.compile(
+    r" (?:dirty|cheesy|corny|sappy|mushy|gory|bloody|stupid|dumb|silly|cheap|bad|boring|old|older|new|modern|"
+    r"recent|sad|"
+    r"dark|violent|raunchy|low budget|hardcore|generic|foreign|typical|heavy|slow|crude) $"
+)
+"""What makes a denial one of a part of a sort only: "no dirty comedies" is not against comedies."""
+_THEM = re.compile(
+    r"(?<= )(?:not (?P<hardly>particularly |all that |that )?(?:really )?(?:interested in|into|keen on|a fan of)|"
+    r"dont (?:really )?(?:like|enjoy|want|watch)|hate|cant stand|dislike) (?:them|those)(?= (?!movie|film|kind|sort))"
 )
 _NOT_NEEDED = re.compile(
     r"^ (?:\w+ )?(?:(?:doesnt|does not|dont|do not)(?: really)? matter|(?:is|are) not (?:important|needed|necessary)|"
@@ -140,7 +164,7 @@ _FILL = (
     r"movies?|films?|flicks?|games?|music|songs?|albums?|records?|cds?|books?|shows?|series|one|ones|something|"
     r"anything|"
     r"bit|lot|lots|little|heavy|elements?|genres?|even|then|maybe|perhaps|possibly|both|no|not|it|is|them|my|"
-    r"that|which|are|other|video|type|style|based|ish|else|probably|directors?|actors?|actress) )*"
+    r"that|thats|which|are|other|video|type|style|based|ish|else|probably|directors?|actors?|actress) )*"
 )
 _LINKS = (
     r"(?:from|in|with|by|starring|about|for|on|directed by|featuring|of|to|involving|made|released|rated|between)"
@@ -174,7 +198,7 @@ def chain(line: Line, mentions: Sequence[Mention]) -> None:
             here.chained = "beside"
 
 
-def mark(line: Line, mentions: Sequence[Mention]) -> None:
+def mark(line: Line, mentions: Sequence[Mention], asides: Asides) -> None:
     """Set the flags of `mentions` (in order of `start`, `chained` set) by the words around them."""
     text = line.line
     denied, back, passed = _found(_DENIED, text), _found(_TAKEN_BACK, text), _found(_PASSED_OVER, text)
@@ -183,16 +207,20 @@ def mark(line: Line, mentions: Sequence[Mention]) -> None:
     back = [t for t in back if not any(o.start < t.start < o.end for o in passed)]
     passed = [t for t in passed if not (_NOT_ONLY.search(text[t.start : t.end]) and _BUT_ALSO.match(text[t.end :]))]
     wished, insisted = _found(_WISHED, text), _found(_INSISTED, text)
+    tastes = _found(_TASTE, text)
     insisted = [t for t in insisted if not text[: t.start].endswith(("not ", "dont ", "there ", "nt "))]
     handed_on: set[int] = set()
     for place, here in enumerate(mentions):
         previous = mentions[place - 1] if place else None
         start, end = _position(line, here.start), _position(line, here.end)
         floor = _position(line, previous.end) if previous else 0
-        here.passed_over = _reaches(text, passed, floor, start, 10) or _of_one(text, start)
+        aside = asides.cover(start)
+        here.passed_over = aside or _reaches(text, passed, floor, start, 10)
         here.dropped = not here.passed_over and _reaches(text, back, floor, start, 7)
         here.negated = not here.passed_over and not here.dropped and _reaches(text, denied, floor, start, 8)
-        inherited = not here.negated and _inherit(mentions, place)
+        here.negated ^= here.opposite and not here.dropped
+        beside_aside = previous is not None and asides.cover(_position(line, previous.start))
+        inherited = not (here.negated or beside_aside) and _inherit(mentions, place)
         if inherited and here.negated:
             handed_on.add(place)
         _ask(text, here, wished, insisted, start)
@@ -201,10 +229,26 @@ def mark(line: Line, mentions: Sequence[Mention]) -> None:
             here.negated = True
         elif _NOT_NEEDED.match(behind):
             here.dropped = True
+        elif _PERMITTED.match(behind) or (here.negated and _QUALIFIED.search(line.before(here.start))):
+            here.passed_over = True
         if _OF_COURSE.match(behind):
             here.firm = True
+        here.liked = _reaches(text, tastes, floor, start, 6)
+        here.plural = _is_plural(line, here)
+        here.listed = bool(_AND_SO_ON.match(behind))
+    for before, here in pairwise([mention for mention in mentions if mention.sort == "year"]):
+        # "80s or earlier. Even the 60s" says no more than was said
+        here.passed_over |= before.op != "between" and line.before(here.start).endswith((" even ", " even the "))
     _if_possible(line, mentions)
+    _denied_later(line, mentions)
     _complete_lists(mentions, handed_on)
+
+
+def _is_plural(line: Line, here: Mention) -> bool:
+    """Whether it speaks of many: "westerns", "war movies"."""
+    last = line.tokens[here.end - 1]
+    many = (here.sort == "category" and not here.named and last.word == last.stem + "s") or last.word.endswith("ies")
+    return many or bool(_MANY.match(line.behind(here.end, 12)))
 
 
 def _found(pattern: re.Pattern[str], text: str) -> list[_Trigger]:
@@ -228,13 +272,6 @@ def _last(triggers: Sequence[_Trigger], start: int) -> _Trigger | None:
     """The last of `triggers` that ends before `start`; they are in order."""
     place = bisect_right(triggers, start, key=lambda trigger: trigger.end)
     return triggers[place - 1] if place else None
-
-
-def _of_one(text: str, start: int) -> bool:
-    if _ASKED_OF_ONE.search(text[max(0, start - 80) : start]):
-        return True
-    said = _SAID_OF_ONE.search(text[max(0, start - 50) : start])
-    return said is not None and not text[: max(0, start - 50) + said.start()].endswith((" make sure", " if"))
 
 
 def _inherit(mentions: Sequence[Mention], place: int) -> bool:
@@ -275,6 +312,14 @@ def _ask(text: str, here: Mention, wished: Sequence[_Trigger], insisted: Sequenc
         here.soft = True
 
 
+def _denied_later(line: Line, mentions: Sequence[Mention]) -> None:
+    """What "them" takes up again: "westerns? I hate them"."""
+    for match in _THEM.finditer(line.line):
+        before = [mention for mention in mentions if _position(line, mention.end) <= match.start() + 1]
+        if before and line.line.count(" . ", _position(line, before[-1].end) - 1, match.start() + 1) < 2:
+            before[-1].negated, before[-1].soft, before[-1].passed_over = True, bool(match["hardly"]), False
+
+
 def _if_possible(line: Line, mentions: Sequence[Mention]) -> None:
     """Wishes that are known as such only behind them: "from the 90s if possible"."""
     text = line.line
@@ -290,15 +335,13 @@ def _if_possible(line: Line, mentions: Sequence[Mention]) -> None:
                 for place in range(last + 1, bisect_left(starts, stop)):
                     mentions[place].soft = True
             continue
-        if said in _WHOLE_SENTENCE:
-            for mention in mentions[bisect_left(starts, floor) : last + 1]:
-                mention.soft = not mention.firm
-            continue
         ends = _STOPS_THERE.match(text, match.end())
         gap = text[_position(line, mentions[last].end) - 1 : match.start()]
-        if not (ends or said.startswith(("if", "would", "is", "are", "be"))) or not _NOTHING_ELSE.fullmatch(gap):
+        if not (
+            ends or said.startswith(("if", "would", "is", "are", "be", "always", "usually", "make", "crack"))
+        ) or not _NOTHING_ELSE.fullmatch(gap):
             continue
         mentions[last].soft = not mentions[last].firm
-        while last and mentions[last].chained and mentions[last - 1].column == mentions[last].column:
+        while last and mentions[last].chained not in ("", ",") and mentions[last - 1].column == mentions[last].column:
             last -= 1
             mentions[last].soft = not mentions[last].firm

@@ -37,14 +37,19 @@ _TAIL = (
 _BEHIND = re.compile(rf"^ (?:{'|'.join(sorted(ITEM_NOUNS))})(?:s|es)? ")
 
 
-def columns_taken_back(line: str, roles: Mapping[str, Role]) -> list[str]:
-    """The columns of `roles` that `line` takes back as such."""
+def columns_left_open(line: str, roles: Mapping[str, Role]) -> list[str]:
+    """The columns of which `line` says that anything will do: "any year, but I like the 80s"."""
+    return columns_taken_back(line, roles, "(?:any|whatever)")
+
+
+def columns_taken_back(line: str, roles: Mapping[str, Role], lead_words: str = _LEAD) -> list[str]:
+    """The columns of `roles` that `line` takes back as such, by `lead_words` in front."""
     out = []
     for column, role in roles.items():
         names = "|".join(dict.fromkeys((re.escape(column.replace("_", " ").lower()), *_CALLED.get(role, ()))))
         said = rf"(?:{names})s?"
         lead = re.search(
-            rf" {_LEAD} (?:(?:the|about|that|my|what|which|whole) )*{said}(?: (?:thing|part|bit|range|limit|"
+            rf" {lead_words} (?:(?:the|about|that|my|what|which|whole) )*{said}(?: (?:thing|part|bit|range|limit|"
             rf"condition|filter))?(?= )",
             line,
         )

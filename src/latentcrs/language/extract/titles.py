@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from latentcrs.language.extract.contexts import ITEM_NOUNS
 from latentcrs.language.extract.english import ARTICLES, FUNCTION
@@ -19,9 +19,19 @@ _CUE = re.compile(
     r"seen|finished|played|fan of|fans of|"
     r"vein of|lines of|reminds? me of|such as|comparable to|called|named|titled|good as|sequels? (?:to|of)|"
     r"prequel to|remake of|spirit of|"
-    r"style of|hated|than|watch|play|recommend|watching|playing|title is)(?: (?:the|movies? like|films? like|"
+    r"style of|hated|than|watch|play|recommend|watching|playing|title is|the original)(?: (?:the|movies? like|"
+    r"films? like|"
     r"games? like|playing|watching|both|,|and|a|an|movie|film|game|album))* $"
 )
+_WITHIN = frozenset("of the and in a an to for on at with from or by vs".split())
+"""Small words inside of titles."""
+_LEADS = frozenset("like and or saw seen watched loved liked love is was as called named than about".split())
+_SPEAKER = frozenset("i im ive id ill".split())
+_ANY_SUCH = re.compile(
+    r" (?:a|an|any|some|good|great|nice|more|other|another|of|for|want|need|like|love|with|no|not|and|or|,) $"
+)
+_SAID_OF = re.compile(r" (?:is|was|has|had|are|were) ")
+_NO_TITLE = re.compile(r" (?:in|during|about|at|on|from|with|by|involving|starring|featuring|directed) (?:the )?$")
 _QUOTES = "\"“”«»'‘’"
 _PLAIN = ITEM_NOUNS | {
     "good",
@@ -36,6 +46,7 @@ _PLAIN = ITEM_NOUNS | {
     "favourite",
     "big",
     "top",
+    "video",
 }
 
 
@@ -64,16 +75,29 @@ class Titles:
             self._names.add(key)
             self._longest[key[0]] = max(len(key), self._longest[key[0]])
 
-    def spans(self, line: Line, meant: Sequence[tuple[int, int, bool]]) -> list[tuple[int, int]]:
-        """The tokens of `line` that are titles. `meant` (start, end, named) is what else was found in it."""
+    def __contains__(self, key: object) -> bool:
+        return key in self._names
+
+    def spans(
+        self, line: Line, meant: Sequence[tuple[int, int, bool]], years: Sequence[int] = ()
+    ) -> list[tuple[int, int]]:
+        """The tokens of `line` that are titles. `meant` (start, end, named) is what else was found in it; `years` are
+        the tokens of years in brackets, which stand behind a title.
+        """
         covered: dict[int, tuple[int, int, bool]] = {}
         for span in meant:
             covered.update(dict.fromkeys(range(span[0], span[1]), span))
         shouted = _all_alike(line)
+        dated = {_named_before(line, year): year + 2 for year in years}
         out: list[tuple[int, int]] = []
         place = 0
         while place < len(line.tokens):
-            end = self._title_at(line, place, covered, shouted, out) or _capitals(line, place, covered, shouted, out)
+            end = (
+                dated.get(place, 0)
+                or _quoted_name(line, place, covered)
+                or self._title_at(line, place, covered, shouted, out)
+                or _capitals(line, place, covered, shouted, out)
+            )
             if end:
                 out.append((place, end))
             place = end or place + 1
@@ -128,12 +152,16 @@ class Titles:
             if place not in covered and not token.mark and token.word not in FUNCTION and token.stem not in _PLAIN
         ]
         cue = _cued(line, start, found)
+        if part[0].capital and not is_value and not shouted and _SAID_OF.match(line.behind(end)):
+            return bool(content)
         if cue:
             if is_value:
                 return bool(span and span[2]) and len(part) > 1
             return bool(open_words) or (capitals and len(part) > 1)
-        if is_value or len(content) < 2 or not open_words:
+        if is_value or len(content) < 2:
             return False
+        if not open_words:  # "What about Scary Movie?"
+            return capitals and not part[0].begins and not _ANY_SUCH.search(line.before(start))
         # In lower case only what no list of attributes looks like: "silence of the lambs", "toy story 2".
         return capitals or (len(part) > 2 and any(t.word in FUNCTION or t.word.isdigit() for t in part[1:]))
 
@@ -163,25 +191,85 @@ def _all_alike(line: Line) -> bool:
     return len(words) > 3 and sum(token.capital for token in words) > 0.8 * len(words)
 
 
+def years_in_brackets(line: Line) -> list[int]:
+    """The tokens of years that stand alone in brackets behind a word: "Red (2008)"."""
+    return [
+        place
+        for place in range(2, len(line.tokens))
+        if re.fullmatch(r"(?:18|19|20)\d\d", line.tokens[place].word)
+        and line.text[line.tokens[place].start - 1] in "(["
+        and line.text[line.tokens[place].end : line.tokens[place].end + 1] in (")", "]")
+    ]
+
+
+def _named_before(line: Line, year: int) -> int:
+    """The first token of the name that the bracketed year at token `year` belongs to: the run of capitals before it,
+    or the words back to "like", "and" or a mark where there are none.
+    """
+    tokens, start = line.tokens, year - 1
+    here = start - 1
+    while here >= 0 and start - here <= _LONGEST:
+        token = tokens[here]
+        if token.capital or token.word.isdigit():
+            start = here
+        elif token.mark:
+            if line.text[token.start] not in ":-–" and start != year - 1:
+                break
+        elif token.word not in _WITHIN:
+            break
+        here -= 1
+    if start == year - 1:
+        while start > 0 and year - start <= 6 and not (tokens[start - 1].mark or tokens[start - 1].word in _LEADS):
+            start -= 1
+    return start
+
+
+def _quoted_name(line: Line, place: int, covered: Container[int]) -> int:
+    """The end of a name in quotation marks that is no value of the catalogue; 0 where there is none."""
+    tokens = line.tokens
+    first = tokens[place].start
+    if tokens[place].mark or not tokens[place].capital or not first or line.text[first - 1] not in _QUOTES:
+        return 0
+    for end in range(place + 1, min(len(tokens), place + _LONGEST) + 1):
+        if line.text[tokens[end - 1].end : tokens[end - 1].end + 1] in tuple(_QUOTES):
+            return end if any(here not in covered for here in range(place, end)) else 0
+    return 0
+
+
 def _capitals(
     line: Line,
     place: int,
-    covered: dict[int, tuple[int, int, bool]],
+    covered: Mapping[int, tuple[int, int, bool]],
     shouted: bool,
     found: Sequence[tuple[int, int]],
 ) -> int:
-    """The end of a run of capitals behind "like": a title, be it in the catalogue or not; 0 where there is none."""
+    """The end of a run of capitals that is no value: a title, be it in the catalogue or not; 0 where there is none.
+
+    Behind "like" and its kind one word that is no value is enough; elsewhere it takes two, in the middle of a
+    sentence, or one of which something is said ("Coco was good").
+    """
     tokens = line.tokens
-    if shouted or not tokens[place].capital or not _cued(line, place, found):
+    first = tokens[place]
+    if shouted or not first.capital or (first.begins and first.word in FUNCTION):
         return 0
     end = here = place + 1
     while here < len(tokens) and here - place < _LONGEST and not tokens[here].mark:
-        if tokens[here].capital or tokens[here].word.isdigit():
+        if (tokens[here].capital and tokens[here].word not in _SPEAKER) or tokens[here].word.isdigit():
             end = here + 1
-        elif tokens[here].word not in ("of", "the", "and", "in", "a", "to", "for"):
+        elif tokens[here].word not in _WITHIN:
             break
         here += 1
+    run = range(place, end)
     bare = [
-        i for i in range(place, end) if i not in covered and tokens[i].capital and tokens[i].stem not in ITEM_NOUNS
-    ]
-    return end if end - place > 1 and bare else 0
+        i for i in run if i not in covered and tokens[i].capital and tokens[i].stem not in _PLAIN
+        and tokens[i].word not in FUNCTION and not tokens[i].begins
+    ]  # fmt: skip
+    if not bare:
+        return 0
+    if _cued(line, place, found):
+        return end
+    if any(i in covered and covered[i][2] for i in run) or _NO_TITLE.search(line.before(place)):
+        return 0
+    capitals = sum(tokens[i].capital and tokens[i].word not in FUNCTION for i in run) - first.begins
+    said_of = bool(_SAID_OF.match(line.behind(end)))
+    return end if capitals > 1 or (capitals == 1 and said_of and tokens[end - 1].word not in _SPEAKER) else 0

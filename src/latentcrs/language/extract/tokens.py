@@ -27,10 +27,16 @@ _MARKS |= dict.fromkeys("-–—", "-") | {"&": "and"} | {mark: mark for mark in
 _APOSTROPHES = str.maketrans({mark: "'" for mark in "’‘`´"})
 _LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ß": "ss", "ł": "l", "đ": "d"})
 _ABBREVIATIONS = frozenset("st jr sr mr mrs ms dr inc ltd co corp bros vs ca vol feat ft".split())
+_WITH_IS = frozenset("it that he she there what who here let".split())
+"""Words behind which "'s" is no genitive."""
 # Plurals that are another word without their s, or none.
-_AS_THEY_ARE = {word: word for word in "blues marches news oldies series arms always yes thus this".split()}
+_AS_THEY_ARE = {
+    word: word for word in "blues christmas texas vegas marches news oldies series arms always yes thus this".split()
+}
 _AS_THEY_ARE |= {"movies": "movie", "children": "children", "childrens": "children", "zombies": "zombie"}
 _AS_THEY_ARE |= {
+    "heroes": "hero",
+    "superheroes": "superhero",
     "cookies": "cookie",
     "rookies": "rookie",
     "cds": "cd",
@@ -74,7 +80,8 @@ def _word(text: str) -> str:
         return "'" + word[1:].replace("'", "")
     if word[0].isdigit() and word.endswith("'s"):
         return word.replace("'", "")
-    return word.removesuffix("'s").replace("'", "")
+    base = word.removesuffix("'s")
+    return base + "s" if base in _WITH_IS else base.replace("'", "")
 
 
 @dataclass
@@ -141,6 +148,10 @@ class Line:
         """At most `most` characters of `line` behind the token before `token`, a blank in front."""
         position = self.at[token] - 1 if token < len(self.at) else len(self.line) - 1
         return self.line[position : position + most]
+
+    def words(self, start: int, end: int) -> list[str]:
+        """The words of tokens start..end, without marks."""
+        return [token.word for token in self.tokens[start:end] if not token.mark]
 
     def said(self, start: int, end: int) -> str:
         """The text itself of tokens start..end."""

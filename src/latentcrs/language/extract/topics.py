@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import polars as pl
 from rapidfuzz import process
@@ -14,25 +14,31 @@ from rapidfuzz.distance import OSA
 from latentcrs.language.extract.contexts import ITEM_NOUNS, NOT_TO_BE_WITH
 from latentcrs.language.extract.english import FUNCTION, is_english, is_listed
 from latentcrs.language.extract.tokens import Line, Token, stem
+from latentcrs.language.extract.vocabulary import subjects_of
 
 Span = tuple[int, int, tuple[str, ...]]
 MOST = 8
 """Topics heard in one utterance."""
 _MOST_TEXTS = 400  # in which a phrase is looked for
 _TRIGGER = re.compile(
-    r"(?<= )(?:(?<!what )(?<!how )(?<!think )(?<!know )(?<!sure )(?<!talk )(?<!forget )(?<!mind )(?<!care )about|"
+    r"(?<= )(?:(?<!what )(?<!how )(?<!think )(?<!know )(?<!sure )(?<!talk )(?<!forget )(?<!mind )(?<!care )"
+    r"(?<!thinking )(?<!excited )(?<!picky )(?<!wondering )(?<!talking )about|"
     rf"{NOT_TO_BE_WITH}with|involving|involves?|featuring|features?|revolving around|revolves? around|"
     r"cent(?:red|ered) (?:on|around)|focus(?:es|ed|ing)? on|deals? with|dealing with|"
     r"(?:has|have|had|having) to do with|"
     r"set (?:in|on|during|at|around)|(?:takes?|taking) place (?:in|on|during|at)|story of|tale of|concerning|"
     r"based on|"
-    r"there is|there are|theres|where there is|where there are|where|in which|"
+    r"(?:where|in which) (?:i|you|we) (?:can|get to|could|have to|may) \w+(?: up)?(?= (?:a|an|the|my|your|our) )|"
+    r"documentar(?:y|ies) on|there is|there are|theres|where there is|where there are|where|in which|"
     r"(?:that|which|it|should|must|to) (?:has|have)|having|including|contains?|containing|"
+    r"(?<!i )(?<!we )(?:dont|doesnt|do not|does not|without|not|shouldnt|cant) (?:have|having|contain|involve|"
+    r"include|show)|"
     r"(?:id like|love|want|to see|need|prefer|would like|includes?)(?= (?:\S+ ){1,5}in (?:it|them) )"
     r")(?= )"
 )
 _DETERMINER = re.compile(
-    r"^(?: (?:a|an|the|some|any|lots of|lot of|plenty of|loads of|of|two|three|four|several|many|his|her|their|"
+    r"^(?: (?:a|an|the|some|any|too much|too many|so much|that much|much|many|all the|lots of|lot of|plenty of|"
+    r"loads of|of|two|three|four|several|many|his|her|their|"
     r"my|its|kind of|sort of|bit of|lot|bunch of|group of|pair of|couple of|theme|themes|topic|topics|"
     r"elements?|subject|story|stories))*(?= )"
 )
@@ -64,8 +70,14 @@ _EMPTY = (ITEM_NOUNS - {"music"}) | frozenset(
     "second third fourth true real events event anyone somebody anybody cinematography visuals effects visual "
     "special funny scary romantic dramatic "
     "suspenseful thrilling animated comic hilarious unknown surprise question thought opinion else mind wonder "
-    "wondering able possible".split()
+    "wondering able possible comedian protagonist lead hero heroine cast people woman man guy girl boy actors budget "
+    "language content message morals preference less even violent gory sad happy relaxing sappy dark goofy serious "
+    "emotional inspiring uplifting cheesy cute bloody raunchy dirty intense silly stupid dumb boring depressing "
+    "heavy "
+    "weird quirky clever smart mindless epic gritty twisted clean lighthearted twist swearing gore".split()
 )
+_ARTS = frozenset("music book song game band".split())
+"""Words for items that a plot may be about, behind "about"."""
 _STOPS = re.compile(
     r" (?:[.,\"/+<>=-]|and|or|but|in it|in them|in the title|in|on|from|by|starring|featuring|that|which|who|"
     r"whose|where|when|"
@@ -108,7 +120,7 @@ class Topics:
         """The words as the rule wants them: as texts have them, without a plural ending; none where no text does."""
         last = stem(words[-1])
         if len(words) == 1:
-            return tuple(form for form in _forms(last, words[0]) if self._has_word(form))
+            return (last,) if self._has_word(last) else ()
         if not all(self._has_word(word) for word in (*words[:-1], last)):
             return ()
         for end in dict.fromkeys((last, words[-1])):
@@ -127,7 +139,7 @@ class Topics:
     def _has_word(self, word: str) -> bool:
         """Whether a text has `word`, a plural ending apart."""
         base = word.removesuffix("s") or word
-        return any(form in self._where for form in (word, base, base + "s", base + "es"))
+        return any(form in self._where for form in (word, base, base + "s", base + "es", base[:-1] + "ies"))
 
     def _has_phrase(self, words: Sequence[str], joint: str) -> bool:
         """Whether one of the texts with its rarest word has the phrase."""
@@ -171,11 +183,13 @@ class Topics:
         if lead in ("with", "without", "where", "in which") and tokens[first].word in FUNCTION:
             return None
         last = first
-        while last < len(tokens) and last - first < 4 and not taken[last] and not _stops(tokens[last].word):
+        most = 1 if lead in ("where", "in which") else 4
+        while last < len(tokens) and last - first < most and not taken[last] and not _stops(tokens[last].word):
             last += 1
         words = [token.word for token in tokens[first:last]]
         name = tokens[first].capital and not tokens[first].begins
-        while words and words[0] in _EMPTY and not (len(words) > 1 and (name or words[0] in _IN_FRONT)):
+        art = lead == "about" and len(words) == 1 and stem(words[0]) in _ARTS
+        while words and words[0] in _EMPTY and not art and not (len(words) > 1 and (name or words[0] in _IN_FRONT)):
             words, first = words[1:], first + 1
         if not words:
             return None
@@ -183,37 +197,94 @@ class Topics:
         for end in range(len(words), max(0, len(words) - 2), -1):
             for start in range(1 if name else end):
                 part = words[start:end]
-                if part[-1] in _EMPTY or stem(part[-1]) in _EMPTY or part[-1] in FUNCTION or len("".join(part)) < 3:
+                art = lead == "about" and stem(part[-1]) in _ARTS
+                empty = not art and (part[-1] in _EMPTY or stem(part[-1]) in _EMPTY)
+                if empty or part[-1] in FUNCTION or len("".join(part)) < 3:
                     continue
                 if said := self.said(part):
                     return first + start, first + end, said
         return None
 
-    def before_nouns(self, line: Line, taken: Sequence[bool]) -> list[Span]:
-        """Topics in front of the word for the items at large: "a submarine movie". Only nouns count, which texts show
-        by using them in the plural.
+    def is_series(self, line: Line, start: int, end: int) -> bool:
+        """Whether a title stands for all that has its characters: "a James Bond movie", "Star Wars games"."""
+        words = line.words(start, end)
+        behind = end < len(line.tokens) and line.tokens[end].stem in _THINGS
+        return bool(behind and not _ONE_OF_SERIES.search(line.before(start)) and words and self.said(words))
+
+    def subjects(self, line: Line, taken: Sequence[bool], sorts: Container[int]) -> list[Span]:
+        """What plots are known to be about ("zombies", "a heist"), and settings in front of a word for the items or
+        of one of `sorts`, tokens at which a sort of item begins: "a space documentary".
+        """
+        out: list[Span] = []
+        place = 0
+        while place < len(line.tokens) and len(out) < MOST:
+            end = next((e for e in range(place + 3, place, -1) if self._subject(line, place, e, taken, sorts)), 0)
+            if end:
+                longer = self._goes_on(line, end, taken) and self.said(line.words(place, end + 1))
+                said = longer or self.said(self._subject(line, place, end, taken, sorts))
+                out.append((place, end + bool(longer), said))
+            place = end or place + 1
+        return out
+
+    def _goes_on(self, line: Line, end: int, taken: Sequence[bool]) -> bool:
+        """Whether the word behind a subject belongs to it: "a dragon ball game"."""
+        if end + 1 >= len(line.tokens) or taken[end] or line.tokens[end + 1].stem not in _THINGS:
+            return False
+        return not (line.tokens[end].mark or {line.tokens[end].word} & (FUNCTION | _EMPTY))
+
+    def _subject(
+        self, line: Line, start: int, end: int, taken: Sequence[bool], sorts: Container[int]
+    ) -> tuple[str, ...]:
+        """The words for what tokens start..end are about, if they are a subject and some text says it."""
+        if end > len(line.tokens) or any(taken[start:end]):
+            return ()
+        key = tuple(token.stem for token in line.tokens[start:end])
+        words = subjects_of("subject").get(key) or subjects_of("setting").get(key) or ()
+        if not words or not self.said(words):
+            return ()
+        in_front = end in sorts or (end < len(line.tokens) and line.tokens[end].stem in _THINGS)
+        return words if in_front or key in subjects_of("subject") else ()
+
+    def before_nouns(self, line: Line, taken: Sequence[bool], titles: Container[tuple[str, ...]]) -> list[Span]:
+        """Topics in front of the word for the items at large: a noun, which texts show by using it in the plural ("a
+        submarine movie"), or a name, which is no English word or (a part of) a title ("a star wars game").
         """
         out: list[Span] = []
         for place, (token, noun) in enumerate(itertools.pairwise(line.tokens)):
-            if taken[place] or token.mark or noun.stem not in _THINGS or len(token.word) < 4 or len(out) == MOST:
+            if taken[place] or token.mark or noun.stem not in _THINGS or len(out) == MOST:
                 continue
-            word = token.word
-            if (
-                word in FUNCTION
-                or {word, token.stem} & (_EMPTY | _TALK | _NO_NOUNS)
-                or word.endswith(("ly", "ing", "ed"))
-            ):
+            named = [line.tokens[i] for i in range(max(0, place - 1), place + 1)]
+            if len(named) == 2 and not taken[place - 1] and tuple(part.stem for part in named) in titles:
+                words = [part.word for part in named]
+                if not {*words} & (_EMPTY | FUNCTION) and (said := self.said(words)):
+                    out.append((place - 1, place + 1, said))
+                    continue
+            if not self._is_noun(token) or (place and line.tokens[place - 1].word in _SPEAKERS):
                 continue
-            plurals = (word[:-1] + "ies", word + "s", word + "es")
-            noun_like = any(plural in self._where or is_listed(plural) for plural in plurals)
-            spans = [self._where.get(form, (0, 0)) for form in (word, *plurals)]
-            count = sum(end - start for start, end in spans)
-            if noun_like and 0 < count <= max(10, len(self._texts) // 20):
-                first = (
-                    place - 1 if place and self._goes_with(line.tokens[place - 1], word, taken[place - 1]) else place
-                )
-                out.append((first, place + 1, self.said([token.word for token in line.tokens[first : place + 1]])))
+            first = (
+                place - 1
+                if place and self._goes_with(line.tokens[place - 1], token.word, taken[place - 1])
+                else place
+            )
+            out.append((first, place + 1, self.said([part.word for part in line.tokens[first : place + 1]])))
         return out
+
+    def _is_noun(self, token: Token) -> bool:
+        """Whether texts say it, seldom enough to tell items apart, and it is a noun or a name."""
+        word = token.word
+        if word in FUNCTION or {word, token.stem} & (_EMPTY | _TALK | _NO_NOUNS) or len(word) < 4:
+            return False
+        plurals = (word[:-1] + "ies", word + "s", word + "es")
+        spans = [self._where.get(form, (0, 0)) for form in (word, *plurals)]
+        count = sum(end - start for start, end in spans)
+        if not 0 < count <= max(10, len(self._texts) // 20):
+            return False
+        if (not is_english(word) and count > 1) or (token.capital and not token.begins):
+            return True
+        noun_like = any(plural in self._where or is_listed(plural) for plural in plurals)
+        return noun_like and not word.endswith(
+            ("ly", "ing", "ed", "y", "er", "est", "ic", "al", "ive", "ful", "less", "ous")
+        )
 
     def _goes_with(self, token: Token, word: str, taken: bool) -> bool:
         """Whether `token` and the noun behind it are one thing: "prison escape"."""
@@ -271,8 +342,17 @@ _THINGS = frozenset("movie film flick game book novel show series".split())
 _NO_NOUNS = frozenset(
     "black white cult blockbuster original hit indie star studio must favourite female male adult kid kids last next "
     "single double final major minor general local essential must-see kind rental party home cinema feature "
-    "debut".split()
+    "debut clean light dark deep heavy slow calm warm smart dumb mature crazy sweet cold wild strange weird "
+    "mean tough "
+    "gross open main whole full intense nice date night summer chick popcorn quality kickass solid decent "
+    "entire right "
+    "wrong close simple stupid sorta type prefer recommend enjoy suggest feature length english board card".split()
 )
+_ONE_OF_SERIES = re.compile(
+    r" (?:the|that|this|these|those|first|last|second|all|like|called|named|seen|saw|watched|similar to)(?: the)? $"
+)
+_SPEAKERS = frozenset("i we you they to id ill lets dont really please not never would could can will".split())
+"""In front of verbs: "I prefer movies"."""
 _ASKING = frozenset("please need looking for search".split())
 _LEADING = _ASKING | {"a", "an", "the", "some"}
 _TALK = frozenset(
@@ -282,13 +362,6 @@ _TALK = frozenset(
     "starring featuring directed written playing made possibly hello thanks ideas tips welcome bye goodbye "
     "yep".split()
 )
-
-
-def _forms(last: str, word: str) -> tuple[str, ...]:
-    """The forms of a word under which "contains", which knows the plural s, finds all of its forms."""
-    if last.endswith("y") and len(last) > 3 and last[-2] not in "aeiou":
-        return (last, last[:-1] + "ies")
-    return (last,) if last == word.removesuffix("s") or word == last else (last, word)
 
 
 def _stops(word: str) -> bool:

@@ -7,26 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from latentcrs.data.roles import Role
+from latentcrs.language.extract.certificates import is_upper_bound, speaks_of_rating, up_to
 from latentcrs.language.extract.contexts import (
     ITEM_NOUNS,
     MAKERS,
     NOT_TO_BE_WITH,
     PEOPLE,
     roles_around,
-    speaks_of_rating,
 )
 from latentcrs.language.extract.english import FUNCTION, is_common
 from latentcrs.language.extract.mentions import Mention
 from latentcrs.language.extract.spelling import Spelling
 from latentcrs.language.extract.tokens import Line, key_of, tokenise
-from latentcrs.language.extract.vocabulary import CERTAINTY, LONGEST, Entry, Vocabulary
+from latentcrs.language.extract.vocabulary import CERTAINTY, LONGEST, Entry, Vocabulary, subjects_of
 
 _SLIP = 0.6
 _YOUNG = frozenset("kids kid children child family".split())
 _WRITERS = 0.4
 _PARTICLES = frozenset("de di del von van la le da mc".split())
 _BESIDE_TOPIC = re.compile(
-    r" (?:(?<!how )(?<!what )(?<!mind )(?<!forget )(?<!care )about|involving|involves?|featuring|"
+    r" (?:(?<!how )(?<!what )(?<!mind )(?<!forget )(?<!care )(?<!thinking )about|involving|involves?|featuring|"
     rf"{NOT_TO_BE_WITH}with|that has|that have|which has|should have|must have|to do with|theres|there is|there are) "
     r"(?:(?P<article>a|an|the|his|her|two|their|my|its) |"
     r"(?P<some>some|lots of|plenty of|a lot of|a bit of|a touch of|elements of) )?$"
@@ -34,12 +34,17 @@ _BESIDE_TOPIC = re.compile(
 _INSIDE_TOPIC = re.compile(
     r" (?<!how )(?<!what )(?:about|set (?:in|during)) (?:a|an|the) (?!good |great |nice |funny |scary )\w+ $"
 )
+_SUBJECTS = frozenset(key[0] for key in subjects_of("subject") if len(key) == 1)
+_ACTUAL = re.compile(r" (?:actual|real|proper|not the|just the|only the) $")
+"""In front of the word for the items at large, where a column tells them from accessories: "actual games"."""
+_FAMILY = re.compile(r"^ (?:brothers?|bros|sisters?|siblings?|twins) ")
 _BY = re.compile(r" (?:by|starring|director|actor|actress) (?:the |either |both )?$")
 _PLACE = re.compile(r" (?:in|at|to|of|near|around|about|from) $")
 _OWNED = re.compile(
     r" (?:my|your|our|his|her|any|which|what|this|that|another|every|each) (?:own |old |new |favou?rite )?$"
 )
 _NOUN_BEHIND = re.compile(rf"^ (?:(?:{'|'.join(sorted(ITEM_NOUNS))})(?:s|es)? |accessor|consoles? |controllers? )")
+_PLATFORM_BEHIND = re.compile(r"^ (?:or|and|,|/) (?:the |a |an )?(?:3ds|ds|ps\d|playstation|xbox|wii|pc|nintendo) ")
 _GLUED_NUMBER = re.compile(r"^ (?:\d{1,3}|x|u|vita|series) ")
 
 
@@ -112,6 +117,8 @@ class Values:
             for mention in mentions:
                 mention.certainty = min(_SLIP, mention.certainty)
             return mentions, end
+        if (entry := vocabulary.items_at_large.get(tokens[place].stem)) and _ACTUAL.search(line.before(place)):
+            return [Mention(place, place + 1, "category", entry.column, (entry.value,))], place + 1
         entries = vocabulary.surnames.get(tokens[place].word)
         if entries and tokens[place].word not in FUNCTION:
             return self._surname(line, place, taken, entries, previous), place + 1
@@ -138,10 +145,16 @@ class Values:
         certainty = CERTAINTY[entry.how]
         if any(token.slip for token in line.tokens[start:end]):
             certainty = min(certainty, _SLIP)
+        if entry.role == "certificate" and is_upper_bound(line.before(start), line.behind(end)):
+            values = up_to(entry.value, self.vocabulary.certificates[entry.column])
+            return [Mention(start, end, "category", entry.column, values, certainty=certainty, settled=True)]
         return [
-            Mention(start, end, "category", one.column, (one.value, *one.also), certainty=certainty, named=one.named)
+            Mention(
+                start, end, "category", one.column, (one.value, *one.also),
+                certainty=certainty, named=one.named, opposite=one.how == "opposite",
+            )
             for one in chosen
-        ]
+        ]  # fmt: skip
 
     def _chosen(self, line: Line, start: int, end: int, entries: Sequence[Entry], previous: Mention | None) -> Entry:
         """The column that the words around name, else that in which the value stands most often."""
@@ -178,7 +191,8 @@ class Values:
                 and entry.how == "value"
                 and not is_common(word)
             )
-            return telling or speaks_of_rating(before, behind)
+            letter = len(shown) == 1 and shown.isupper()
+            return telling or speaks_of_rating(before, behind, letter)
         if (
             len(tokens) == 1
             and len(word) <= 2
@@ -197,6 +211,7 @@ class Values:
                     tokens[0].capital
                     or re.search(r" (?:for|on|my|the) (?:my |the )?$", before)
                     or _NOUN_BEHIND.match(behind)
+                    or _PLATFORM_BEHIND.match(behind)
                 )
             return True
         if entry.named:
@@ -220,7 +235,7 @@ class Values:
         if _INSIDE_TOPIC.search(before) and not _NOUN_BEHIND.match(behind):
             return False
         topical = _BESIDE_TOPIC.search(before)
-        if topical and entry.role != "kind" and not _NOUN_BEHIND.match(behind):
+        if topical and entry.role != "kind" and len(tokens) < 3 and not _NOUN_BEHIND.match(behind):
             if topical["some"]:
                 return True
             return not topical["article"] and _letters(line.said(start, end)) == _letters(entry.value)
@@ -230,6 +245,8 @@ class Values:
         """A name made of common words needs a capital, or words that say it is a name."""
         tokens = line.tokens[start:end]
         word = tokens[0].word
+        if len(tokens) == 1 and not tokens[0].capital and tokens[0].stem in _SUBJECTS:
+            return roles_around(line.before(start), line.behind(end))[1]
         limit = 7000 if entry.role in MAKERS else 9000
         if len(tokens) == 1 and (word in FUNCTION or not (entry.how == "synonym" or _as_written(entry.value, word))):
             return False
@@ -273,13 +290,11 @@ class Values:
         if not by and _PLACE.search(before) and entries[0].role not in MAKERS:
             return []
         entry = self._chosen(line, place, place + 1, list(entries), previous)
-        if entry.count < 2 and not by:
+        family = self.vocabulary.family(token.word, entry.column) if _FAMILY.match(behind) else ()
+        if entry.count < 2 and not (by or family):
             return []
-        return [
-            Mention(
-                start, place + 1, "category", entry.column, (entry.value,), certainty=CERTAINTY["short"], named=True
-            )
-        ]
+        values = family or (entry.value,)
+        return [Mention(start, place + 1, "category", entry.column, values, certainty=CERTAINTY["short"], named=True)]
 
     def _misspelt_name(self, line: Line, place: int, taken: Sequence[bool]) -> tuple[tuple[str, ...], int] | None:
         """A name of two words or more of which one is a slip of the fingers and the rest is right."""

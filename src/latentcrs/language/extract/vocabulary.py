@@ -19,9 +19,9 @@ from latentcrs.language.extract.contexts import ITEM_NOUNS, MAKERS, NAMES, PEOPL
 from latentcrs.language.extract.english import FUNCTION, is_common
 from latentcrs.language.extract.tokens import key_of, plain
 
-How = Literal["value", "part", "synonym", "short"]
+How = Literal["value", "part", "synonym", "short", "opposite"]
 Key = tuple[str, ...]
-CERTAINTY: dict[How, float] = {"value": 1.0, "part": 0.8, "synonym": 0.7, "short": 0.8}
+CERTAINTY: dict[How, float] = {"value": 1.0, "part": 0.8, "synonym": 0.7, "short": 0.8, "opposite": 0.7}
 LONGEST = 8
 """Words of the longest phrase that is looked for."""
 _LONGEST_VALUE = 80  # characters: beyond is prose, not a value that anyone says
@@ -48,7 +48,9 @@ _GENERATIONS = frozenset({"jr", "sr", "ii", "iii", "iv"})
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value of one column that a phrase stands for. `also` are further values of the column that it stands for."""
+    """A value of one column that a phrase stands for. `also` are further values of the column that it stands for.
+    `how` is "opposite" where the phrase denies it ("for adults").
+    """
 
     column: str
     role: Role
@@ -64,15 +66,28 @@ class Entry:
 
 
 @lru_cache(maxsize=1)
-def _synonyms() -> dict[str, list[dict[str, list[str]]]]:
+def synonyms() -> dict[str, list[dict[str, list[str]]]]:
+    """The groups of `synonyms.toml` by kind."""
     text = resources.files("latentcrs.language.extract").joinpath("synonyms.toml").read_text("utf-8")
     return tomllib.loads(text)
 
 
+@lru_cache(maxsize=2)
+def subjects_of(kind: str) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """The phrases of synonyms.toml for what a plot is about, as stems, and the words that texts have for them."""
+    subjects: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for group in synonyms()[kind]:
+        subjects |= {key_of(word): tuple(word.split()) for word in group.get("each", ())}
+        said = (*group.get("to", ()), *group.get("said", ()))
+        subjects |= {key_of(phrase): tuple(group["to"][0].split()) for phrase in said}
+    return subjects
+
+
 class Vocabulary:
     """phrases: key -> what it stands for. surnames: a word -> the best-known bearers, one per column. foreign: key ->
-    the kind of thing it means, where this catalogue has no such thing. broken: keys of values with a comma inside.
-    bearers: a word -> the names that have it.
+    the kind of thing it means, where this catalogue has no such thing. items_at_large: words for any item that are a
+    kind here. certificates: column -> its values. broken: keys of values with a comma inside. bearers: a word -> the
+    names that have it.
     """
 
     def __init__(self, items: pl.DataFrame, columns: Mapping[str, ColumnKind]) -> None:
@@ -81,8 +96,15 @@ class Vocabulary:
         self.surnames: dict[str, list[Entry]] = defaultdict(list)
         self.foreign: dict[Key, str] = {}
         self.broken: set[Key] = set()
-        self.bearers: dict[str, list[Key]] = defaultdict(list)
         values = list(_values(items, columns, self.roles))
+        self.certificates: dict[str, set[str]] = defaultdict(set)
+        for entry, _ in values:
+            if entry.role == "certificate":
+                self.certificates[entry.column].add(entry.value)
+        self.items_at_large = {
+            key[0]: entry for entry, key in _values(items, columns, self.roles, at_large=True) if entry.role == "kind"
+        }
+        self.bearers: dict[str, list[Key]] = defaultdict(list)
         for entry, key in values:
             self.phrases[key].append(entry)
             if "," in entry.value:
@@ -100,6 +122,17 @@ class Vocabulary:
         for key, entries in self.phrases.items():
             if any(not entry.named or (entry.role in MAKERS and len(key[0]) >= 6) for entry in entries):
                 yield from key
+
+    def family(self, surname: str, column: str) -> tuple[str, ...]:
+        """The people of `column` with this surname, the best known first, if there are several: "Coen brothers"."""
+        people = [
+            entry
+            for key in self.bearers.get(surname, ())
+            for entry in self.phrases[key]
+            if key[-1] == surname and entry.column == column and entry.how == "value"
+        ]
+        people.sort(key=lambda entry: -entry.count)
+        return tuple(entry.value for entry in people[:2]) if len(people) > 1 else ()
 
     def _name(self, entry: Entry, key: Key) -> None:
         """Shorter forms of a person's or a firm's name."""
@@ -152,22 +185,22 @@ class Vocabulary:
 
     def _add_synonyms(self) -> None:
         known = {key: list(entries) for key, entries in self.phrases.items()}
-        for kind, groups in _synonyms().items():
-            for group in groups:
-                wanted = [key_of(name) for name in group.get("to", group.get("all", []))]
+        for kind, groups in synonyms().items():
+            for group in groups if kind in _KINDS else ():
+                wanted = [key_of(name) for name in group.get("to") or group.get("all") or group["not"]]
                 said = [key for key in (key_of(phrase) for phrase in group["said"]) if key]
                 found = [self._of_kind(known.get(key, []), kind) for key in wanted]
                 if "all" in group:
                     targets = [entry for entries in found for entry in entries[:1]] if all(found) else []
                 else:
-                    said = [*wanted, *said]
+                    said = [*(wanted if "to" in group else ()), *said]
                     targets = next((entries[:1] for entries in found if entries), [])
                 for key in said:
                     blocking = self._of_kind(known.get(key, []), kind)
                     if kind == "maker":  # "EA" is Electronic Arts before it is EA Games
                         blocking = [entry for entry in blocking if entry.how == "value"]
                     if targets and not blocking:
-                        fresh = [replace(entry, how="synonym") for entry in targets]
+                        fresh = [replace(entry, how="opposite" if "not" in group else "synonym") for entry in targets]
                         have = self.phrases[key]
                         have += [
                             entry
@@ -204,9 +237,11 @@ _KINDS: dict[str, tuple[Role, ...]] = {
 
 
 def _values(
-    items: pl.DataFrame, columns: Mapping[str, ColumnKind], roles: Mapping[str, Role]
+    items: pl.DataFrame, columns: Mapping[str, ColumnKind], roles: Mapping[str, Role], at_large: bool = False
 ) -> Iterator[tuple[Entry, Key]]:
-    """Every value of every category column with its key, less those that tell nothing or name the items at large."""
+    """Every value of every category column with its key, less those that tell nothing or name the items at large
+    (with `at_large`: only the latter).
+    """
     for column, kind in columns.items():
         if kind not in ("category", "multi-category"):
             continue
@@ -216,7 +251,7 @@ def _values(
             key = key_of(value)
             if not key or len(value) > _LONGEST_VALUE or len(key) > LONGEST or key in _UNTELLING:
                 continue
-            if all(word in _FUNCTION for word in key) or (len(key) == 1 and key[0] in ITEM_NOUNS):
+            if all(word in _FUNCTION for word in key) or (len(key) == 1 and key[0] in ITEM_NOUNS) != at_large:
                 continue
             if value.isdigit() and roles[column] not in ("platform", "creator"):
                 continue
