@@ -19,6 +19,7 @@ from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
 from latentcrs.evaluate.extraction import Predicate, canonical, evaluate_extraction
 from latentcrs.evaluate.utterances import SETS, Utterance, fitting_set, read_utterances
+from latentcrs.language.chat import Call
 from latentcrs.language.extract import Heard, HeardRule
 
 COLUMNS: dict[str, ColumnKind] = {
@@ -89,7 +90,7 @@ class Rehearsed:
     def __init__(self, answers: Mapping[str, Heard]) -> None:
         self.answers, self.before = answers, list[Sequence[str]]()
 
-    def extract(self, utterance: str, before: Sequence[str] = ()) -> Heard:
+    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
         self.before.append(before)
         return self.answers.get(utterance, Heard())
 

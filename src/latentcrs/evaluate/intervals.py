@@ -25,11 +25,11 @@ def bootstrap_ci95(values: NDArray[np.float64], seed: int = 0) -> NDArray[np.flo
 
 def paired_p_value(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0) -> float:
     """Two-sided p of the mean difference of paired rows, both (B,), by random sign flips (Fisher's randomisation
-    test; Smucker et al., CIKM 2007). 1.0 where no row differs.
+    test; Smucker et al., CIKM 2007). 1.0 where fewer than two rows differ: one sign flipped is as far from zero.
     """
     difference = ours - theirs
     difference = difference[difference != 0]  # a zero has no sign: it adds nothing to any resample
-    if not len(difference):
+    if len(difference) < 2:
         return 1.0
     result = stats.permutation_test(
         (difference,),
