@@ -47,7 +47,7 @@ class RulesByHeart:
         }
         self.asked: list[str] = []
 
-    def extract(self, utterance: str, before: Sequence[str] = ()) -> Heard:
+    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
         self.asked.append(utterance)
         return self.heard.get(utterance, Heard())
 
@@ -60,7 +60,7 @@ class Failing:
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
-    def extract(self, utterance: str, before: Sequence[str] = ()) -> Heard:
+    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
         raise self.error
 
     def complete(self, *arguments: Any, **options: Any) -> Completion:

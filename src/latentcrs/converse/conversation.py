@@ -163,7 +163,7 @@ class Conversation:
         with _timed(turn, "rules"):
             before = list(session.said)
             try:
-                heard = self.extractor.extract(act.rest, before)
+                heard = self.extractor.extract(act.rest, before, Call("rules", self.id, turn.number))
             except ModelError as error:
                 turn.notes.append(f"rules by words alone: {error}")
                 heard = self.fallback.extract(act.rest, before)

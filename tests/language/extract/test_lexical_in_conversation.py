@@ -7,6 +7,7 @@ import pytest
 from lexical_films import COLUMNS, FILMS, catalogue, rules, wishes
 
 from latentcrs.language.extract import LexicalExtractor
+from latentcrs.language.extract.english import says_nothing
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +185,49 @@ def test_actual_games_are_told_from_accessories_and_series_from_titles() -> None
     assert rules(games.extract("a game")) == set()
     assert rules(games.extract("a star wars game")) == {"text says star wars"}
     assert rules(games.extract("a dragon ball game")) == {"text says dragon ball"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "That was so funny",
+        "Very funny!",
+        "I heard it was really scary",
+        "Oh she can be pretty funny.",
+        "It came out in 1994.",
+        "Tom Hanks is hilarious. I haven't heard of that one yet",
+        "With Tom Hanks? That sounds good",
+        "It is a good one. With Tom Hanks.",
+        "haven't seen that is it funny or serious?",
+        "You were mentioning action movies.",
+        "I remember it being scary",
+        "So I guess I should look forward to lots of laughs then",
+        "he is a funny guy",
+        "I love the musical parts",
+        "I already own plenty of horror",
+    ],
+)
+def test_what_is_said_of_something_else_asks_for_nothing(films: LexicalExtractor, said: str) -> None:
+    assert films.extract(said).rules == films.extract(said).wishes == (), said
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("something that is really funny", {"genres: Comedy"}),
+        ("the movie should be funny and not so scary", {"genres: Comedy", "genres: not Horror"}),
+        ("so scary movies then", {"genres: Horror"}),
+        ("Really funny please", {"genres: Comedy"}),
+        ("Do you know anything that's a funny kids movie?", {"genres: Comedy", "genres: Children's"}),
+        ("maybe you can suggest a comedy", {"genres: Comedy"}),
+        ("it's got to be a comedy", {"genres: Comedy"}),
+    ],
+)
+def test_judgements_that_are_asked_for(films: LexicalExtractor, said: str, expected: set[str]) -> None:
+    assert rules(films.extract(said)) == expected
+
+
+def test_adverbs_are_no_topics(films: LexicalExtractor) -> None:
+    assert not films.extract("actually, drop the 90s thing").rules
+    assert not says_nothing("family") and not says_nothing("robot")
+    assert says_nothing("actually") and says_nothing("possibly") and says_nothing("happily") and says_nothing("with")

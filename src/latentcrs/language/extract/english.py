@@ -55,6 +55,16 @@ def is_english(word: str) -> bool:
     )
 
 
+def says_nothing(word: str) -> bool:
+    """Whether `word` (lower case) has no meaning of its own, or is an adverb: "actually", "mostly"."""
+    if word in FUNCTION:
+        return True
+    base = word.removesuffix("ly")
+    if base == word or len(base) < 3:
+        return False
+    return any(is_listed(form) for form in (base, base[:-1] + "y" if base.endswith("i") else base + "le", base + "l"))
+
+
 def is_common(word: str, most: int = COMMON) -> bool:
     """Whether `word` (lower case) is among the `most` commonest: alone, such a word is no name."""
     return _places().get(word, most) < most

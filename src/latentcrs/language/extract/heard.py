@@ -8,6 +8,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from latentcrs.data.rules import Rule
+from latentcrs.language.chat import Call
 
 
 class HeardRule(BaseModel):
@@ -46,8 +47,9 @@ class Extractor(Protocol):
 
     name: str
 
-    def extract(self, utterance: str, before: Sequence[str] = ()) -> Heard:
-        """What `utterance` says; `before` are the user's earlier utterances in the conversation, oldest first.
+    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
+        """What `utterance` says; `before` are the user's earlier utterances in the conversation, oldest first. `call`
+        is where the cost of a model is booked.
 
         Never raises because of what was said.
         """

@@ -9,6 +9,7 @@ import polars as pl
 
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
+from latentcrs.language.chat import Call
 from latentcrs.language.extract.assembly import assembled, distinct
 from latentcrs.language.extract.heard import Heard
 from latentcrs.language.extract.mentions import Mention
@@ -70,8 +71,10 @@ class LexicalExtractor:
         self._oldest, self._newest = min(years, default=None), max(years, default=None)
         self._numbers = {column: self._roles[column] for column, kind in columns.items() if kind == "number"}
 
-    def extract(self, utterance: str, before: Sequence[str] = ()) -> Heard:
-        """What `utterance` says; `before` are the user's earlier utterances in the conversation, oldest first."""
+    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
+        """What `utterance` says; `before` are the user's earlier utterances in the conversation, oldest first.
+        `call` is for extractors that ask a model.
+        """
         line = tokenise(utterance[:_LONGEST_TEXT])
         if not line.tokens:
             return Heard()
@@ -111,7 +114,7 @@ class LexicalExtractor:
         found = self._values.find(line, taken)
         meant = [(m.start, m.end, m.named) for m in (*mentions, *found.mentions)]
         titles = self._titles.spans(line, meant, years)
-        decided_not = self._unknown.spans(line)
+        decided_not = self._unknown.spans(line) + [(start, end) for start, end, _ in found.foreign]
         titles = [t for t in titles if not any(u[0] <= t[0] and t[1] <= u[1] for u in decided_not)]
         asides = Asides(line, titles, [(m.start, m.end) for m in found.mentions if m.named])
         series = [(start, end) for start, end in titles if self._topics.is_series(line, start, end)]

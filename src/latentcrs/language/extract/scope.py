@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from latentcrs.language.extract.english import says_nothing
 from latentcrs.language.extract.mentions import Mention
 from latentcrs.language.extract.talk import Asides
 from latentcrs.language.extract.tokens import Line
+from latentcrs.language.extract.topics import EMPTY
 
 _ADVERB = (
     r"(?:(?:really|very|too|so|just|particularly|actually|ever|even|necessarily|quite|truly|especially|all that|that|"
@@ -77,7 +79,9 @@ _NOT_ONLY = re.compile(r"(?:only|just|simply|merely)$")
 _BUT_ALSO = re.compile(r"(?: [^ .]+){1,8} but ")
 _WISHED = re.compile(
     rf"(?<= )(?:{_HARDLY}|wouldnt say no to|if you ask me|"
-    r"ideally|preferably|preferrably|preferable|preferred|maybe|perhaps|possibly|hopefully|optionally|"
+    r"ideally|preferably|preferrably|preferable|preferred|(?:maybe|perhaps|possibly)(?! (?:you|can|could) )|"
+    r"hopefully|"
+    r"optionally|"
     r"(?:might|may) (?:like|enjoy|want|love|be up for|be in the mood for|be interested in|go for|be into|"
     r"prefer)|"
     r"(?:tend|tends|tended) to (?:like|enjoy|prefer|go for|love|watch|play|listen to|be into|be drawn to|lean "
@@ -87,8 +91,9 @@ _WISHED = re.compile(
     r"(?:id |i would |would |i d |i |wed )?(?:rather )?prefer(?: it)?(?: to)?|(?:a |slight |my )?preference "
     r"(?:for|is|would be)|"
     r"bonus(?: points)?(?: if| for)?|(?:a )?plus if|extra points(?: if| for)?|wouldnt (?:\w+ )?mind|would not mind|"
-    r"(?:would|itd|it d|itll)(?: \w+)? (?:nice|great|cool|good|lovely|ideal|better|awesome) if|nice to have|"
-    r"(?:even |much )?better if|nice if|leaning(?: towards?| to)?|lean(?: towards?)|open to|would love it if|"
+    r"(?:would|itd|it d|itll)(?: \w+)? (?:nice|great|cool|good|lovely|ideal|better|awesome) if(?! you)|nice to have|"
+    r"(?:even |much )?better if|nice if(?! you)|leaning(?: towards?| to)?|lean(?: towards?)|open to|"
+    r"would love it if(?! you)|"
     r"possible if|id settle for)(?= )"
 )
 _INSISTED = re.compile(
@@ -229,7 +234,7 @@ def mark(line: Line, mentions: Sequence[Mention], asides: Asides) -> None:
             here.negated = True
         elif _NOT_NEEDED.match(behind):
             here.dropped = True
-        elif _PERMITTED.match(behind) or (here.negated and _QUALIFIED.search(line.before(here.start))):
+        elif _PERMITTED.match(behind) or (here.negated and _is_part_only(line, here, previous, denied)):
             here.passed_over = True
         if _OF_COURSE.match(behind):
             here.firm = True
@@ -242,6 +247,23 @@ def mark(line: Line, mentions: Sequence[Mention], asides: Asides) -> None:
     _if_possible(line, mentions)
     _denied_later(line, mentions)
     _complete_lists(mentions, handed_on)
+
+
+def _is_part_only(line: Line, here: Mention, previous: Mention | None, denied: Sequence[_Trigger]) -> bool:
+    """Whether only a part of a sort is denied, which the catalogue does not tell: "no dirty comedies"."""
+    if _QUALIFIED.search(line.before(here.start)):
+        return True
+    if (
+        here.sort != "category"
+        or here.named
+        or here.settled
+        or not here.start
+        or (previous and previous.end == here.start)
+    ):
+        return False
+    token, trigger = line.tokens[here.start - 1], _last(denied, _position(line, here.start))
+    inside = trigger is not None and trigger.end <= _position(line, here.start - 1)
+    return inside and token.word.isalpha() and not (says_nothing(token.word) or token.word in EMPTY)
 
 
 def _is_plural(line: Line, here: Mention) -> bool:

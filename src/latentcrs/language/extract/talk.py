@@ -28,15 +28,17 @@ _IT = (
 _IS = (
     r"(?:is|was|are|were|isnt|wasnt|arent|werent|looks?|looked|seems?|seemed|sounds?|sounded|feels?|felt|"
     r"(?:has|had)(?! to)|did|didnt|does(?! not have)|made|makes|stars|starred|won|scared|turned out|reminds|reminded|"
-    r"will be|would be|might be|may be|got)(?= )"
+    r"will be|would be|might be|may be|can be|could be|got|came out|comes out|come out)(?= )"
 )
 _NO_COMMENT = (
-    r"(?! (?:for|my|from|by|with|directed|starring|about|set|rated|made|released|put out|developed|published|written|"
+    r"(?! (?:for|my|from|by|with|directed|starring|about|set|got to|gotta|has to|have to|supposed to|meant to|"
+    r"rated|made|released|put out|developed|published|written|"
     r"produced|on|more like|to be|about time|fine if|ok if|okay if|important|essential|time for|time to) )"
 )
 """What stands behind "it is" where it is what is asked for: "it is for my kids", "I think it's from 1992"."""
 _TURN = (
-    r"(?:but|so|i|im|ive|id|do you|can you|could you|would you|have you|give me|show me|any|anything|something|"
+    r"(?:but|so(?= (?:a|an|the|now|give|show|please|what|how|can|could|do|any|some|something|maybe|lets|i|im) )|"
+    r"i|im|ive|id|do you|can you|could you|would you|have you|give me|show me|any|anything|something|"
     r"how about|what about|looking for|please|instead|is there|are there|maybe|lets)"
 )
 """Words with which a new request may begin, full stop or not."""
@@ -64,12 +66,35 @@ _COMMENTS = (
     r"the original (?:one |version |film |movie )?(?:from|of) (?:19|20)\d\d",
     r"(?<= )the one (?:where|with|starring|that has|by)(?= )[^.?,]*",
     r"the (?:19|20)\d\d(?= (?:version|remake|original|adaptation|one|film|movie|@))",
+    # "so funny", "very scary!", "I heard it was funny": said of something else; "merry christmas"
+    rf"{_STARTS}{_OPENERS}(?:so|very|really|super|pretty|quite|too|kinda|kind of|sort of|a bit|a little|bit|"
+    rf"sounds?|looks?|seems?|thats|such)"
+    rf"(?! [^.?]*(?:please|movies?|films?|flicks?|ones?|games?|stuff|music|albums?) )(?: \w+){{1,2}} (?=[.?]|$)",
+    r"(?<= )(?:merry|happy) \w+(?= )",
+    # "Friends, it's a romantic comedy"
+    r"(?<= )(?<!if )(?<!as )(?<!sure )(?<!whether )(?<!that )(?<!prefer )(?<!think )(?<!hope )(?<!unless )"
+    r"(?<!thing )(?<!one )(?<!movie )(?<!film )"
+    rf"(?:its|it is|it was|that was|thats) (?:an?|not an?|such|so|really|very|pretty)(?= ){_SENTENCE}",
+    # "that is from Spielberg, right?", "a western classic in my opinion", "I am not sure about the horror"
+    r"(?<= )(?:that|it|this|he|she) (?:is|was|has|had) [^.?]* right(?= \?)",
+    rf"{_STARTS}[^.?]* (?:in my opinion|imo|imho)(?= )",
+    rf"(?<= )not (?:so |too |very |really |quite )*sure (?:about|if|that)(?= ){_PART}",
+    # "you must be a big Will Ferrell fan", "you said action", "I look forward to the laughs"
+    r"(?<= )(?<!could )(?<!do )(?<!if )(?<!can )you (?:must be|seem|were|are|said|mentioned|suggested|recommended|"
+    rf"have (?:said|mentioned|suggested|recommended))(?! (?:able|aware))(?= ){_PART}",
+    rf"(?<= )look(?:ing)? forward to(?= ){_PART}",
+    # "It is a good one. With Judy Garland.", "that one with Judy Garland", "With Judy Garland?"
+    rf"{_STARTS}(?:with|by|starring) #+ \?",
+    rf"{_STARTS}{_OPENERS}(?:{_IT} {_IS}|its|thats)(?= ){_NO_COMMENT}{_SENTENCE}\. (?:with|by|starring|from) [^.?]*",
+    r"(?<= )that one (?:where|with|starring|that has|by)(?= )[^.?,]*",
+    r"(?<= )not so much the (?:one|version|original|remake|sequel|first|second)(?= )[^.?]*",
     # "another good one that is a comedy is Caddyshack", "my favourite horror film is Alien"
     r"(?<= )(?:(?:an|a)?other|the|my|one of|a|our)"
     r"(?: (?!looking|want|need|recommend|find|like|love)[^.?,@ ]+){1,9} "
     rf"(?:is|was|are|were|would be) (?:(?:probably|definitely|the|called|either|still) )*(?={_NAME})",
     # "Tom Hanks is funny", "Tom Hanks was great in that", "such a good movie"
     r"(?<= )#+ (?P<aside>(?:is|are|was|were)(?= )(?! (?:my|in|a must)) [^.?,]*)",
+    rf"{_STARTS}{_OPENERS}#+ (?:is|are|was|were) (?!my |one of |among |in |who |what )[^.?,]*",
     r"(?<= )#+ (?:is|was|were|are|did|played) [^.?,]{0,40}?in (?:@|it|that|this|those|them|both)(?= )",
     r"(?<= )#+ (?:always |usually |just |really )*(?P<aside>(?:makes?|cracks?) me [a-z]+)",
     rf"{_STARTS}(?:with|by|starring|from) [^.?]*? (?:such an?|what an?) (?:good|great|fun|bad|nice|amazing)",
@@ -84,6 +109,10 @@ _QUESTIONS = (
     rf"(?:it|that|this|these|those|they|he|she|{_NAME}|"
     r"the (?:first|second|last|movie|film|game|one|original|remake)|any of (?:them|those|these)|either of|"
     r"which (?:one|of them))(?: (?!possible)[^.?]*)?(?= [.?]|$)",
+    r"(?<= )(?:is|was) (?:it|that|this|he|she) (?!possible)[^.?]*(?= \?)",
+    r"(?:(?<=[.?,] )|(?<=^ ))(?:was|were|wasnt|werent|isnt|arent)(?! (?:there|you)) [^.?]*(?= \?)",
+    r"(?<= )do you think (?:that|this|it|its|thats|he|she)(?= )[^.?]*(?= \?)",
+    r"(?<= )(?:what|which) (?:\w+ )?(?:is|was|are|were) (?:it|that|this|those|they)(?= )[^.?]*",
     # "who is in it?", "how scary is it?", "is Tom Hanks in it?", "is Blues for Allah any good?"
     rf"{_STARTS}(?:who|when|why|whos|whens|how (?:old|long|scary|funny|is|was)|what year|what rating|"
     r"what is (?:it|that|this)|whats (?:it|that|this))(?= )[^.?]*",
@@ -97,9 +126,17 @@ _MEMORIES = (
     # "I have seen a western", "I have been watching horror", "I remember Pryor", "we used to like horror"
     r"(?<= )(?:i|we|ive|weve|already|just|recently|had)(?: (?!never|not|havent|dont|didnt)\w+){0,2} "
     rf"(?:watched|saw|seen|finished|played|heard|bought|beaten|completed|rewatched|replayed)(?= ){_PART}",
+    r"(?<= )(?:havent|have not|never|didnt|did not|dont|do not|not) (?:ever |yet )?(?:seen?|saw|watch|watched|"
+    r"heard of|"
+    rf"played|read) (?:that|this|those|these|the|any of|all of|either|it|them)(?= ){_PART}",
+    r"(?<= )(?:i|we|ive|weve) (?:already )?(?:have|own|got) (?:already|enough|plenty|lots|loads|tons|too (?:many|"
+    r"much)|"
+    rf"all of|every|so (?:many|much))(?= ){_PART}",
+    rf"(?<= )(?:i|we|ive|weve) already (?:have|own|got)(?= ){_PART}",
     rf"(?<= )been (?:watching|playing|seeing|listening to|reading|into)(?= ){_PART}",
     r"(?<= )(?:i|we) (?:\w+ )?(?:remember(?! something| it)|forgot|heard of|know of|"
     r"used to (?:like|love|watch|enjoy)|once (?:liked|loved))(?= )[^.?,]*",
+    r"(?<= )did (?:\w+ )?(?:like|love|enjoy) (?:that|this|these|those|it|them)(?= )[^.?]*",
     # "I liked her in Alien", "I loved Tom Hanks in Big"
     r"(?<= )(?:liked|loved|enjoyed|hated|adored|disliked) (?:(?:all|most) (?:of )?)?"
     rf"(?:that|this|these|those|it|her|him|them|his|how|when|the way|everything|all of)(?= ){_PART}",

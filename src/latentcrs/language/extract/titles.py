@@ -26,7 +26,7 @@ _CUE = re.compile(
 _WITHIN = frozenset("of the and in a an to for on at with from or by vs".split())
 """Small words inside of titles."""
 _LEADS = frozenset("like and or saw seen watched loved liked love is was as called named than about".split())
-_SPEAKER = frozenset("i im ive id ill".split())
+_SPEAKER = frozenset("i im ive id ill its thats theyre hes shes".split())
 _ANY_SUCH = re.compile(
     r" (?:a|an|any|some|good|great|nice|more|other|another|of|for|want|need|like|love|with|no|not|and|or|,) $"
 )

@@ -12,7 +12,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from latentcrs.language.extract.contexts import ITEM_NOUNS, NOT_TO_BE_WITH
-from latentcrs.language.extract.english import FUNCTION, is_english, is_listed
+from latentcrs.language.extract.english import FUNCTION, is_common, is_english, is_listed, says_nothing
 from latentcrs.language.extract.tokens import Line, Token, stem
 from latentcrs.language.extract.vocabulary import subjects_of
 
@@ -22,7 +22,7 @@ MOST = 8
 _MOST_TEXTS = 400  # in which a phrase is looked for
 _TRIGGER = re.compile(
     r"(?<= )(?:(?<!what )(?<!how )(?<!think )(?<!know )(?<!sure )(?<!talk )(?<!forget )(?<!mind )(?<!care )"
-    r"(?<!thinking )(?<!excited )(?<!picky )(?<!wondering )(?<!talking )about|"
+    r"(?<!thinking )(?<!excited )(?<!picky )(?<!wondering )(?<!talking )(?<!way )(?<!feel )about|"
     rf"{NOT_TO_BE_WITH}with|involving|involves?|featuring|features?|revolving around|revolves? around|"
     r"cent(?:red|ered) (?:on|around)|focus(?:es|ed|ing)? on|deals? with|dealing with|"
     r"(?:has|have|had|having) to do with|"
@@ -30,7 +30,8 @@ _TRIGGER = re.compile(
     r"based on|"
     r"(?:where|in which) (?:i|you|we) (?:can|get to|could|have to|may) \w+(?: up)?(?= (?:a|an|the|my|your|our) )|"
     r"documentar(?:y|ies) on|there is|there are|theres|where there is|where there are|where|in which|"
-    r"(?:that|which|it|should|must|to) (?:has|have)|having|including|contains?|containing|"
+    r"(?:that|which|should|must|(?:has|needs|want it|want them) to) have|(?:that|which|it) has|including|contains?|"
+    r"containing|"
     r"(?<!i )(?<!we )(?:dont|doesnt|do not|does not|without|not|shouldnt|cant) (?:have|having|contain|involve|"
     r"include|show)|"
     r"(?:id like|love|want|to see|need|prefer|would like|includes?)(?= (?:\S+ ){1,5}in (?:it|them) )"
@@ -48,7 +49,7 @@ _PEOPLE_AROUND = frozenset(
     "mates mate roommate others people everyone someone".split()
 )
 # Words that say how good or how something is, or nothing: no topics.
-_EMPTY = (ITEM_NOUNS - {"music"}) | frozenset(
+EMPTY = (ITEM_NOUNS - {"music"}) | frozenset(
     "read watch story play piece soundtrack good great nice best better bad cool fun awesome amazing "
     "interesting decent excellent popular famous classic new old "
     "recent modern latest favorite favourite random long short quick fast easy hard similar different other "
@@ -74,7 +75,12 @@ _EMPTY = (ITEM_NOUNS - {"music"}) | frozenset(
     "language content message morals preference less even violent gory sad happy relaxing sappy dark goofy serious "
     "emotional inspiring uplifting cheesy cute bloody raunchy dirty intense silly stupid dumb boring depressing "
     "heavy "
-    "weird quirky clever smart mindless epic gritty twisted clean lighthearted twist swearing gore".split()
+    "weird quirky clever smart mindless epic gritty twisted clean lighthearted twist swearing gore "
+    "above below beyond behind beneath beside near past inside outside across along among within onto upon despite "
+    "anyway anyways instead otherwise already almost always often soon though however therefore meanwhile moreover "
+    "besides indeed alright afterwards sometime sometimes somehow somewhat somewhere anywhere everywhere nowhere "
+    "today "
+    "tomorrow yesterday rather quite thus lately nowadays away back ago yet else whatever whichever whenever".split()
 )
 _ARTS = frozenset("music book song game band".split())
 """Words for items that a plot may be about, behind "about"."""
@@ -119,6 +125,8 @@ class Topics:
     def said(self, words: Sequence[str]) -> tuple[str, ...]:
         """The words as the rule wants them: as texts have them, without a plural ending; none where no text does."""
         last = stem(words[-1])
+        if len(words) > 1 and last not in self._where and words[-1] in self._where:  # "Indiana Jones"
+            last = words[-1]
         if len(words) == 1:
             return (last,) if self._has_word(last) else ()
         if not all(self._has_word(word) for word in (*words[:-1], last)):
@@ -189,17 +197,26 @@ class Topics:
         words = [token.word for token in tokens[first:last]]
         name = tokens[first].capital and not tokens[first].begins
         art = lead == "about" and len(words) == 1 and stem(words[0]) in _ARTS
-        while words and words[0] in _EMPTY and not art and not (len(words) > 1 and (name or words[0] in _IN_FRONT)):
+        while words and words[0] in EMPTY and not art and not (len(words) > 1 and (name or words[0] in _IN_FRONT)):
             words, first = words[1:], first + 1
         if not words:
             return None
         words = [self.put_right(word) or word for word in words]
-        for end in range(len(words), max(0, len(words) - 2), -1):
+        least = max(0, len(words) - 2)
+        if name and len(words) == 1 and _inside_capitals(line, first):
+            return None
+        if name:  # "about June Carter" is not about June
+            capitals = next((i for i, token in enumerate(tokens[first:last]) if not token.capital), last - first)
+            least = max(least, capitals - 1)
+        for end in range(len(words), least, -1):
             for start in range(1 if name else end):
                 part = words[start:end]
                 art = lead == "about" and stem(part[-1]) in _ARTS
-                empty = not art and (part[-1] in _EMPTY or stem(part[-1]) in _EMPTY)
-                if empty or part[-1] in FUNCTION or len("".join(part)) < 3:
+                empty = not art and (part[-1] in EMPTY or stem(part[-1]) in EMPTY)
+                if empty or says_nothing(part[-1]) or len("".join(part)) < 3:
+                    continue
+                cut = end < len(words)  # "a catchy name" is not about anything
+                if cut and not (is_english(part[-1]) and self._is_noun(tokens[first + end - 1])):
                     continue
                 if said := self.said(part):
                     return first + start, first + end, said
@@ -209,7 +226,8 @@ class Topics:
         """Whether a title stands for all that has its characters: "a James Bond movie", "Star Wars games"."""
         words = line.words(start, end)
         behind = end < len(line.tokens) and line.tokens[end].stem in _THINGS
-        return bool(behind and not _ONE_OF_SERIES.search(line.before(start)) and words and self.said(words))
+        named = behind and not _ONE_OF_SERIES.search(line.before(start)) and not _WERE.match(line.behind(end))
+        return bool(named and words and self.said(words))
 
     def subjects(self, line: Line, taken: Sequence[bool], sorts: Container[int]) -> list[Span]:
         """What plots are known to be about ("zombies", "a heist"), and settings in front of a word for the items or
@@ -230,7 +248,7 @@ class Topics:
         """Whether the word behind a subject belongs to it: "a dragon ball game"."""
         if end + 1 >= len(line.tokens) or taken[end] or line.tokens[end + 1].stem not in _THINGS:
             return False
-        return not (line.tokens[end].mark or {line.tokens[end].word} & (FUNCTION | _EMPTY))
+        return not (line.tokens[end].mark or {line.tokens[end].word} & (FUNCTION | EMPTY))
 
     def _subject(
         self, line: Line, start: int, end: int, taken: Sequence[bool], sorts: Container[int]
@@ -241,6 +259,10 @@ class Topics:
         key = tuple(token.stem for token in line.tokens[start:end])
         words = subjects_of("subject").get(key) or subjects_of("setting").get(key) or ()
         if not words or not self.said(words):
+            return ()
+        if start and _is_forename(line.tokens[start - 1], line.tokens[start]):  # "Infinity War"
+            return ()
+        if key == ("school",) and line.before(start).endswith(" old "):
             return ()
         in_front = end in sorts or (end < len(line.tokens) and line.tokens[end].stem in _THINGS)
         return words if in_front or key in subjects_of("subject") else ()
@@ -256,7 +278,7 @@ class Topics:
             named = [line.tokens[i] for i in range(max(0, place - 1), place + 1)]
             if len(named) == 2 and not taken[place - 1] and tuple(part.stem for part in named) in titles:
                 words = [part.word for part in named]
-                if not {*words} & (_EMPTY | FUNCTION) and (said := self.said(words)):
+                if not {*words} & (EMPTY | FUNCTION) and (said := self.said(words)):
                     out.append((place - 1, place + 1, said))
                     continue
             if not self._is_noun(token) or (place and line.tokens[place - 1].word in _SPEAKERS):
@@ -266,13 +288,17 @@ class Topics:
                 if place and self._goes_with(line.tokens[place - 1], token.word, taken[place - 1])
                 else place
             )
+            if token.capital and not token.begins and _ONE_OF_SERIES.search(line.before(first)):
+                continue
+            if first == place and place and _is_forename(line.tokens[place - 1], token):
+                continue
             out.append((first, place + 1, self.said([part.word for part in line.tokens[first : place + 1]])))
         return out
 
     def _is_noun(self, token: Token) -> bool:
         """Whether texts say it, seldom enough to tell items apart, and it is a noun or a name."""
         word = token.word
-        if word in FUNCTION or {word, token.stem} & (_EMPTY | _TALK | _NO_NOUNS) or len(word) < 4:
+        if says_nothing(word) or {word, token.stem} & (EMPTY | _TALK | _NO_NOUNS) or len(word) < 4:
             return False
         plurals = (word[:-1] + "ies", word + "s", word + "es")
         spans = [self._where.get(form, (0, 0)) for form in (word, *plurals)]
@@ -288,7 +314,7 @@ class Topics:
 
     def _goes_with(self, token: Token, word: str, taken: bool) -> bool:
         """Whether `token` and the noun behind it are one thing: "prison escape"."""
-        free = not (taken or token.mark or token.word in FUNCTION or token.word in _EMPTY)
+        free = not (taken or token.mark or token.word in FUNCTION or token.word in EMPTY)
         return free and bool(self.said([token.word, word]))
 
     def bare(self, line: Line, taken: Sequence[bool]) -> list[Span]:
@@ -326,7 +352,11 @@ class Topics:
             pair = place + 1 < len(telling) and telling[place + 1] == first + 1
             for length in (2, 1) if pair else (1,):
                 part = [line.tokens[first + k].word for k in range(length)]
-                usable = not any(word in _EMPTY or stem(word) in _EMPTY or word in _TALK for word in part)
+                usable = not any(
+                    word in EMPTY or stem(word) in EMPTY or word in _TALK or says_nothing(word) for word in part
+                )
+                if length == 1 and _inside_capitals(line, first):
+                    continue
                 if usable and len(part[-1]) > 2 and (said := self.said(part)):
                     out.append((first, first + length, said))
                     place += length - 1
@@ -346,11 +376,14 @@ _NO_NOUNS = frozenset(
     "mean tough "
     "gross open main whole full intense nice date night summer chick popcorn quality kickass solid decent "
     "entire right "
-    "wrong close simple stupid sorta type prefer recommend enjoy suggest feature length english board card".split()
+    "wrong close simple stupid sorta type prefer recommend enjoy suggest feature length english board card "
+    "current upcoming tv television holiday".split()
 )
 _ONE_OF_SERIES = re.compile(
-    r" (?:the|that|this|these|those|first|last|second|all|like|called|named|seen|saw|watched|similar to)(?: the)? $"
+    r" (?:the|that|this|these|those|first|last|second|all|(?<!i )(?<!we )(?<!really )(?<!also )like|called|named|"
+    r"seen|saw|watched|similar to)(?: the)? $"
 )
+_WERE = re.compile(r" \w+ (?:was|were) ")
 _SPEAKERS = frozenset("i we you they to id ill lets dont really please not never would could can will".split())
 """In front of verbs: "I prefer movies"."""
 _ASKING = frozenset("please need looking for search".split())
@@ -362,6 +395,24 @@ _TALK = frozenset(
     "starring featuring directed written playing made possibly hello thanks ideas tips welcome bye goodbye "
     "yep".split()
 )
+
+
+def _inside_capitals(line: Line, place: int) -> bool:
+    """Whether a token is a part of a name by its capitals, that of the first word of a sentence apart."""
+    token = line.tokens[place]
+    beside = [line.tokens[other] for other in (place - 1, place + 1) if 0 <= other < len(line.tokens)]
+    return token.capital and any(
+        other.capital
+        and not (other.begins and token.begins)
+        and not (is_common(other.word) and is_common(token.word))
+        for other in beside
+    )
+
+
+def _is_forename(before: Token, token: Token) -> bool:
+    """Whether `token` is the end of a longer name that begins with `before`: "Bradley Cooper"."""
+    named = before.capital and token.capital and not before.mark
+    return named and not says_nothing(before.word) and not (before.begins and is_common(before.word, 4000))
 
 
 def _stops(word: str) -> bool:

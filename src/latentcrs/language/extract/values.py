@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from latentcrs.data.roles import Role
@@ -37,6 +37,12 @@ _INSIDE_TOPIC = re.compile(
 _SUBJECTS = frozenset(key[0] for key in subjects_of("subject") if len(key) == 1)
 _ACTUAL = re.compile(r" (?:actual|real|proper|not the|just the|only the) $")
 """In front of the word for the items at large, where a column tells them from accessories: "actual games"."""
+_ENDS_NAME = re.compile(
+    rf"^ (?:$|[.,/?+]|and |or |is |was |as |in |please |maybe |directed |fan |style |type |brothers? |bros |"
+    rf"sisters? |"
+    rf"(?:{'|'.join(sorted(ITEM_NOUNS))})(?:s|es)? |\d)"
+)
+"""What stands behind a surname that begins a sentence."""
 _FAMILY = re.compile(r"^ (?:brothers?|bros|sisters?|siblings?|twins) ")
 _BY = re.compile(r" (?:by|starring|director|actor|actress) (?:the |either |both )?$")
 _PLACE = re.compile(r" (?:in|at|to|of|near|around|about|from) $")
@@ -45,6 +51,26 @@ _OWNED = re.compile(
 )
 _NOUN_BEHIND = re.compile(rf"^ (?:(?:{'|'.join(sorted(ITEM_NOUNS))})(?:s|es)? |accessor|consoles? |controllers? )")
 _PLATFORM_BEHIND = re.compile(r"^ (?:or|and|,|/) (?:the |a |an )?(?:3ds|ds|ps\d|playstation|xbox|wii|pc|nintendo) ")
+_JUDGED = re.compile(
+    r" (?:(?:was|were|wasnt|werent|thought|found|sound|sounds|sounded|look|looks|looked|seem|seems|seemed|"
+    r"felt|being|"
+    r"very very|(?<!not )(?<!nothing )so)|is|are|isnt|its|thats|hes|shes|theyre|can be|could be|how)(?: (?:so|"
+    r"really|very|pretty|"
+    r"quite|just|more|all|both|also|actually|always|such|still|even|too|kind of|kinda|definitely|probably|it|"
+    r"them|him|"
+    r"that|super|extremely|incredibly|absolutely|a bit|a little))* $"
+)
+_BELONGS_TO = re.compile(r"^ (?:guy|man|woman|girl|dude|lady|person|actor|actress|comedian)s? ")
+"""Behind a sort: a word for what else may be so, "a funny guy"."""
+_PART_OF_IT = re.compile(r"^ (?:part|scene|bit|moment|sequence|number|ending|element|aspect)s? ")
+_THEN = re.compile(r"(?:^|\.) so $")
+"""Where "so" draws a conclusion: "so scary movies, then"."""
+_ASKED_TO_BE = re.compile(
+    r" (?:(?:something|anything|nothing|movies?|films?|flicks?|ones?|games?|albums?|stuff|music|records?|books?|"
+    r"shows?) "
+    r"(?:that |which )?(?:is|are|isnt|thats|sounds?)|(?:long as|if|make sure|prefer|want|sure) "
+    r"(?:it |they |that )?(?:is|are|its|theyre|isnt|sounds?))(?: \w+){0,2} $"
+)
 _GLUED_NUMBER = re.compile(r"^ (?:\d{1,3}|x|u|vita|series) ")
 
 
@@ -65,6 +91,7 @@ class Values:
         self.has_text = has_text
         self._words = {word for key in vocabulary.phrases for word in key}
         self._names = Spelling(vocabulary.bearers)
+        self._forenames = {key[0] for keys in vocabulary.bearers.values() for key in keys}
         # A column whose own name is among its values ("platform") takes more than the bare word.
         self._column_words = {word for column in vocabulary.roles for word in key_of(column.replace("_", " "))}
 
@@ -209,7 +236,7 @@ class Values:
             if word == "switch" and len(tokens) == 1:
                 return bool(
                     tokens[0].capital
-                    or re.search(r" (?:for|on|my|the) (?:my |the )?$", before)
+                    or re.search(r" (?:for|on|my|the|(?:have|own|got) a) (?:my |the )?$", before)
                     or _NOUN_BEHIND.match(behind)
                     or _PLATFORM_BEHIND.match(behind)
                 )
@@ -225,10 +252,16 @@ class Values:
         if (
             word in _YOUNG
             and re.search(r" (?:my|our|your|his|her|their)(?: \w+)? $", before)
-            and not re.search(r" for (?:my|our|your|the) (?:\w+ )?$", before)
+            and not re.search(r" for (?:my|our|your) (?:\w+ )?$", before)
         ):
             return False
         if _beside_capital(line, start, end):
+            return False
+        if _BELONGS_TO.match(behind) or (before.endswith(" the ") and _PART_OF_IT.match(behind)):
+            return False
+        if entry.how == "synonym" and _is_judgement(before, behind):
+            return False
+        if word in ("action", "horror") and before.endswith(" live "):
             return False
         if not self.has_text:
             return True
@@ -250,7 +283,7 @@ class Values:
         limit = 7000 if entry.role in MAKERS else 9000
         if len(tokens) == 1 and (word in FUNCTION or not (entry.how == "synonym" or _as_written(entry.value, word))):
             return False
-        if entry.how == "part" and len(tokens) == 1 and _inside_name(line, start, end):
+        if entry.how == "part" and len(tokens) == 1 and _inside_name(line, start, end, self._forenames):
             return False
         if not all(is_common(token.word, limit) for token in tokens):
             return True
@@ -276,7 +309,7 @@ class Values:
         start = place
         if leading and leading.word in _PARTICLES and not taken[place - 1]:
             start = place - 1
-        if capital and _inside_name(line, start, place + 1):
+        if capital and _inside_name(line, start, place + 1, self._forenames):
             return []
         by = bool(_BY.search(before))
         if common:
@@ -285,7 +318,7 @@ class Values:
                 return []
         else:
             by = by or roles_around(before, behind)[1]
-        if not (capital or by):
+        if not (capital or by) or (token.begins and not by and not _ENDS_NAME.match(behind)):
             return []
         if not by and _PLACE.search(before) and entries[0].role not in MAKERS:
             return []
@@ -339,13 +372,15 @@ def _numbered(line: Line, end: int, entries: Sequence[Entry]) -> int:
     return end + 1 if not line.text[line.tokens[end - 1].end : line.tokens[end].start].strip(" -") else 0
 
 
-def _inside_name(line: Line, start: int, end: int) -> bool:
+def _inside_name(line: Line, start: int, end: int, forenames: Container[str]) -> bool:
     """Whether capitals go on at either side: a longer name, which the catalogue does not have."""
     first, last = line.tokens[start], line.tokens[end - 1]
     before = line.tokens[start - 1] if start else None
     behind = line.tokens[end] if end < len(line.tokens) else None
     goes_on = behind is not None and behind.capital and behind.start - last.end == 1 and behind.stem not in ITEM_NOUNS
-    led = before is not None and before.capital and not before.begins and first.start - before.end == 1
+    led = before is not None and before.capital and first.start - before.end == 1
+    if led and before is not None and before.begins:  # where any word has a capital
+        led = before.word in forenames and not is_common(before.word, 4000)
     return first.capital and (goes_on or led)
 
 
@@ -362,6 +397,13 @@ def _beside_capital(line: Line, start: int, end: int) -> bool:
         if other.capital and not other.begins and gap == 1 and other.stem not in ITEM_NOUNS and len(other.word) > 2:
             return not line.known[place]
     return False
+
+
+def _is_judgement(before: str, behind: str) -> bool:
+    """Whether the words before a sort make it a judgement on something: "that was so funny", not "one that is"."""
+    if _THEN.search(before) and _NOUN_BEHIND.match(behind):
+        return False
+    return bool(_JUDGED.search(before)) and not _ASKED_TO_BE.search(before)
 
 
 def _prominence(entry: Entry) -> float:

@@ -174,7 +174,7 @@ class Vocabulary:
             whole = [plain, *re.findall(r"\(([^)]*)\)", entry.value)]
             parts = [key_of(text) for text in whole] + [part for text in whole for part in _split(text)]
             for part in set(parts) - {key, ()}:
-                if len(part) == 1 and (len(part[0]) < 3 or part[0] in _FUNCTION):
+                if len(part) == 1 and (len(part[0]) < 3 or part[0] in _FUNCTION or part[0] in ITEM_NOUNS):
                     continue
                 same = [other for other in self.phrases.get(part, []) if other.column == entry.column]
                 if not same:
@@ -199,7 +199,8 @@ class Vocabulary:
                     blocking = self._of_kind(known.get(key, []), kind)
                     if kind == "maker":  # "EA" is Electronic Arts before it is EA Games
                         blocking = [entry for entry in blocking if entry.how == "value"]
-                    if targets and not blocking:
+                    taken = {other.column for other in self.phrases.get(key, ()) if other.how == "synonym"}
+                    if targets and not blocking and targets[0].column not in taken:
                         fresh = [replace(entry, how="opposite" if "not" in group else "synonym") for entry in targets]
                         have = self.phrases[key]
                         have += [
