@@ -25,6 +25,8 @@ _RATED = re.compile(
 _RATED_BEHIND = re.compile(r"^ (?:rated|rating|rate|certificate|esrb)\b")
 _BESIDE_BEFORE = re.compile(r" (?:pg|pg 13|nc 17|pg13|e10 \+up|[rgtme]) (?:or|and|/) $")
 _BESIDE_BEHIND = re.compile(r"^ (?:or|and|/) (?:rated )?(?:pg|nc 17|pg13|e10|[rgtme]) ")
+_SEEN_BEFORE = re.compile(r" (?:see|watch|go to|take (?:him|her|them) to|nothing|no|not) an? $")
+_SEEN_BEHIND = re.compile(r"^ (?:[.,/]|$|or |movie|film|game)")
 _LISTED = re.compile(r" (?:rated|rating)(?= ).* (?:no|not|or|and|an?|nor|nothing|,) $")
 
 
@@ -36,6 +38,8 @@ def speaks_of_rating(before: str, behind: str, letter: bool) -> bool:
 
 
 def _among_others(before: str, behind: str) -> bool:
+    if _SEEN_BEFORE.search(before) and _SEEN_BEHIND.match(behind):  # "I can't go to an R"
+        return True
     return bool(_LISTED.search(before) or _BESIDE_BEFORE.search(before) or _BESIDE_BEHIND.match(behind))
 
 

@@ -111,7 +111,7 @@ _IF_POSSIBLE = re.compile(
     r"(?:is|are|be) (?:a )?(?:plus|bonus|preferred|optional|preferable)|by preference|for preference|maybe|"
     r"perhaps|possibly|"
     r"preferably|ideally|preferred|not required|but not required|but "
-    r"not necessary)(?= )"
+    r"not necessary|or whatever(?= (?:, )?(?:as|so) long as))(?= )"
 )
 _STOPS_THERE = re.compile(r" (?:[.,?]|$|but|please|thanks|and)")
 _NOTHING_ELSE = re.compile(r" (?:\w+)?(?: ?\w+){0,3} ?(?:, )?")
@@ -133,10 +133,12 @@ _TASTE = re.compile(
     r"|(?<= )(?:big |huge )?fan of(?= )"
 )
 _AND_SO_ON = re.compile(
-    r"^(?: ,)?(?: and| or)? (?:(?:that|this) (?:sort|kind|type) of|(?:things|stuff|something|"
+    r"^(?: ,| -)?(?: and| or)?(?: im in| in)? (?:(?:that|this) (?:sort|kind|type) of|(?:things|stuff|something|"
     r"anything) like (?:that|those)|"
     r"whatever|etc|etcetera|and so on|so on|such things|the likes?)(?= )"
 )
+_LIKES_TOO = re.compile(r"^ (?:, )?(?:and |but )?(?:i )?also (?!want|need|id|would|looking)(?:[^ .,?]+ ){1,6}$")
+"""Between two tastes: "thrillers, but I also like westerns"."""
 _MANY = re.compile(r"^ (?:movies|films|flicks|games|albums|records|books|shows|ones|songs)(?= )")
 _PERMITTED = re.compile(
     r"^ (?:movies? |films? |games? |stuff |ones? )?(?:(?:is|are|can be) (?:also |totally |perfectly |all )*"
@@ -162,7 +164,7 @@ _TURNS = re.compile(
     r"i am looking|im looking|looking for|what about|how about|lets|let us|otherwise|so give|just|make it|instead i) "
 )
 _DEMAND_ENDS = re.compile(r" (?:\.|,|but|although|with) ")
-_NEW_DEMAND = re.compile(r" (?:\.|but(?! not)|it must|i want|i need|give me|show me) ")
+_NEW_DEMAND = re.compile(r" (?:\.|, (?:and )?more|but(?! not)|it must|i want|i need|give me|show me) ")
 _FILL = (
     r"(?:(?:a|an|the|any|some|more|either|too|also|much|very|really|kind|kinds|sort|sorts|type|types|of|stuff|"
     r"things?|"
@@ -201,6 +203,8 @@ def chain(line: Line, mentions: Sequence[Mention]) -> None:
             here.chained = "" if "but" in link else word
         elif re.fullmatch(rf" {_FILL}", gap):
             here.chained = "beside"
+        elif before.column == here.column and _LIKES_TOO.match(gap):
+            here.chained = "and"
 
 
 def mark(line: Line, mentions: Sequence[Mention], asides: Asides) -> None:
@@ -360,7 +364,7 @@ def _if_possible(line: Line, mentions: Sequence[Mention]) -> None:
         ends = _STOPS_THERE.match(text, match.end())
         gap = text[_position(line, mentions[last].end) - 1 : match.start()]
         if not (
-            ends or said.startswith(("if", "would", "is", "are", "be", "always", "usually", "make", "crack"))
+            ends or said.startswith(("if", "or", "would", "is", "are", "be", "always", "usually", "make", "crack"))
         ) or not _NOTHING_ELSE.fullmatch(gap):
             continue
         mentions[last].soft = not mentions[last].firm

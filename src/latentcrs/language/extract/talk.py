@@ -75,6 +75,12 @@ _COMMENTS = (
     r"(?<= )(?<!if )(?<!as )(?<!sure )(?<!whether )(?<!that )(?<!prefer )(?<!think )(?<!hope )(?<!unless )"
     r"(?<!thing )(?<!one )(?<!movie )(?<!film )"
     rf"(?:its|it is|it was|that was|thats) (?:an?|not an?|such|so|really|very|pretty)(?= ){_SENTENCE}",
+    # "maybe it's just one of those horror movies", "you keep showing me accessories", "save that one for the kids"
+    rf"(?<= )(?:maybe |perhaps )?(?:its|thats) (?:just |probably )*one of (?:those|these|the)(?= ){_SENTENCE}",
+    rf"(?<= )you (?:just )?keep (?:on )?(?:showing|giving|recommending|suggesting|offering|sending)(?= ){_PART}",
+    rf"(?<= )save (?:that|this|it|them|those|these)(?: one| ones)? (?:for|until|till)(?= ){_PART}",
+    # "I'm stuck in the 90s as far as actors go"
+    r"(?<= )(?:stuck|living) in [^.?,]{1,30} as far as (?!movies|films|games|music|albums)\w+ (?:go|goes)(?= )",
     # "that is from Spielberg, right?", "a western classic in my opinion", "I am not sure about the horror"
     r"(?<= )(?:that|it|this|he|she) (?:is|was|has|had) [^.?]* right(?= \?)",
     rf"{_STARTS}[^.?]* (?:in my opinion|imo|imho)(?= )",
@@ -95,6 +101,8 @@ _COMMENTS = (
     # "Tom Hanks is funny", "Tom Hanks was great in that", "such a good movie"
     r"(?<= )#+ (?P<aside>(?:is|are|was|were)(?= )(?! (?:my|in|a must)) [^.?,]*)",
     rf"{_STARTS}{_OPENERS}#+ (?:is|are|was|were) (?!my |one of |among |in |who |what )[^.?,]*",
+    rf"{_STARTS}{_OPENERS}#+ (?:made|makes|did|directed|wrote|played|starred) (?:in )?(?:some|a few|many|several|"
+    r"lots|plenty|a lot|great|good)(?= )[^.?]*",
     r"(?<= )#+ (?:is|was|were|are|did|played) [^.?,]{0,40}?in (?:@|it|that|this|those|them|both)(?= )",
     r"(?<= )#+ (?:always |usually |just |really )*(?P<aside>(?:makes?|cracks?) me [a-z]+)",
     rf"{_STARTS}(?:with|by|starring|from) [^.?]*? (?:such an?|what an?) (?:good|great|fun|bad|nice|amazing)",
@@ -111,7 +119,9 @@ _QUESTIONS = (
     r"which (?:one|of them))(?: (?!possible)[^.?]*)?(?= [.?]|$)",
     r"(?<= )(?:is|was) (?:it|that|this|he|she) (?!possible)[^.?]*(?= \?)",
     r"(?:(?<=[.?,] )|(?<=^ ))(?:was|were|wasnt|werent|isnt|arent)(?! (?:there|you)) [^.?]*(?= \?)",
-    r"(?<= )do you think (?:that|this|it|its|thats|he|she)(?= )[^.?]*(?= \?)",
+    r"(?<= )do you think (?:that|this|it|its|thats|he|she|[^.?]{1,30}? (?:would|will|might) (?:like|enjoy|love) "
+    r"(?:@+|it|that|this|them))(?= )"
+    r"[^.?]*(?= \?)",
     r"(?<= )(?:what|which) (?:\w+ )?(?:is|was|are|were) (?:it|that|this|those|they)(?= )[^.?]*",
     # "who is in it?", "how scary is it?", "is Tom Hanks in it?", "is Blues for Allah any good?"
     rf"{_STARTS}(?:who|when|why|whos|whens|how (?:old|long|scary|funny|is|was)|what year|what rating|"
@@ -119,7 +129,8 @@ _QUESTIONS = (
     r"(?<= )(?:is|was|isnt|wasnt|are|were|does|did) #+ [^.?]*(?= \?)",
     r"(?<= )(?:is|was|isnt|wasnt)(?: (?!there|it possible)[^ .?]+){1,6} (?:any good|good|worth [a-z]+)(?= \?)",
     # "have you seen any good horror?", "do you like comedies?"
-    r"(?<= )(?:have|did|do|are) you (?:ever |also |really |personally )?(?:seen|watched|played|heard|read|like|liked|"
+    r"(?<= )(?:have|did|do|are) you (?!seen any [^.?]* (?:recently|lately) )"
+    r"(?:ever |also |really |personally )?(?:seen|watched|played|heard|read|like|liked|"
     r"enjoy|enjoyed|love|loved|watch|play|prefer|got round to|see|hear|into|a fan of)(?= )[^.?]*",
 )
 _MEMORIES = (

@@ -250,10 +250,12 @@ def _capitals(
     """
     tokens = line.tokens
     first = tokens[place]
-    if shouted or not first.capital or (first.begins and first.word in FUNCTION):
+    if shouted or not first.capital or first.word == "rated" or (first.begins and first.word in FUNCTION):
         return 0
     end = here = place + 1
     while here < len(tokens) and here - place < _LONGEST and not tokens[here].mark:
+        if tokens[here].word in ("with", "by") and here + 1 in covered and covered[here + 1][2]:
+            break  # "Fletch with Chevy Chase"
         if (tokens[here].capital and tokens[here].word not in _SPEAKER) or tokens[here].word.isdigit():
             end = here + 1
         elif tokens[here].word not in _WITHIN:

@@ -34,7 +34,7 @@ _TRIGGER = re.compile(
     r"containing|"
     r"(?<!i )(?<!we )(?:dont|doesnt|do not|does not|without|not|shouldnt|cant) (?:have|having|contain|involve|"
     r"include|show)|"
-    r"(?:id like|love|want|to see|need|prefer|would like|includes?)(?= (?:\S+ ){1,5}in (?:it|them) )"
+    r"(?:id like|love|want|to see|need|prefer|would like|includes?|without)(?= (?:\S+ ){1,5}in (?:it|them) )"
     r")(?= )"
 )
 _DETERMINER = re.compile(
@@ -50,7 +50,7 @@ _PEOPLE_AROUND = frozenset(
 )
 # Words that say how good or how something is, or nothing: no topics.
 EMPTY = (ITEM_NOUNS - {"music"}) | frozenset(
-    "read watch story play piece soundtrack good great nice best better bad cool fun awesome amazing "
+    "read watch story play piece soundtrack sound track good great nice best better bad cool fun awesome amazing "
     "interesting decent excellent popular famous classic new old "
     "recent modern latest favorite favourite random long short quick fast easy hard similar different other "
     "another same "

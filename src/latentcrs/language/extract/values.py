@@ -134,7 +134,7 @@ class Values:
             if entries and (longer := _numbered(line, end, entries)):
                 found.foreign.append((place, longer, "platform"))
                 return [], longer
-            if entries:
+            if entries and not self._is_two(key, entries):
                 mentions = self._mentions(line, place, end, entries, previous)
                 if mentions:
                     return mentions, end
@@ -150,6 +150,14 @@ class Values:
         if entries and tokens[place].word not in FUNCTION:
             return self._surname(line, place, taken, entries, previous), place + 1
         return [], place
+
+    def _is_two(self, key: tuple[str, ...], entries: Sequence[Entry]) -> bool:
+        """Whether a mere synonym is two values with "and" between them: "science fiction and fantasy"."""
+        if "and" not in key or any(entry.how != "synonym" for entry in entries):
+            return False
+        middle = key.index("and")
+        sides = [self.vocabulary.phrases.get(side, ()) for side in (key[:middle], key[middle + 1 :])]
+        return all(any(entry.column == entries[0].column for entry in side) for side in sides)
 
     def _broken(self, line: Line, start: int, end: int, taken: Sequence[bool]) -> tuple[str, ...]:
         """The key of tokens with commas between them, if a value has such; else none."""
