@@ -37,7 +37,7 @@ _GRAMMAR = (
     "films game games album albums record records accessory accessories something about involving recommend "
     "parody superhero superheroes zombie zombies vampire vampires thanks tonight "
     "looking seventies eighties nineties sixties fifties forties thirties twenties later late earlier newer older "
-    "early around dollars under console rated rating produced released should would could "
+    "early around dollars under console rated rating produced released should would could cant dont wont isnt "
 ).split()
 _IN_TITLE = re.compile(
     r" (?:with (?:the )?(?:words? )?(?P<a>(?:\"|\w+)(?: \w+){0,3}?)(?: \")? in (?:the|its|their) (?:title|name)s?"
