@@ -17,7 +17,7 @@ from latentcrs.simulate.draws import UInts, gumbel, mixed
 from latentcrs.simulate.leak import stem, title_names, words_of
 from latentcrs.simulate.nouns import NOUNS
 from latentcrs.simulate.story_words import story_phrases
-from latentcrs.simulate.words import word_list
+from latentcrs.words import word_list
 
 Operator = Literal["has", "says", "between", "below", "above"]
 
@@ -30,7 +30,7 @@ _ROLE_WEIGHT: dict[Role, float] = {
 # Two conditions of one column are rarer than two columns; of a single-valued column two never make sense.
 _SECOND_OF_COLUMN = 0.15
 _ONE_ONLY: frozenset[Role] = frozenset({"year", "price", "number", "certificate", "language", "platform", "kind"})
-_UNTELLING = [value.replace("-", " ") for value in sorted(word_list("values", "untelling"))]
+_UNTELLING = [value.replace("-", " ") for value in sorted(word_list("latentcrs.simulate", "values", "untelling"))]
 _NO_WISH = 0.95
 _STEPS = np.array([1, 1.5, 2, 2.5, 3, 4, 5, 7.5])
 _ROUND = np.sort(np.concatenate([_STEPS * 10.0**power for power in range(-3, 10)]))

@@ -28,11 +28,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from latentcrs.simulate.words import word_list
+from latentcrs.words import word_list
 
-FUNCTION_WORDS = word_list("leak", "function")
-COMMON_WORDS = word_list("leak", "common")
-_ARTICLES = word_list("leak", "articles")
+FUNCTION_WORDS = word_list("latentcrs.simulate", "leak", "function")
+COMMON_WORDS = word_list("latentcrs.simulate", "leak", "common")
+_ARTICLES = word_list("latentcrs.simulate", "leak", "articles")
 
 _SEPARATORS = re.compile(r"\s*:\s+|\s+[-–—/]\s+|\s*[;|]\s*")
 _PARENTHESES = re.compile(r"[(\[]([^)\]]*)[)\]]")

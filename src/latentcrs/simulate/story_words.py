@@ -7,15 +7,18 @@ they take "a", "the" or nothing tells how to say them.
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 
-from latentcrs.simulate.words import word_list
+from latentcrs.words import word_list
 
-_DETERMINERS = sorted(word_list("story", "determiners"))
-_PREPOSITIONS = sorted(word_list("story", "prepositions"))
-_AFTER = sorted({*".,;:!?()", *_DETERMINERS, *_PREPOSITIONS, *word_list("story", "after")})
-_NOT_CONTENT = sorted({*_AFTER, *word_list("story", "empty")})
-_NOT_PLACES = sorted(word_list("story", "not_places"))
+_words = partial(word_list, "latentcrs.simulate", "story")
+_DETERMINERS = sorted(_words("determiners"))
+_PREPOSITIONS = sorted(_words("prepositions"))
+_AFTER = sorted({*".,;:!?()", *_DETERMINERS, *_PREPOSITIONS, *_words("after")})
+_NOT_CONTENT = sorted({*_AFTER, *_words("empty")})
+_NOT_PLACES = sorted(_words("not_places"))
 
 _TOKEN = r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’\-]*|[.,;:!?()]"
 
@@ -139,16 +142,16 @@ def _habits(tokens: pl.DataFrame, single: pl.DataFrame) -> pl.DataFrame:
         total=pl.len(),
         indefinite=(pl.col("before").is_in(["a", "an"]) & ends).sum(),
         definite=((pl.col("before") == "the") & ends).sum(),
-        owned=(pl.col("before").is_in(sorted(word_list("story", "possessives"))) & ends).sum(),
+        owned=(pl.col("before").is_in(sorted(_words("possessives"))) & ends).sum(),
         led=(pl.col("before").is_in(_DETERMINERS) & ends).sum(),
         bare=(pl.col("before").is_in(_PREPOSITIONS) & ends).sum(),
-        verbal=pl.col("before").is_in(sorted(word_list("story", "verbal"))).sum(),
+        verbal=pl.col("before").is_in(sorted(_words("verbal"))).sum(),
     )
     plural = pl.col("word").str.contains(r"[^suxi]s$|ies$") & (pl.col("indefinite") == 0)
     plural = plural | pl.col("word").str.contains(r"(?:children|[^u]men|people|parents|police|folk)$")
-    uncountable = pl.col("word").is_in(sorted(word_list("story", "uncountable")))
+    uncountable = pl.col("word").is_in(sorted(_words("uncountable")))
     uncountable = uncountable | pl.col("word").str.contains(r"(?:.ity|ness|dom|[ae]nce|tude|ism|oia)$")
-    uncountable = uncountable & ~pl.col("word").is_in(sorted(word_list("story", "countable")))
+    uncountable = uncountable & ~pl.col("word").is_in(sorted(_words("countable")))
     counted = pl.col("indefinite") > 0.04 * (pl.col("led") + pl.col("bare"))
     # Bare use is what mass nouns do ("of love"); a few are compounds cut short, so it must not be rare.
     mass = pl.col("bare") > pl.col("definite")

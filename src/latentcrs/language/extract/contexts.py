@@ -57,6 +57,8 @@ ITEM_NOUNS = frozenset(
     "item product show series one stuff something anything someone pic".split()
 )
 """Words for the items at large, whatever the catalogue: no rules."""
+NOUN_BEHIND = re.compile(rf"^ (?:(?:{'|'.join(sorted(ITEM_NOUNS))})(?:s|es)? |accessor|consoles? |controllers? )")
+"""A word for the items behind what tells them apart: "horror movies"."""
 NOT_TO_BE_WITH = r"(?<!start )(?<!help )(?<!go )(?<!okay )(?<!ok )(?<!fine )(?<!happy )"
 """In front of "with" in a pattern: "start with comedies" does not ask for comedies in a story."""
 

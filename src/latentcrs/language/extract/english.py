@@ -6,23 +6,11 @@ from functools import lru_cache
 
 from latentcrs.errors import UserError
 from latentcrs.language.model_folders import embedded_minilm
+from latentcrs.words import word_list
 
 COMMON = 8000
 """Words down to this place in the list of frequencies are common."""
-FUNCTION = frozenset(
-    "a about after all am an and any anything are as at be been before being but by can could did do does "
-    "either else few "
-    "for from hello had between both each nor neither during against since unless around through toward "
-    "towards has have he "
-    "her hers him his how i if in into is it its just let like likes made make me more most much "
-    "must my no not of off on one ones only or other our out over own please set she should so some someone "
-    "something such "
-    "than that the their them then there these they this those to too under until up us very want was we were "
-    "what whats "
-    "when where which who whom whose why will with without would you your im id ive ill youre dont doesnt isnt "
-    "thats theres "
-    "de la le el los las der die das und du des di il lo et".split()
-)
+FUNCTION = word_list("latentcrs.language.extract", "english", "function")
 """Words without a meaning of their own."""
 ARTICLES = frozenset("the a an la le les l el los las il lo der die das un une una".split())
 _ENDINGS = ("s", "es", "ed", "ing", "ly", "er", "ers", "ish", "ness")

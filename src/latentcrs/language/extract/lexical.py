@@ -25,6 +25,7 @@ from latentcrs.language.extract.topics import Topics
 from latentcrs.language.extract.unknown import Unknown, said_as_condition, unheard_names
 from latentcrs.language.extract.values import Found, Values
 from latentcrs.language.extract.vocabulary import Vocabulary
+from latentcrs.language.extract.what_texts_say import Texts
 from latentcrs.language.extract.years import Span, spans_of_years
 
 _TOPIC = 0.3
@@ -64,7 +65,8 @@ class LexicalExtractor:
         self._roles = vocabulary.roles
         self._spelling = Spelling({*vocabulary.words(), *_GRAMMAR})
         self._titles = Titles(items["title"].to_list(), {*vocabulary.phrases, *vocabulary.foreign})
-        self._topics = Topics(items["text"] if "text" in items.columns else items["title"])
+        self._texts = Texts(items["text"] if "text" in items.columns else items["title"])
+        self._topics = Topics(self._texts)
         self._unknown = Unknown(columns)
         self._year = next((column for column, kind in columns.items() if kind == "year"), "")
         years: list[int] = items[self._year].drop_nulls().cast(pl.Int64).to_list() if self._year else []
@@ -126,7 +128,7 @@ class LexicalExtractor:
         for mention in mentions:
             taken[mention.start : mention.end] = [True] * (mention.end - mention.start)
         sorts = {mention.start for mention in mentions if not mention.named and mention.sort == "category"}
-        subjects = [(start, end, self._topics.said(line.words(start, end))) for start, end in series]
+        subjects = [(start, end, self._texts.said(line.words(start, end))) for start, end in series]
         subjects += self._topics.subjects(line, [a or b for a, b in zip(taken, title, strict=True)], sorts)
         for start, end, _ in subjects:
             taken[start:end] = [True] * (end - start)

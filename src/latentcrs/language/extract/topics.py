@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import defaultdict
 from collections.abc import Container, Sequence
 
-import polars as pl
-from rapidfuzz import process
-from rapidfuzz.distance import OSA
-
+from latentcrs.language.extract.capitals import inside_capitals, is_forename
 from latentcrs.language.extract.contexts import ITEM_NOUNS, NOT_TO_BE_WITH
-from latentcrs.language.extract.english import FUNCTION, is_common, is_english, is_listed, says_nothing
+from latentcrs.language.extract.english import FUNCTION, is_english, is_listed, says_nothing
 from latentcrs.language.extract.tokens import Line, Token, stem
 from latentcrs.language.extract.vocabulary import subjects_of
+from latentcrs.language.extract.what_texts_say import Texts
+from latentcrs.words import word_list
 
 Span = tuple[int, int, tuple[str, ...]]
 MOST = 8
 """Topics heard in one utterance."""
-_MOST_TEXTS = 400  # in which a phrase is looked for
 _TRIGGER = re.compile(
     r"(?<= )(?:(?<!what )(?<!how )(?<!think )(?<!know )(?<!sure )(?<!talk )(?<!forget )(?<!mind )(?<!care )"
     r"(?<!thinking )(?<!excited )(?<!picky )(?<!wondering )(?<!talking )(?<!way )(?<!feel )about|"
@@ -43,45 +40,12 @@ _DETERMINER = re.compile(
     r"my|its|kind of|sort of|bit of|lot|bunch of|group of|pair of|couple of|theme|themes|topic|topics|"
     r"elements?|subject|story|stories))*(?= )"
 )
-_PEOPLE_AROUND = frozenset(
-    "me my you your him us friends friend family wife husband girlfriend boyfriend kids son daughter partner "
-    "dad mom mum "
-    "mates mate roommate others people everyone someone".split()
-)
-# Words that say how good or how something is, or nothing: no topics.
-EMPTY = (ITEM_NOUNS - {"music"}) | frozenset(
-    "read watch story play piece soundtrack sound track good great nice best better bad cool fun awesome amazing "
-    "interesting decent excellent popular famous classic new old "
-    "recent modern latest favorite favourite random long short quick fast easy hard similar different other "
-    "another same "
-    "video big small huge little tiny kind sort type lot bit idea suggestion recommendation title name rating "
-    "review price year genre category section "
-    "thing way time tonight weekend now later soon please thanks thank hello hi hey help need "
-    "want look looking watch play listen read find show give recommend suggest enjoy love like mood feel "
-    "something anything "
-    "nothing everything part role cast actor actress director writer studio publisher developer platform "
-    "console version "
-    "edition vibe feeling tone theme topic plot story character ending graphic music soundtrack acting "
-    "dialogue scene "
-    "quality value budget stuff one ones everyone option pick choice fact it them that this there around "
-    "english sub subtitle cover artwork style request any some more much many few really very pretty quite "
-    "maybe perhaps not never ever only just still also too well ok okay sure yes yeah no nope hmm um oh wow lol haha "
-    "want wanting going go get got come came out up down off over under again back run ran old school along line "
-    "worth try begin start next first last most least half top rated highly critically acclaimed underrated "
-    "second third fourth true real events event anyone somebody anybody cinematography visuals effects visual "
-    "special funny scary romantic dramatic "
-    "suspenseful thrilling animated comic hilarious unknown surprise question thought opinion else mind wonder "
-    "wondering able possible comedian protagonist lead hero heroine cast people woman man guy girl boy actors budget "
-    "language content message morals preference less even violent gory sad happy relaxing sappy dark goofy serious "
-    "emotional inspiring uplifting cheesy cute bloody raunchy dirty intense silly stupid dumb boring depressing "
-    "heavy "
-    "weird quirky clever smart mindless epic gritty twisted clean lighthearted twist swearing gore "
-    "above below beyond behind beneath beside near past inside outside across along among within onto upon despite "
-    "anyway anyways instead otherwise already almost always often soon though however therefore meanwhile moreover "
-    "besides indeed alright afterwards sometime sometimes somehow somewhat somewhere anywhere everywhere nowhere "
-    "today "
-    "tomorrow yesterday rather quite thus lately nowadays away back ago yet else whatever whichever whenever".split()
-)
+_HERE = "latentcrs.language.extract"
+_PEOPLE_AROUND = word_list(_HERE, "topics", "people_around")
+EMPTY = (ITEM_NOUNS - {"music"}) | word_list(_HERE, "topics", "empty")
+"""Words that say how good or how something is, or nothing: no topics."""
+_NO_NOUNS = word_list(_HERE, "topics", "no_nouns")
+_TALK = word_list(_HERE, "topics", "talk")
 _ARTS = frozenset("music book song game band".split())
 """Words for items that a plot may be about, behind "about"."""
 _STOPS = re.compile(
@@ -100,62 +64,10 @@ _IN_FRONT = frozenset("time video game movie film music book".split())
 
 
 class Topics:
-    """Which words the texts of a catalogue say."""
+    """Hears what the items of a catalogue are to be about: words that some of its `texts` say."""
 
-    def __init__(self, texts: pl.Series) -> None:
-        lowered = texts.fill_null("").str.to_lowercase()
-        pairs = (
-            pl.DataFrame({"word": lowered.str.extract_all(r"[\p{L}\p{N}]+")})
-            .with_row_index("row")
-            .explode("word")
-            .drop_nulls()
-            .unique()
-            .sort("word", "row")
-        )
-        words = pairs.group_by("word", maintain_order=True).len()
-        ends = words["len"].cum_sum().to_list()
-        self._texts = lowered
-        self._rows = pairs["row"].to_numpy()
-        self._where = dict(zip(words["word"].to_list(), zip([0, *ends[:-1]], ends, strict=True), strict=True))
-        self._by_letter: dict[str, list[str]] = defaultdict(list)
-        for word in self._where:
-            if len(word) > 3:
-                self._by_letter[word[0]].append(word)
-
-    def said(self, words: Sequence[str]) -> tuple[str, ...]:
-        """The words as the rule wants them: as texts have them, without a plural ending; none where no text does."""
-        last = stem(words[-1])
-        if len(words) > 1 and last not in self._where and words[-1] in self._where:  # "Indiana Jones"
-            last = words[-1]
-        if len(words) == 1:
-            return (last,) if self._has_word(last) else ()
-        if not all(self._has_word(word) for word in (*words[:-1], last)):
-            return ()
-        for end in dict.fromkeys((last, words[-1])):
-            for joint in (" ", "-"):
-                if self._has_phrase([*words[:-1], end], joint):
-                    return (joint.join([*words[:-1], end]),)
-        return ()
-
-    def put_right(self, word: str) -> str | None:
-        """The word of the texts that `word` is a slip of."""
-        if len(word) < 5 or word in self._where or is_english(word):
-            return None
-        near = process.extractOne(word, self._by_letter.get(word[0], []), scorer=OSA.distance, score_cutoff=1)
-        return str(near[0]) if near else None
-
-    def _has_word(self, word: str) -> bool:
-        """Whether a text has `word`, a plural ending apart."""
-        base = word.removesuffix("s") or word
-        return any(form in self._where for form in (word, base, base + "s", base + "es", base[:-1] + "ies"))
-
-    def _has_phrase(self, words: Sequence[str], joint: str) -> bool:
-        """Whether one of the texts with its rarest word has the phrase."""
-        spans = [self._where.get(word, (0, 0)) for word in words[:-1]]
-        start, end = min(spans, key=lambda span: span[1] - span[0])
-        pattern = re.compile(rf"(?:^|\W){re.escape(joint.join(words).removesuffix('s'))}(?:s|es)?(?:\W|$)")
-        rows = self._rows[start : min(end, start + _MOST_TEXTS)].tolist()
-        return any(pattern.search(self._texts[row]) for row in rows)
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
 
     def spans(self, line: Line, taken: Sequence[bool]) -> list[Span]:
         """Topics of `line` as (start, end, words), in order; `taken` are tokens that mean something else."""
@@ -201,9 +113,9 @@ class Topics:
             words, first = words[1:], first + 1
         if not words:
             return None
-        words = [self.put_right(word) or word for word in words]
+        words = [self._texts.put_right(word) or word for word in words]
         least = max(0, len(words) - 2)
-        if name and len(words) == 1 and _inside_capitals(line, first):
+        if name and len(words) == 1 and inside_capitals(line, first):
             return None
         if name:  # "about June Carter" is not about June
             capitals = next((i for i, token in enumerate(tokens[first:last]) if not token.capital), last - first)
@@ -218,7 +130,7 @@ class Topics:
                 cut = end < len(words)  # "a catchy name" is not about anything
                 if cut and not (is_english(part[-1]) and self._is_noun(tokens[first + end - 1])):
                     continue
-                if said := self.said(part):
+                if said := self._texts.said(part):
                     return first + start, first + end, said
         return None
 
@@ -227,7 +139,7 @@ class Topics:
         words = line.words(start, end)
         behind = end < len(line.tokens) and line.tokens[end].stem in _THINGS
         named = behind and not _ONE_OF_SERIES.search(line.before(start)) and not _WERE.match(line.behind(end))
-        return bool(named and words and self.said(words))
+        return bool(named and words and self._texts.said(words))
 
     def subjects(self, line: Line, taken: Sequence[bool], sorts: Container[int]) -> list[Span]:
         """What plots are known to be about ("zombies", "a heist"), and settings in front of a word for the items or
@@ -238,8 +150,8 @@ class Topics:
         while place < len(line.tokens) and len(out) < MOST:
             end = next((e for e in range(place + 3, place, -1) if self._subject(line, place, e, taken, sorts)), 0)
             if end:
-                longer = self._goes_on(line, end, taken) and self.said(line.words(place, end + 1))
-                said = longer or self.said(self._subject(line, place, end, taken, sorts))
+                longer = self._goes_on(line, end, taken) and self._texts.said(line.words(place, end + 1))
+                said = longer or self._texts.said(self._subject(line, place, end, taken, sorts))
                 out.append((place, end + bool(longer), said))
             place = end or place + 1
         return out
@@ -258,9 +170,9 @@ class Topics:
             return ()
         key = tuple(token.stem for token in line.tokens[start:end])
         words = subjects_of("subject").get(key) or subjects_of("setting").get(key) or ()
-        if not words or not self.said(words):
+        if not words or not self._texts.said(words):
             return ()
-        if start and _is_forename(line.tokens[start - 1], line.tokens[start]):  # "Infinity War"
+        if start and is_forename(line.tokens[start - 1], line.tokens[start]):  # "Infinity War"
             return ()
         if key == ("school",) and line.before(start).endswith(" old "):
             return ()
@@ -278,7 +190,7 @@ class Topics:
             named = [line.tokens[i] for i in range(max(0, place - 1), place + 1)]
             if len(named) == 2 and not taken[place - 1] and tuple(part.stem for part in named) in titles:
                 words = [part.word for part in named]
-                if not {*words} & (EMPTY | FUNCTION) and (said := self.said(words)):
+                if not {*words} & (EMPTY | FUNCTION) and (said := self._texts.said(words)):
                     out.append((place - 1, place + 1, said))
                     continue
             if not self._is_noun(token) or (place and line.tokens[place - 1].word in _SPEAKERS):
@@ -290,9 +202,9 @@ class Topics:
             )
             if token.capital and not token.begins and _ONE_OF_SERIES.search(line.before(first)):
                 continue
-            if first == place and place and _is_forename(line.tokens[place - 1], token):
+            if first == place and place and is_forename(line.tokens[place - 1], token):
                 continue
-            out.append((first, place + 1, self.said([part.word for part in line.tokens[first : place + 1]])))
+            out.append((first, place + 1, self._texts.said([part.word for part in line.tokens[first : place + 1]])))
         return out
 
     def _is_noun(self, token: Token) -> bool:
@@ -301,13 +213,12 @@ class Topics:
         if says_nothing(word) or {word, token.stem} & (EMPTY | _TALK | _NO_NOUNS) or len(word) < 4:
             return False
         plurals = (word[:-1] + "ies", word + "s", word + "es")
-        spans = [self._where.get(form, (0, 0)) for form in (word, *plurals)]
-        count = sum(end - start for start, end in spans)
+        count = sum(map(self._texts.count, (word, *plurals)))
         if not 0 < count <= max(10, len(self._texts) // 20):
             return False
         if (not is_english(word) and count > 1) or (token.capital and not token.begins):
             return True
-        noun_like = any(plural in self._where or is_listed(plural) for plural in plurals)
+        noun_like = any(self._texts.count(plural) or is_listed(plural) for plural in plurals)
         return noun_like and not word.endswith(
             ("ly", "ing", "ed", "y", "er", "est", "ic", "al", "ive", "ful", "less", "ous")
         )
@@ -315,7 +226,7 @@ class Topics:
     def _goes_with(self, token: Token, word: str, taken: bool) -> bool:
         """Whether `token` and the noun behind it are one thing: "prison escape"."""
         free = not (taken or token.mark or token.word in FUNCTION or token.word in EMPTY)
-        return free and bool(self.said([token.word, word]))
+        return free and bool(self._texts.said([token.word, word]))
 
     def bare(self, line: Line, taken: Sequence[bool]) -> list[Span]:
         """Topics among keywords ("Donald Sutherland horror captain", "a captain, 1980s"): what is left over in a part
@@ -355,9 +266,9 @@ class Topics:
                 usable = not any(
                     word in EMPTY or stem(word) in EMPTY or word in _TALK or says_nothing(word) for word in part
                 )
-                if length == 1 and _inside_capitals(line, first):
+                if length == 1 and inside_capitals(line, first):
                     continue
-                if usable and len(part[-1]) > 2 and (said := self.said(part)):
+                if usable and len(part[-1]) > 2 and (said := self._texts.said(part)):
                     out.append((first, first + length, said))
                     place += length - 1
                     break
@@ -369,16 +280,6 @@ _AMONG_KEYWORDS = frozenset(
     "a an the some from with by in of on for and or about to until before after since".split()
 )
 _THINGS = frozenset("movie film flick game book novel show series".split())
-_NO_NOUNS = frozenset(
-    "black white cult blockbuster original hit indie star studio must favourite female male adult kid kids last next "
-    "single double final major minor general local essential must-see kind rental party home cinema feature "
-    "debut clean light dark deep heavy slow calm warm smart dumb mature crazy sweet cold wild strange weird "
-    "mean tough "
-    "gross open main whole full intense nice date night summer chick popcorn quality kickass solid decent "
-    "entire right "
-    "wrong close simple stupid sorta type prefer recommend enjoy suggest feature length english board card "
-    "current upcoming tv television holiday".split()
-)
 _ONE_OF_SERIES = re.compile(
     r" (?:the|that|this|these|those|first|last|second|all|(?<!i )(?<!we )(?<!really )(?<!also )like|called|named|"
     r"seen|saw|watched|similar to)(?: the)? $"
@@ -388,31 +289,6 @@ _SPEAKERS = frozenset("i we you they to id ill lets dont really please not never
 """In front of verbs: "I prefer movies"."""
 _ASKING = frozenset("please need looking for search".split())
 _LEADING = _ASKING | {"a", "an", "the", "some"}
-_TALK = frozenset(
-    "non anti minus except strictly definitely older newer highest wanna gonna say ish forget drop scrap ignore lose "
-    "remove cancel make tell talk think list some anyone know suggest recommend any possibly perhaps "
-    "maybe hmm ooh iso request search recommendation suggestions "
-    "starring featuring directed written playing made possibly hello thanks ideas tips welcome bye goodbye "
-    "yep".split()
-)
-
-
-def _inside_capitals(line: Line, place: int) -> bool:
-    """Whether a token is a part of a name by its capitals, that of the first word of a sentence apart."""
-    token = line.tokens[place]
-    beside = [line.tokens[other] for other in (place - 1, place + 1) if 0 <= other < len(line.tokens)]
-    return token.capital and any(
-        other.capital
-        and not (other.begins and token.begins)
-        and not (is_common(other.word) and is_common(token.word))
-        for other in beside
-    )
-
-
-def _is_forename(before: Token, token: Token) -> bool:
-    """Whether `token` is the end of a longer name that begins with `before`: "Bradley Cooper"."""
-    named = before.capital and token.capital and not before.mark
-    return named and not says_nothing(before.word) and not (before.begins and is_common(before.word, 4000))
 
 
 def _stops(word: str) -> bool:
