@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,22 @@ if TYPE_CHECKING:
 RECOMMENDING = frozenset(
     {"request", "foreign", "more", "seen", "refused", "accepted", "liked", "instruction", "start over"}
 )
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Half a turn: what was heard, before anything is recommended.
+
+    session: as the turn will leave it. meant: the items that the utterance speaks of. recommends: whether items
+    follow. tokens: (input, output) taken since the turn began.
+    """
+
+    turn: Turn
+    session: Session
+    act: Act
+    meant: list[str]
+    recommends: bool
+    tokens: Callable[[], tuple[int, int]]
 
 
 class Conversation:
@@ -72,6 +89,12 @@ class Conversation:
         on_text: called with the reply's text: piece by piece where a language model writes it (a new line ends what
         one began and then failed at), else whole, once the turn is stored.
         """
+        begun = self.hear(utterance)
+        query = self._read(begun) if begun.recommends else None
+        return self.answer(begun, query, on_text)
+
+    def hear(self, utterance: str) -> Begun:
+        """The first half of a turn: what was said, and what it changes. Nothing is kept before `answer` has ended."""
         session = self.session.model_copy(deep=True)
         session.turns += 1
         utterance = encodable(utterance)
@@ -82,10 +105,22 @@ class Conversation:
             with _timed(turn, "act"):
                 act = read_act(utterance, [self._title(item_id) for item_id in listed])
             turn.kind = act.kind
-            self._act(turn, session, act)
+            recommends = self._act(turn, session, act)
+            meant = [listed[place] for place in act.items]
+        return Begun(turn, session, act, meant, recommends, meter)
+
+    def answer(self, begun: Begun, query: Query | None, on_text: Callable[[str], None] | None = None) -> Turn:
+        """The second half: the turn, with items where `begun.recommends`; `query` is then what `Recommender.read`
+        makes of the session's past and request. See `reply`.
+        """
+        turn, session = begun.turn, begun.session
+        with _timed(turn, "total"):
+            if query is not None:
+                self._recommend(turn, session, query)
+            _in_force(turn, session)
             with _timed(turn, "reply"):
-                streamed = self._word(turn, session, act, [listed[place] for place in act.items], on_text)
-        turn.tokens = meter()
+                streamed = self._word(turn, session, begun.act, begun.meant, on_text)
+        turn.tokens = begun.tokens()
         self._commit(turn, session)
         if on_text is not None and not streamed:
             on_text(turn.text)
@@ -140,23 +175,20 @@ class Conversation:
 
     # What an utterance does.
 
-    def _act(self, turn: Turn, session: Session, act: Act) -> None:
-        """Change the session by what was said, and recommend where that is what follows."""
+    def _act(self, turn: Turn, session: Session, act: Act) -> bool:
+        """Change the session by what was said; returns whether a recommendation follows."""
         if act.kind == "start over":
             _forget(session)
         if act.kind in ("seen", "refused", "accepted", "liked"):
             _add(getattr(session, act.kind), session, act.items)
         if act.kind == "more":  # like these
             _add(session.liked, session, act.items)
-        if act.kind in RECOMMENDING:
-            asks = self._hear(turn, session, act)
-            if act.kind in ("instruction", "start over", "liked", "accepted") and not asks:
-                _in_force(turn, session)
-                return
-            self._recommend(turn, session)
-        _in_force(turn, session)
+        if act.kind not in RECOMMENDING:
+            return False
+        asks = self._extract(turn, session, act)
+        return asks or act.kind not in ("instruction", "start over", "liked", "accepted")
 
-    def _hear(self, turn: Turn, session: Session, act: Act) -> bool:
+    def _extract(self, turn: Turn, session: Session, act: Act) -> bool:
         """Extract-Rules: what is asked of the catalogue goes into force. Returns whether anything was asked."""
         if not act.rest:
             return False
@@ -181,18 +213,22 @@ class Conversation:
             session.said.append(clean(act.rest))
         return bool(plain or heard.dropped)
 
-    def _recommend(self, turn: Turn, session: Session) -> None:
-        """The next items for all that is known: embed, filter, rank, explain, and in variant v judge."""
+    def _read(self, begun: Begun) -> Query:
+        """Behaviour and words, as one query."""
+        recommender, session = self.recommender, begun.session
+        with _timed(begun.turn, "total"):
+            with _timed(begun.turn, "embed"):
+                X = recommender.embed(session.request)
+            with _timed(begun.turn, "read"):
+                return recommender.read(recommender.item_numbers(session.past), session.request, X)
+
+    def _recommend(self, turn: Turn, session: Session, query: Query) -> None:
+        """The next items for all that is known: filter, rank, explain, and in variant v judge."""
         recommender = self.recommender
-        turn.request = session.request
-        with _timed(turn, "embed"):
-            X = recommender.embed(session.request)
-        with _timed(turn, "read"):
-            past = recommender.item_numbers(session.past)
-            query = recommender.read(past, session.request, X)
+        turn.request = query.request
         with _timed(turn, "filter and rank"):
             available = np.ones(len(recommender.bundle.items), bool)
-            available[past] = False
+            available[query.past] = False
             available[recommender.item_numbers(session.not_again)] = False
             rules, wishes = (session.rules, session.wishes) if session.variant != "b" else ([], [])
             depth = JUDGED if session.variant == "v" else session.k
@@ -355,4 +391,4 @@ def _in_force(turn: Turn, session: Session) -> None:
 def _timed(turn: Turn, step: str) -> Iterator[None]:
     began = time.perf_counter()
     yield
-    turn.milliseconds[step] = round((time.perf_counter() - began) * 1000, 2)
+    turn.milliseconds[step] = round(turn.milliseconds.get(step, 0.0) + (time.perf_counter() - began) * 1000, 2)

@@ -14,21 +14,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentcrs.data import PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.judged import judged_ranks
-from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, train_fusion, weighted_sum
-from latentcrs.intent import Config, GenerativeModel, Rows, load_config
-from latentcrs.language import LocalEncoder, open_encoder
+from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.references import weighted_sum
+from latentcrs.intent import GenerativeModel, Rows
 from latentcrs.language.chat import ChatModel
 from latentcrs.language.extract.lexical import LexicalExtractor
-from latentcrs.progress import say, step
-from latentcrs.ranking import both_ranks_of, ndcg_at, ranks_of_scores, recall_at
-from latentcrs.recommend import Bundle, Recommender, load_bundle
+from latentcrs.progress import step
+from latentcrs.ranking import both_ranks_of, ndcg_at, recall_at
+from latentcrs.recommend import Recommender
 from latentcrs.rows import request_rows
-from latentcrs.training import Inputs, fingerprint, fit_intents, gather_inputs, sample_rows, work_folder
 
 METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]], int]] = {
     "recall@5": (recall_at, 5),
@@ -103,19 +101,10 @@ def evaluate_one_turn(
     """
     if split not in ("valid", "test"):
         raise UserError(f"--split {split}: choose valid or test.")
-    bundle = load_bundle(bundle_folder, device)
-    prepared = _dataset_of(bundle, dataset)
-    encoder = open_encoder(bundle.info.text_encoder.spec, device)
-    if encoder.id != bundle.info.text_encoder.id:
-        raise UserError(
-            f"The bundle was trained with the text encoder {bundle.info.text_encoder.id}, not {encoder.id}."
-        )
-    config = bundle.info.config
-    bundle.behaviour.report = bundle.info.report.get("behaviour", {})
-    default = config if config.preset == "default" else load_config("default")
-    inputs = gather_inputs(prepared, bundle.behaviour, encoder, _with_encoders(default, config))
-    fusion = _fusion(inputs, default)
-    paper, paper_longest = _paper_model(bundle, prepared, encoder)
+    opened = Opened(bundle_folder, dataset, device)
+    bundle, prepared, encoder = opened.bundle, opened.dataset, opened.encoder
+    config, inputs = bundle.info.config, opened.inputs
+    fusion, (paper, paper_longest), weight = opened.fusion, opened.paper, opened.weight
     columns = prepared.info.columns
     texts = prepared.requests.filter(pl.col("split") == split)["text"].to_list()
     rules = HardRules(Recommender(bundle), LexicalExtractor(prepared.items, columns), texts)
@@ -129,7 +118,6 @@ def evaluate_one_turn(
     rows = rows_for(None)
     ours = _model_scores(bundle.generative, rows_for(config.em.max_history))
     papers = _model_scores(paper, rows_for(paper_longest))
-    weight = _best_weight(sample_rows(inputs.valid, 10_000), inputs.V, inputs.T)
     popularity = torch.log(inputs.counts + 1)
     systems: dict[str, Scores] = {
         "popularity": lambda part: popularity.repeat(len(rows.targets[part]), 1),
@@ -186,50 +174,6 @@ def evaluate_one_turn(
     )
 
 
-def _dataset_of(bundle: Bundle, path: str | Path | None) -> PreparedDataset:
-    """The data set a bundle was trained on, refused when its log or its catalogue is another."""
-    trained = bundle.info.dataset
-    prepared = PreparedDataset(path or trained.path)
-    for name in ("interactions.parquet", "items.parquet"):
-        if prepared.info.checksums.get(name) != trained.checksums.get(name):
-            raise UserError(
-                f"{prepared.path} is not the data set that this bundle was trained on ({name} differs); "
-                "name the right one with --dataset, or train again."
-            )
-    if prepared.info.checksums.get("requests.parquet") != trained.checksums.get("requests.parquet"):
-        say("note: the data set's requests have changed since this bundle was trained")
-    return prepared
-
-
-def _with_encoders(config: Config, bundle: Config) -> Config:
-    """`config` on the encoders that the bundle has."""
-    return config.model_copy(update={"behaviour": bundle.behaviour, "text_encoder": bundle.text_encoder})
-
-
-def _fusion(inputs: Inputs, config: Config) -> TwoTowerFusion:
-    torch.manual_seed(config.em.seed)
-    model = TwoTowerFusion(inputs.V, inputs.T, config.model).to(inputs.V.device)
-    shape = config.model.model_dump(include={"hidden", "dropout", "text_width"})
-    mark = fingerprint("fusion, inputs normalised", inputs.mark, shape, config.em.model_dump())
-    valid = sample_rows(inputs.valid, config.em.validation_rows)
-    train_fusion(model, inputs.train, valid, inputs.counts, config.em, work_folder() / f"fusion-{mark}.safetensors")
-    return model
-
-
-def _paper_model(
-    bundle: Bundle, prepared: PreparedDataset, encoder: LocalEncoder
-) -> tuple[GenerativeModel, int | None]:
-    """LatentCRS under the paper's preset on the bundle's encoders, and how many items of a history it reads; the
-    bundle's own model where that is the paper's preset already.
-    """
-    config = bundle.info.config
-    if config.preset == "paper":
-        return bundle.generative, config.em.max_history
-    paper = _with_encoders(load_config("paper"), config)
-    _, model, _ = fit_intents(gather_inputs(prepared, bundle.behaviour, encoder, paper), paper)
-    return model, paper.em.max_history
-
-
 def _scores(query: Callable[[Tensor, Tensor], Tensor], items: Callable[[], Tensor], rows: Rows) -> Scores:
     with torch.inference_mode():
         vectors = items().T.contiguous()
@@ -238,22 +182,6 @@ def _scores(query: Callable[[Tensor, Tensor], Tensor], items: Callable[[], Tenso
 
 def _model_scores(model: GenerativeModel, rows: Rows) -> Scores:
     return _scores(lambda S, X: model(S, X)[2], model.items, rows)
-
-
-def _best_weight(valid: Rows, V: Tensor, T: Tensor) -> float:
-    """The weight of the text score with the best validation NDCG@20; the test split is never looked at."""
-    size = max(1, (1 << 23) // len(V))
-    found = np.zeros(len(WEIGHTS))
-    with torch.inference_mode():
-        for start in range(0, len(valid), size):
-            part = slice(start, start + size)
-            targets, histories = valid.targets[part].cpu().numpy(), valid.histories[part]
-            behaviour = weighted_sum(valid.S[part], V, valid.X(part), T, 0.0)
-            text = weighted_sum(valid.S[part], V, valid.X(part), T, 1.0)
-            for index, weight in enumerate(WEIGHTS):
-                mixed = torch.lerp(behaviour, text, float(weight))
-                found[index] += ndcg_at(ranks_of_scores(mixed, targets, histories), 20).sum()
-    return float(WEIGHTS[found.argmax()])
 
 
 def _figures(left_out: NDArray[np.int64], left_in: NDArray[np.int64]) -> SystemFigures:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import polars as pl
@@ -57,6 +58,7 @@ class Recommender:
         """
         self.bundle = bundle
         self._masks: dict[str, NDArray[np.bool_]] = {}
+        self._masks_lock = Lock()
         if text_encoder is not None:
             self.text_encoder = text_encoder
             self._check_encoder()
@@ -154,14 +156,15 @@ class Recommender:
             UserError: the rule does not fit the catalogue.
         """
         key = rule.model_dump_json()
-        found = self._masks.pop(key, None)
-        if found is None:
-            passing = self.passing(rule)
-            assert passing is not None
-            found = passing
-        self._masks[key] = found  # the newest last
-        if len(self._masks) * len(found) > MASK_BYTES and len(self._masks) > 1:
-            del self._masks[next(iter(self._masks))]
+        with self._masks_lock:  # conversations of several threads share them
+            found = self._masks.pop(key, None)
+            if found is None:
+                passing = self.passing(rule)
+                assert passing is not None
+                found = passing
+            self._masks[key] = found  # the newest last
+            if len(self._masks) * len(found) > MASK_BYTES and len(self._masks) > 1:
+                del self._masks[next(iter(self._masks))]
         return found
 
     def add_items(self, rows: pl.DataFrame) -> int:
@@ -213,18 +216,29 @@ class Recommender:
         """X of a request, (1, d_x); None where it has no words."""
         return self.text_encoder.encode([request]) if request.strip() else None
 
-    @torch.inference_mode()
     def read(self, past: NDArray[np.int64], request: str, X: NDArray[np.float32] | None) -> Query:
         """Behaviour and words of one person as one query; `past` (item numbers, oldest first), X as of `embed`."""
-        lived = past[past < self.bundle.trained_items]  # what joined the catalogue later, no encoder has seen
-        history = Histories(lived.astype(np.int32), np.zeros(1, np.int64), np.array([len(lived)]))
+        return self.read_many([past], [request], X)[0]
+
+    @torch.inference_mode()
+    def read_many(
+        self, pasts: Sequence[NDArray[np.int64]], requests: Sequence[str], X: NDArray[np.float32] | None
+    ) -> list[Query]:
+        """`read` for B people at once: X (B, d_x), or None where none of them said anything."""
+        # What joined the catalogue later, no encoder has seen.
+        lived = [past[past < self.bundle.trained_items] for past in pasts]
+        lengths = np.array([len(past) for past in lived], np.int64)
+        items = np.concatenate([*lived, np.zeros(0, np.int64)]).astype(np.int32)
+        history = Histories(items, np.cumsum(lengths) - lengths, lengths)
         longest = self.bundle.info.config.em.max_history
         S = self.bundle.behaviour.encode_tensor(history if longest is None else history.newest(longest))
         if X is None:
-            q = self.bundle.inference.log_q(S).exp()
-            return Query(request, past, q[0].cpu().numpy(), S[0].cpu().numpy(), self._behaviour_index)
-        log_f, _, vector = self.bundle.generative(S, torch.from_numpy(X).to(S.device))
-        return Query(request, past, log_f[0].exp().cpu().numpy(), vector[0].cpu().numpy(), self.bundle.index)
+            f, vectors, index = self.bundle.inference.log_q(S).exp(), S, self._behaviour_index
+        else:
+            log_f, _, vectors = self.bundle.generative(S, torch.from_numpy(X).to(S.device))
+            f, index = log_f.exp(), self.bundle.index
+        rows = zip(requests, pasts, f.cpu().numpy(), vectors.cpu().numpy(), strict=True)
+        return [Query(request, past, believed, vector, index) for request, past, believed, vector in rows]
 
     def explain(self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Recommendation]:
         """Ranked item numbers and their scores as recommendations with reasons."""
