@@ -55,6 +55,18 @@ def request_rows(
         raise UserError(
             f"{dataset.path} has no {split} requests; write some with 'latentcrs simulate {dataset.path}'."
         )
+    return rows_of(dataset, requests, behaviour, encoder, max_history, f"{split} requests")
+
+
+def rows_of(
+    dataset: PreparedDataset,
+    requests: pl.DataFrame,
+    behaviour: BehaviourEncoder,
+    encoder: TextEncoder,
+    max_history: int | None = None,
+    name: str = "requests",
+) -> Rows:
+    """`requests` (columns of `REQUESTS_SCHEMA`) as `Rows`; `name` is what their embedding is called on the screen."""
     histories = dataset.request_histories(requests)
     seen = histories if max_history is None else histories.newest(max_history)
     texts = requests["text"]
@@ -64,7 +76,7 @@ def request_rows(
     device = behaviour.device
     return Rows(
         S=behaviour.encode_tensor(seen).clone(),
-        texts=torch.from_numpy(embed(distinct.to_list(), encoder, name=f"{split} requests")).to(device),
+        texts=torch.from_numpy(embed(distinct.to_list(), encoder, name=name)).to(device),
         text_of=torch.from_numpy(text_of.to_numpy().astype(np.int64)).to(device),
         targets=torch.from_numpy(requests["target"].to_numpy().astype(np.int64)).to(device),
         histories=histories,

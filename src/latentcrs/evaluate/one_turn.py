@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from latentcrs.errors import UserError
 from latentcrs.evaluate.hard_rules import HardRules
@@ -26,7 +28,7 @@ from latentcrs.language.extract.lexical import LexicalExtractor
 from latentcrs.progress import step
 from latentcrs.ranking import both_ranks_of, ndcg_at, recall_at
 from latentcrs.recommend import Recommender
-from latentcrs.rows import request_rows
+from latentcrs.rows import rows_of
 
 METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]], int]] = {
     "recall@5": (recall_at, 5),
@@ -47,7 +49,7 @@ class SystemFigures:
 
     means: dict[str, float]  # metric -> mean, history left out of the ranking
     ci95: dict[str, tuple[float, float]]
-    left_in: dict[str, float]  # metric -> mean, history left in, as the paper's code does
+    left_in: dict[str, float]  # the same with the history left in, as the paper's code does; empty: not measured
     rows: NDArray[np.float64]  # (n, metrics): per request, for paired tests
 
 
@@ -101,77 +103,139 @@ def evaluate_one_turn(
     """
     if split not in ("valid", "test"):
         raise UserError(f"--split {split}: choose valid or test.")
-    opened = Opened(bundle_folder, dataset, device)
-    bundle, prepared, encoder = opened.bundle, opened.dataset, opened.encoder
-    config, inputs = bundle.info.config, opened.inputs
-    fusion, (paper, paper_longest), weight = opened.fusion, opened.paper, opened.weight
-    columns = prepared.info.columns
-    texts = prepared.requests.filter(pl.col("split") == split)["text"].to_list()
-    rules = HardRules(Recommender(bundle), LexicalExtractor(prepared.items, columns), texts)
+    return one_turn_of(Opened(bundle_folder, dataset, device), split, history, sample, model)
 
+
+def one_turn_of(
+    opened: Opened,
+    split: str = "test",
+    history: int | None = None,
+    sample: int | None = None,
+    model: ChatModel | None = None,
+) -> OneTurnResult:
+    """`evaluate_one_turn` of a bundle that is open already."""
     began = time.perf_counter()
-
-    def rows_for(longest: int | None) -> Rows:
-        newest = min((most for most in (longest, history) if most is not None), default=None)
-        return request_rows(prepared, split, bundle.behaviour, encoder, newest)
-
-    rows = rows_for(None)
-    ours = _model_scores(bundle.generative, rows_for(config.em.max_history))
-    papers = _model_scores(paper, rows_for(paper_longest))
-    popularity = torch.log(inputs.counts + 1)
-    systems: dict[str, Scores] = {
-        "popularity": lambda part: popularity.repeat(len(rows.targets[part]), 1),
-        "behaviour": lambda part: rows.S[part] @ inputs.V.T,
-        "text": lambda part: rows.X(part) @ inputs.T.T,
-        "sum": lambda part: weighted_sum(rows.S[part], inputs.V, rows.X(part), inputs.T, weight),
-        "fusion": _scores(fusion.query, fusion.items, rows),
-        "latentcrs-b": ours,
-        "latentcrs-b-paper": papers,
-        "latentcrs-f": lambda part: rules.over(ours(part), part),
-        "latentcrs-f-paper": lambda part: rules.over(papers(part), part),
-    }
-    figures, ranks = {}, {}
-    chosen = np.arange(len(rows))
-    if sample is not None and sample < len(rows):
-        chosen = np.sort(np.random.default_rng(0).choice(len(rows), sample, replace=False))
-    targets = rows.targets.cpu().numpy()
-    with torch.inference_mode(), step("ranking the whole catalogue", len(systems)) as bar:
-        for name, scores in systems.items():
-            bar.note(name)
-            ranks[name], left_in = both_ranks_of(scores, len(inputs.V), targets, rows.histories)
-            figures[name] = _figures(ranks[name][chosen], left_in[chosen])
-            bar.advance()
-        bar.note(f"{len(chosen):,} requests, {len(inputs.V):,} items")
+    asked = Asked(opened, opened.dataset.requests.filter(pl.col("split") == split))
+    chosen = np.arange(len(asked.targets))
+    if sample is not None and sample < len(chosen):
+        chosen = np.sort(np.random.default_rng(0).choice(len(chosen), sample, replace=False))
+    ranks = asked.ranks(SYSTEMS, history)
+    figures = {name: _figures(left_out[chosen], left_in[chosen]) for name, (left_out, left_in) in ranks.items()}
     seconds = time.perf_counter() - began
     about = {}
     if model is not None:
+        scores = asked.scores(history)["latentcrs-f"]()
         with torch.inference_mode():
             judged = judged_ranks(
-                rules.recommender, model, rules, systems["latentcrs-f"], ranks["latentcrs-f"], texts, targets,
-                rows.histories, chosen,
+                asked.rules.recommender, model, asked.rules, scores,
+                ranks["latentcrs-f"][0], asked.texts, asked.targets, asked.histories, chosen,
             )  # fmt: skip
-        figures["latentcrs-v"] = _figures(judged.ranks, judged.ranks)
+        figures["latentcrs-v"] = _figures(judged.ranks, None)
         about = {"judge": model.id, "judgements_failed": judged.failed}
+    info = opened.bundle.info
     return OneTurnResult(
-        dataset=bundle.info.dataset.name,
+        dataset=info.dataset.name,
         split=split,
         n=len(chosen),
         systems=figures,
         comparisons=_comparisons(figures),
         variants=_variants(figures),
         about={
-            "preset": config.preset,
-            "seed": config.em.seed,
-            "behaviour_encoder": config.behaviour.encoder,
-            "text_encoder": bundle.info.text_encoder.id,
-            "weight_of_text_in_sum": weight,
+            "preset": info.config.preset,
+            "seed": info.config.em.seed,
+            "behaviour_encoder": info.config.behaviour.encoder,
+            "text_encoder": info.text_encoder.id,
+            "weight_of_text_in_sum": opened.weight,
             "history": history,
-            "rules": rules.counts(),
+            "rules": asked.rules.counts(),
             "sample": sample,
             **about,
             "seconds": round(seconds, 1),
         },
     )
+
+
+class Asked:
+    """Requests for items of users' futures, and how every system ranks those items for them."""
+
+    def __init__(self, opened: Opened, requests: pl.DataFrame) -> None:
+        """requests: columns of `REQUESTS_SCHEMA`.
+
+        Raises:
+            UserError: there are none.
+        """
+        if requests.is_empty():
+            path = opened.dataset.path
+            raise UserError(f"{path} has no such requests; write some with 'latentcrs simulate {path}'.")
+        self.opened, self.requests = opened, requests
+        self.texts: list[str] = requests["text"].to_list()
+        self.targets: NDArray[np.int64] = requests["target"].to_numpy().astype(np.int64)
+        self.histories = opened.dataset.request_histories(requests)
+
+    @cached_property
+    def rules(self) -> HardRules:
+        """The rules of all requests, heard by words alone."""
+        bundle = self.opened.bundle
+        return HardRules(Recommender(bundle), LexicalExtractor(bundle.items, bundle.columns), self.texts)
+
+    def _rows(self, longest: int | None, history: int | None) -> Rows:
+        newest = min((most for most in (longest, history) if most is not None), default=None)
+        opened = self.opened
+        return rows_of(opened.dataset, self.requests, opened.bundle.behaviour, opened.encoder, newest)
+
+    def scores(self, history: int | None = None) -> dict[str, Callable[[], Scores]]:
+        """Each of `SYSTEMS`: opens its scores of the whole catalogue, (b, n), for a slice of the requests. `history`:
+        only so many of the newest items are seen.
+        """
+        opened, bundle = self.opened, self.opened.bundle
+        rows = self._rows(None, history)
+        V, T, log_popularity = (
+            bundle.generative.V,
+            F.normalize(bundle.generative.T, dim=1),
+            bundle.generative.log_popularity,
+        )
+
+        @cache
+        def ours() -> Scores:
+            return _model_scores(bundle.generative, self._rows(bundle.info.config.em.max_history, history))
+
+        @cache
+        def papers() -> Scores:
+            model, longest = opened.paper
+            return _model_scores(model, self._rows(longest, history))
+
+        def ruled(scores: Callable[[], Scores]) -> Scores:
+            opened_scores = scores()
+            return lambda part: self.rules.over(opened_scores(part), part)
+
+        return {
+            "popularity": lambda: lambda part: log_popularity.repeat(len(rows.targets[part]), 1),
+            "behaviour": lambda: lambda part: rows.S[part] @ V.T,
+            "text": lambda: lambda part: rows.X(part) @ T.T,
+            "sum": lambda: lambda part: weighted_sum(rows.S[part], V, rows.X(part), T, opened.weight),
+            "fusion": lambda: _scores(opened.fusion.query, opened.fusion.items, rows),
+            "latentcrs-b": ours,
+            "latentcrs-b-paper": papers,
+            "latentcrs-f": lambda: ruled(ours),
+            "latentcrs-f-paper": lambda: ruled(papers),
+        }
+
+    def ranks(
+        self, names: Sequence[str], history: int | None = None
+    ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """The targets' ranks among the whole catalogue by each of the systems `names`: with the user's whole history
+        left out, and left in.
+        """
+        scores, count, found = self.scores(history), len(self.opened.bundle.items), {}
+        with step("ranking the whole catalogue", len(names)) as bar:
+            for name in names:
+                bar.note(name)
+                opened = scores[name]()  # which may train it first
+                with torch.inference_mode():
+                    found[name] = both_ranks_of(opened, count, self.targets, self.histories)
+                bar.advance()
+            bar.note(f"{len(self.texts):,} requests, {count:,} items")
+        return found
 
 
 def _scores(query: Callable[[Tensor, Tensor], Tensor], items: Callable[[], Tensor], rows: Rows) -> Scores:
@@ -184,14 +248,16 @@ def _model_scores(model: GenerativeModel, rows: Rows) -> Scores:
     return _scores(lambda S, X: model(S, X)[2], model.items, rows)
 
 
-def _figures(left_out: NDArray[np.int64], left_in: NDArray[np.int64]) -> SystemFigures:
-    """From the ranks of the targets under both protocols."""
+def _figures(left_out: NDArray[np.int64], left_in: NDArray[np.int64] | None) -> SystemFigures:
+    """From the ranks of the targets under both protocols; `left_in` None: not measured."""
     per_row = np.stack([metric(left_out, k) for metric, k in METRICS.values()], 1)  # (requests, metrics)
     low, high = bootstrap_ci95(per_row)
     return SystemFigures(
         means=dict(zip(METRICS, per_row.mean(0).tolist(), strict=True)),
         ci95={name: (float(a), float(b)) for name, a, b in zip(METRICS, low, high, strict=True)},
-        left_in={name: float(metric(left_in, k).mean()) for name, (metric, k) in METRICS.items()},
+        left_in={}
+        if left_in is None
+        else {name: float(metric(left_in, k).mean()) for name, (metric, k) in METRICS.items()},
         rows=per_row,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.table import Table
 
@@ -56,6 +58,7 @@ def left_in_rows_of(result: OneTurnResult) -> list[list[str]]:
     rows = [
         [label_of(result, name), *(f"{figures.left_in[metric]:.4f}" for metric in METRICS)]
         for name, figures in result.systems.items()
+        if figures.left_in
     ]
     if result.dataset == "ml-1m":
         rows.append(["(as the paper reports)", *(f"{PAPER_ML1M[metric]:.4f}" for metric in METRICS)])
@@ -90,7 +93,7 @@ def notes(result: OneTurnResult) -> list[str]:
     if "judge" in result.about:
         lines.append(
             f"V was judged by {result.about['judge']}; {result.about['judgements_failed']:,} judgements failed, and "
-            "F's order stood there. Its line of the second table leaves the history out too."
+            "F's order stood there. It is not measured with the history left in."
         )
     if result.about["history"] is not None:
         lines.append(f"Every system saw the newest {result.about['history']} items of each history.")
@@ -102,23 +105,34 @@ def notes(result: OneTurnResult) -> list[str]:
 def print_table(result: OneTurnResult) -> None:
     """The one-turn tables on the terminal: both protocols."""
     where = f"One turn on {result.dataset} ({result.split})"
-    for title, rows in ((where, rows_of(result)), (f"{where}, history left in the ranking", left_in_rows_of(result))):
-        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-        for index, heading in enumerate(HEADER):
-            table.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
-        for row in rows:
-            table.add_row(*row, style="bold" if row[0].startswith("LatentCRS") else "")
-        console.print(table)
-    for line in notes(result):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_rows(where, HEADER, rows_of(result))
+    print_rows(f"{where}, history left in the ranking", HEADER, left_in_rows_of(result), notes(result))
 
 
 def markdown(result: OneTurnResult) -> str:
     """The one-turn tables and their notes as Markdown."""
-
-    def table(rows: list[list[str]]) -> list[str]:
-        head = ["| " + " | ".join(HEADER) + " |", "|---|" + "---:|" * len(TITLES)]
-        return head + ["| " + " | ".join(row) + " |" for row in rows]
-
     left_in = ["", "With the history left in the ranking, as the published code does:", ""]
-    return "\n".join([*table(rows_of(result)), *left_in, *table(left_in_rows_of(result)), "", *notes(result)])
+    tables = [as_markdown(HEADER, rows_of(result)), *left_in, as_markdown(HEADER, left_in_rows_of(result))]
+    return "\n".join([*tables, "", *notes(result)])
+
+
+def print_rows(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[str] = ()) -> None:
+    """A table on the terminal, our systems in bold, and `lines` below it."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(header):
+        table.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row, style="bold" if row[0].startswith("LatentCRS") else "")
+    console.print(table)
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def as_markdown(header: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:
+    """A table as Markdown; the first `names` columns are words, the others figures."""
+    rule = "|" + "---|" * names + "---:|" * (len(header) - names)
+    return "\n".join([_line(header), rule, *map(_line, rows)])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
