@@ -49,14 +49,17 @@ def say(words: str) -> None:
 
 
 @contextmanager
-def step(name: str, total: float | None = None) -> Iterator[Step]:
-    """Show a progress bar named `name` while the block runs. `total` None shows a pulsing bar until it is known."""
-    if not err_console.is_terminal:  # a log, not a screen: one line when the step is done
+def step(name: str | None, total: float | None = None) -> Iterator[Step]:
+    """Show a progress bar named `name` while the block runs; without a name, none: the step is a part of another.
+    `total` None shows a pulsing bar until it is known.
+    """
+    if name is None or not err_console.is_terminal:  # a log, not a screen: one line when the step is done
         hidden = Progress(disable=True)
-        bar = Step(hidden, hidden.add_task(name))
+        bar = Step(hidden, hidden.add_task(name or ""))
         began = time.perf_counter()
         yield bar
-        say(f"{name}: {bar.last_note}{', ' * bool(bar.last_note)}{time.perf_counter() - began:.1f} s")
+        if name is not None:
+            say(f"{name}: {bar.last_note}{', ' * bool(bar.last_note)}{time.perf_counter() - began:.1f} s")
         return
     progress = Progress(
         TextColumn("[bold]{task.description}"),

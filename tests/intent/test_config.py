@@ -78,3 +78,13 @@ def test_a_setting_that_cannot_be_is_refused_in_one_sentence_that_names_it(setti
     with pytest.raises(UserError, match=named) as refused:
         load_config("default", [setting])
     assert "\n" not in str(refused.value)
+
+
+def test_a_switch_that_is_off_is_not_written_down() -> None:
+    idle, switched = load_config(), load_config("default", ["em.posterior=hard", "model.centroids=items"])
+    assert not {"scheme", "posterior", "tune_encoder", "tune_learning_rate"} & idle.model_dump()["em"].keys()
+    assert "centroids" not in idle.model.model_dump()
+    assert switched.model_dump()["em"]["posterior"] == "hard"
+    assert switched.model_dump()["model"]["centroids"] == "items"
+    for config in (idle, switched):
+        assert type(config).model_validate_json(config.model_dump_json()) == config

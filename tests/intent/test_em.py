@@ -16,6 +16,7 @@ from latentcrs.behaviour.kmeans import kmeans
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.intent import EM, GenerativeModel, InferenceModel, Rows, Softmax
 from latentcrs.intent.config import EMSection, ModelSection
+from latentcrs.intent.em import stages
 from latentcrs.intent.losses import elbo, log_posterior
 from latentcrs.intent.stage import ndcg20, run_stage
 from latentcrs.training import Inputs
@@ -33,6 +34,11 @@ def em_of(inputs: Inputs, kind: type[EM] = EM, shape: dict[str, Any] | None = No
         M, inputs.V, inputs.T, torch.log(inputs.counts + 1), ModelSection.model_validate(small)
     )
     return kind(InferenceModel(M, inputs.V), generative, Softmax(inputs.counts, config), config)
+
+
+def kept(folder: Path, fingerprint: str) -> dict[str, Checkpoint]:
+    """A checkpoint for each stage of Algorithm 1."""
+    return {stage: Checkpoint(folder / f"{stage}.safetensors", fingerprint) for stage in stages("variational")}
 
 
 def weights(em: EM) -> dict[str, Tensor]:
@@ -197,10 +203,10 @@ def test_em_that_was_killed_goes_on_and_ends_with_the_weights_of_one_that_was_no
     per_epoch = -(-len(inputs.train) // killed.config.batch)
     killed.stop_at = round_ * per_epoch
     with pytest.raises(KeyboardInterrupt):
-        killed.fit(inputs.train, inputs.valid, tmp_path / "em", "mark")
+        killed.fit(inputs.train, inputs.valid, kept(tmp_path, "mark"))
     resumed = em_of(inputs, Interrupted)
     torch.manual_seed(99)  # another process, in another state
-    report = resumed.fit(inputs.train, inputs.valid, tmp_path / "em", "mark")
+    report = resumed.fit(inputs.train, inputs.valid, kept(tmp_path, "mark"))
     assert -resumed.stop_at == (6 - round_ + 1) * per_epoch  # whole epochs were not trained again
     assert same(weights(resumed), weights(whole))
     for stage in ("inference", "generative", "em"):
@@ -208,9 +214,9 @@ def test_em_that_was_killed_goes_on_and_ends_with_the_weights_of_one_that_was_no
 
 
 def test_a_checkpoint_of_other_data_is_not_used(inputs: Inputs, tmp_path: Path) -> None:
-    em_of(inputs).fit(inputs.train, inputs.valid, tmp_path / "em", "one")
+    em_of(inputs).fit(inputs.train, inputs.valid, kept(tmp_path, "one"))
     other = em_of(inputs, Interrupted)
-    other.fit(inputs.train, inputs.valid, tmp_path / "em", "other")
+    other.fit(inputs.train, inputs.valid, kept(tmp_path, "other"))
     assert -other.stop_at == 6 * -(-len(inputs.train) // other.config.batch)
 
 

@@ -226,3 +226,22 @@ def test_eq_16_the_inference_models_scores_are_r_times_w_e_times_v() -> None:
         expected = (log_q.exp() @ M) @ model.W_e @ V.T
     assert torch.allclose(found, expected)
     assert torch.allclose(log_q.exp().sum(1), torch.ones(B, dtype=torch.float64))
+
+
+def test_a_hard_posterior_asks_for_its_likeliest_intent_alone() -> None:
+    log_q = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.7, 0.2]]).log()
+    posterior = torch.tensor([[0.2, 0.5, 0.3], [0.1, 0.8, 0.1]]).log()
+    expected = -(math.log(0.25) + math.log(0.7)) / 2
+    assert losses.hard_posterior_loss(log_q, posterior).item() == pytest.approx(expected)
+
+
+def test_direct_alignment_adds_the_kl_to_both_rec_losses_and_teaches_both_distributions() -> None:
+    q, f = torch.tensor([[0.5, 0.5]], requires_grad=True), torch.tensor([[0.25, 0.75]], requires_grad=True)
+    loss = losses.direct_kl_loss(q.log(), f.log(), torch.tensor(2.0), torch.tensor(3.0), 0.5, 10.0, 100.0)
+    kl = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    assert loss.item() == pytest.approx(0.5 * kl + 10 * 2 + 100 * 3)
+    loss.backward()
+    assert f.grad is not None
+    assert f.grad[0].tolist() == pytest.approx([-0.5 * 0.5 / 0.25, -0.5 * 0.5 / 0.75])  # -lambda q / f
+    assert q.grad is not None
+    assert q.grad[0].tolist() == pytest.approx([0.5 * (math.log(2) + 1), 0.5 * (math.log(2 / 3) + 1)])

@@ -64,3 +64,34 @@ def test_the_report_for_programs_has_counts_and_samples(tiny: PreparedDataset) -
 def test_an_unknown_user_is_refused_by_name(tiny: PreparedDataset) -> None:
     with pytest.raises(UserError, match="no simulated user 'oracle'"):
         run(str(tiny.path), "--user", "oracle")
+
+
+def test_the_plot_user_writes_openings_of_its_conversations(tiny: PreparedDataset) -> None:
+    report = json.loads(run(str(tiny.path), "--user", "plot", "--json"))
+    requests = PreparedDataset(tiny.path).requests
+    assert set(requests["source"]) == {"plot"} and "failed" not in report
+    assert requests.select("user", "cut", "target", "split").equals(
+        simulate(tiny).select("user", "cut", "target", "split")
+    )
+    assert requests["text"].str.contains("plumber|parrot").any()
+
+
+def test_a_sample_is_so_many_rows_of_each_split_and_part_of_a_larger_one(tiny: PreparedDataset) -> None:
+    run(str(tiny.path), "--user", "plot", "--sample", "1")
+    one = PreparedDataset(tiny.path).requests
+    assert one["split"].to_list() == ["train", "valid", "test"]
+    run(str(tiny.path), "--user", "plot", "--sample", "2", "--force")
+    two = PreparedDataset(tiny.path).requests
+    assert len(two) == 6 and len(one.join(two, on=["user", "cut", "text"], how="semi")) == 3
+
+
+def test_a_language_model_must_be_named_and_reached(tiny: PreparedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LATENTCRS_LLM_URL", raising=False)
+    with pytest.raises(UserError, match="--llm"):
+        run(str(tiny.path), "--user", "llm")
+    with pytest.raises(UserError, match="needs no language model"):
+        run(str(tiny.path), "--user", "plot", "--llm", "local")
+    monkeypatch.setenv("LATENTCRS_LLM_MODEL", "nobody")
+    with pytest.raises(UserError, match="answered nothing"):
+        run(str(tiny.path), "--user", "llm", "--llm", "http://127.0.0.1:9/v1")
+    assert not PreparedDataset(tiny.path).has_requests

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -62,6 +62,101 @@ def one_turn(
         print_table(result)
 
 
+@group.command("multi-turn")
+def multi_turn(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    variants: Annotated[
+        str,
+        typer.Option(
+            help="Which systems, with commas: b, f, v, b-paper, f-paper; references: popularity, behaviour, text, "
+            "sum, fusion; these under the hard rules: fusion-f and so on."
+        ),
+    ] = "b,f",
+    user: Annotated[str, typer.Option(help="Who talks: attributes, plot, or llm.")] = "attributes",
+    llm: Annotated[
+        str | None,
+        typer.Option(help="A language model for variant v, --rules llm and --user llm: 'local', or an address."),
+    ] = None,
+    user_llm: Annotated[str | None, typer.Option(help="Another language model to play the user llm.")] = None,
+    n: Annotated[
+        int | None, typer.Option(min=1, help="Conversations, drawn with --seed; all, or 500 where a model is asked.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="test or valid.")] = "test",
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulated user, and of the sample.")] = 0,
+    rules: Annotated[
+        Literal["lexical", "llm"], typer.Option(help="Who hears the rules: lexical, or llm.")
+    ] = "lexical",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
+    transcripts: Annotated[Path | None, typer.Option(help="Write every conversation to this JSONL file.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget conversations of earlier runs.")] = False,
+    dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Simulated users talk with every system until their item is shown: S@1, S@3, S@5 and average turns.
+
+    An interrupted run goes on where it stopped.
+
+    Example: latentcrs evaluate multi-turn models/ml-1m --variants b,f,text,fusion
+    """
+    from latentcrs.evaluate.multi_turn_tables import markdown_of, print_result  # late: PyTorch takes seconds
+    from latentcrs.evaluate.talks import multi_turn as run
+    from latentcrs.language.chat import open_chat_model
+
+    names = [name.strip().lower() for name in variants.split(",") if name.strip()]
+    asked = llm is not None or user == "llm" or rules == "llm" or "v" in names
+    model = open_chat_model(llm) if asked else None
+    player = open_chat_model(user_llm) if user_llm is not None else None
+    result = run(bundle, names, user, model, player, n, split, seed, rules, dataset, device, fresh, transcripts)
+    if as_json:
+        print(json.dumps(result.as_json()))
+    elif as_markdown:
+        print(markdown_of(result))
+    else:
+        print_result(result)
+
+
+@group.command("paper")
+def paper(
+    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the page and of what the run keeps; DATASET-paper by default.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="Only these steps, with commas; --list-steps names them.")] = None,
+    list_steps: Annotated[bool, typer.Option("--list-steps", help="Name the steps and end.")] = False,
+    llm: Annotated[
+        str | None, typer.Option(help="For variant V, Table 6 and the user llm: 'local', or an address.")
+    ] = None,
+    n: Annotated[int, typer.Option(min=2, help="Sampled requests and conversations.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Of simulated users and samples.")] = 0,
+    beside: Annotated[
+        str | None, typer.Option(help="Data set of the paper beside ours: ml-1m, video-games or cds.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Every table and figure of the paper on one data set, in one run that can be interrupted: a Markdown page, and
+    the same as one HTML file with its pictures inside.
+
+    Example: latentcrs evaluate paper data/ml-1m --out results/ml-1m
+    """
+    from latentcrs.errors import UserError
+    from latentcrs.evaluate.paper import STEPS, evaluate_paper  # late: PyTorch takes seconds
+    from latentcrs.language.chat import open_chat_model
+    from latentcrs.progress import console
+
+    if list_steps:
+        print("\n".join(STEPS))
+        return
+    steps = [name.strip() for name in only.split(",")] if only else list(STEPS)
+    if unknown := [name for name in steps if name not in STEPS]:
+        raise UserError(f"There is no step {unknown[0]!r}; choose of {', '.join(STEPS)}.")
+    folder = out or dataset.resolve().with_name(f"{dataset.resolve().name}-paper")
+    model = None if llm is None else open_chat_model(llm)
+    page = evaluate_paper(dataset, folder, steps, model, n, seed, beside, device)
+    for path in (page, page.with_suffix(".html")):
+        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+
+
 @group.command("extraction")
 def extraction(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
@@ -83,6 +178,7 @@ def extraction(
     from latentcrs.data import PreparedDataset
     from latentcrs.evaluate.extraction import evaluate_extraction  # late: PyTorch comes with it
     from latentcrs.evaluate.utterances import fitting_set, read_utterances
+    from latentcrs.language.chat import open_chat_model
     from latentcrs.language.extract.open import open_extractor
 
     prepared = PreparedDataset(dataset)
@@ -92,7 +188,8 @@ def extraction(
 
     if sample is not None and sample < len(said):
         said = random.Random(0).sample(said, sample)
-    chosen = open_extractor(extractor, prepared.items, columns, llm)
+    model = open_chat_model(llm) if extractor == "llm" else None
+    chosen = open_extractor(extractor, prepared.items, columns, model)
     result = evaluate_extraction(chosen, said, columns)
     if as_json:
         print(json.dumps({"dataset": prepared.info.name, "set": path.stem, **result.as_json()}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
 import typer
@@ -16,7 +16,6 @@ from latentcrs.progress import console
 if TYPE_CHECKING:
     from latentcrs.simulate import Filled
 
-USERS = ("attributes",)
 _SAMPLES = 5
 
 
@@ -27,7 +26,15 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
-    user: Annotated[str, typer.Option(help="Who speaks: attributes.")] = "attributes",
+    user: Annotated[str, typer.Option(help="Who speaks: attributes, plot or llm.")] = "attributes",
+    llm: Annotated[
+        str | None,
+        typer.Option(help="Who plays llm: 'local', or the address of an endpoint; else $LATENTCRS_LLM_URL."),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many rows of each split. Without it, llm is called once for every row."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other words.")] = 0,
     augmentations: Annotated[int, typer.Option(min=0, help="Extra training rows per user, at random cuts.")] = 5,
     noun: Annotated[str | None, typer.Option(help="What an item is called: movie, game, album, book ...")] = None,
@@ -36,16 +43,25 @@ def simulate(
 ) -> None:
     """Write what a simulated user would say for every training, validation and test row.
 
+    attributes asks for properties of the item, plot tells what it is about, llm has a language model say it: one call
+    a row, kept in the data set's folder, so that an interrupted run goes on where it stopped.
     Splits that have requests already are kept (imported ones, say); only what is missing is written.
 
     Example: latentcrs simulate data/ml-1m
     """
-    if user not in USERS:
-        raise UserError(f"There is no simulated user {user!r}; there is {', '.join(USERS)}.")
     prepared = PreparedDataset(dataset)
     from latentcrs.simulate import fill_requests  # late: `--help` need not wait for it
 
-    filled = fill_requests(prepared, seed, augmentations, noun, force)
+    model = None
+    if user == "llm" and (force or prepared.missing_splits):
+        from latentcrs.language.chat import open_chat_model
+
+        model = open_chat_model(llm)
+        if model is None:
+            raise UserError("--user llm is played by a language model: name one with --llm or LATENTCRS_LLM_URL.")
+    elif llm is not None and user != "llm":
+        raise UserError(f"--llm is for --user llm; {user} needs no language model.")
+    filled = fill_requests(prepared, seed, augmentations, noun, force, user, model, sample)
     if filled is None:
         _report_present(prepared.requests, dataset, as_json)
     else:
@@ -81,7 +97,7 @@ def _report(filled: Filled, titles: pl.Series, dataset: Path, as_json: bool) -> 
         for row in last.gather_every(every).head(_SAMPLES).iter_rows(named=True)
     ]
     if as_json:
-        report = {
+        report: dict[str, Any] = {
             "dataset": str(dataset),
             "written": _counts(requests),
             "kept": dict.fromkeys(SPLITS, 0) if kept is None else _counts(kept),
@@ -89,6 +105,8 @@ def _report(filled: Filled, titles: pl.Series, dataset: Path, as_json: bool) -> 
             "without_conditions": filled.without_conditions,
             "samples": samples,
         }
+        if filled.by_model:
+            report["failed"] = filled.failed
         print(json.dumps(report, ensure_ascii=False))
         return
     counts = ", ".join(f"{count:,} {split}" for split, count in _counts(requests).items() if count)
@@ -100,6 +118,8 @@ def _report(filled: Filled, titles: pl.Series, dataset: Path, as_json: bool) -> 
         lines.append(
             f"{filled.without_conditions:,} requests are for items of which the catalogue says nothing to go by."
         )
+    if filled.failed:
+        lines.append(f"For {filled.failed:,} the language model gave no usable answer; neutral words stand there.")
     lines += ["For instance:", *(f"  {sample['text']}  ({sample['title'] or 'untitled'})" for sample in samples)]
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -37,11 +37,15 @@ def train(
 
     command = shlex.join(["latentcrs", *sys.argv[1:]])
     info = run(dataset, out, preset, set_ or [], device, fresh, command)
-    found = {stage: info.report[stage]["validation_ndcg@20"] for stage in ("behaviour", "inference", "em")}
+    stages = {"behaviour": "behaviour", "inference": "inference model", "generative": "with words", "em": "after EM"}
+    found = ", ".join(
+        f"{words} {info.report[stage]['validation_ndcg@20']:.4f}"
+        for stage, words in stages.items()
+        if stage in info.report
+    )
     console.print(
-        f"Wrote the bundle {out} ({info.config.preset}, {info.report['intents']} intents). Validation NDCG@20: "
-        f"behaviour {found['behaviour']:.4f}, inference model {found['inference']:.4f}, "
-        f"with words {found['em']:.4f}.\n"
+        f"Wrote the bundle {out} ({info.config.preset}, {info.report['intents']} intents). "
+        f"Validation NDCG@20: {found}.\n"
         f"Next: latentcrs evaluate one-turn {out}   or   latentcrs chat {out}",
         highlight=False,
         markup=False,

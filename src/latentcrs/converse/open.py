@@ -13,8 +13,7 @@ from latentcrs.converse.store import ConversationStore, Stored
 from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
 from latentcrs.language.chat import ChatModel, open_chat_model
-from latentcrs.language.extract.lexical import LexicalExtractor
-from latentcrs.language.extract.llm import LLMExtractor
+from latentcrs.language.extract.open import open_extractor
 from latentcrs.recommend import Recommender, load
 from latentcrs.recommend.users import trained_dataset, user_history
 
@@ -72,13 +71,13 @@ def open_conversation(
         session = Session(user=user, history=list(dict.fromkeys(past)), variant=variant or "f", k=k or 5)
     model = open_chat_model(llm) if llm is None or isinstance(llm, str) else llm
     items, columns = recommender.bundle.items, recommender.bundle.columns
-    lexical = LexicalExtractor(items, columns)
+    lexical = open_extractor("lexical", items, columns)
     id = stored.id if stored else new_id()
     opened = Conversation(recommender, lexical, session, model=model, talks=talks, store=kept, id=id)
     if rules == "llm":
-        if opened.model is None:
-            raise UserError("rules heard by a language model need one; name it with --llm.")
-        opened.extractor = LLMExtractor(opened.model, items, columns)  # that model: it counts the tokens of a turn
+        opened.extractor = open_extractor(
+            rules, items, columns, opened.model
+        )  # the model that counts a turn's tokens
     if stored is not None:
         opened.recent = stored.turns[-10:]
     elif kept is not None:

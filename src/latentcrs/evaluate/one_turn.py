@@ -178,7 +178,8 @@ class Asked:
         bundle = self.opened.bundle
         return HardRules(Recommender(bundle), LexicalExtractor(bundle.items, bundle.columns), self.texts)
 
-    def _rows(self, longest: int | None, history: int | None) -> Rows:
+    def rows(self, longest: int | None, history: int | None) -> Rows:
+        """The requests embedded; at most `longest`, and at most `history`, of the newest items of a history count."""
         newest = min((most for most in (longest, history) if most is not None), default=None)
         opened = self.opened
         return rows_of(opened.dataset, self.requests, opened.bundle.behaviour, opened.encoder, newest)
@@ -188,7 +189,7 @@ class Asked:
         only so many of the newest items are seen.
         """
         opened, bundle = self.opened, self.opened.bundle
-        rows = self._rows(None, history)
+        rows = self.rows(None, history)
         V, T, log_popularity = (
             bundle.generative.V,
             F.normalize(bundle.generative.T, dim=1),
@@ -197,12 +198,12 @@ class Asked:
 
         @cache
         def ours() -> Scores:
-            return _model_scores(bundle.generative, self._rows(bundle.info.config.em.max_history, history))
+            return _model_scores(bundle.generative, self.rows(bundle.info.config.em.max_history, history))
 
         @cache
         def papers() -> Scores:
             model, longest = opened.paper
-            return _model_scores(model, self._rows(longest, history))
+            return _model_scores(model, self.rows(longest, history))
 
         def ruled(scores: Callable[[], Scores]) -> Scores:
             opened_scores = scores()

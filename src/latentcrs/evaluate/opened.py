@@ -23,7 +23,7 @@ from latentcrs.training import Inputs, fingerprint, fit_intents, gather_inputs, 
 class Opened:
     """A bundle, the data set it was trained on, and at first use what it is compared with, on the same encoders.
 
-    dataset: where the data set lies now, if it was moved.
+    dataset: where the data set lies now, if it was moved. mark: names this very bundle in caches.
 
     Raises:
         UserError: no bundle or data set there, another data set than the bundle's, or another text encoder.
@@ -31,6 +31,7 @@ class Opened:
 
     def __init__(self, bundle: str | Path, dataset: str | Path | None = None, device: str = "auto") -> None:
         self.bundle: Bundle = load_bundle(bundle, device)
+        self.mark = fingerprint(self.bundle.info.checksums, self.bundle.info.config.em.max_history)
         self.dataset = dataset_of(self.bundle, dataset)
         trained = self.bundle.info.text_encoder
         self.encoder: LocalEncoder = open_encoder(trained.spec, device)

@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from latentcrs.evaluate.one_turn import METRICS, OneTurnResult
+from latentcrs.evaluate.published import published
 from latentcrs.progress import console
 
 NAMES = {
@@ -23,8 +24,6 @@ NAMES = {
     "latentcrs-v": "LatentCRS_V",
 }
 OURS = ("latentcrs-b", "latentcrs-f", "latentcrs-v")
-PAPER_ML1M = {"recall@5": 0.1437, "ndcg@5": 0.0921, "recall@20": 0.3305, "ndcg@20": 0.1449}
-"""LatentCRS_B on MovieLens-1M in Table 2 of the paper: another simulated user, another text encoder."""
 TITLES = {"recall@5": "Recall@5", "ndcg@5": "NDCG@5", "recall@20": "Recall@20", "ndcg@20": "NDCG@20"}
 
 
@@ -60,8 +59,8 @@ def left_in_rows_of(result: OneTurnResult) -> list[list[str]]:
         for name, figures in result.systems.items()
         if figures.left_in
     ]
-    if result.dataset == "ml-1m":
-        rows.append(["(as the paper reports)", *(f"{PAPER_ML1M[metric]:.4f}" for metric in METRICS)])
+    for name, row in published("one-turn", result.dataset).items():
+        rows.append([f"(paper: {name})", *(f"{value:.4f}" for value in row)])
     return rows
 
 
@@ -97,7 +96,7 @@ def notes(result: OneTurnResult) -> list[str]:
         )
     if result.about["history"] is not None:
         lines.append(f"Every system saw the newest {result.about['history']} items of each history.")
-    if result.dataset == "ml-1m":
+    if published("one-turn", result.dataset):
         lines.append("The paper's figures are for its own simulated user and encoder, with the history left in.")
     return lines
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from latentcrs.behaviour import TrainingConfig
 from latentcrs.behaviour.encoder import network_config
@@ -19,6 +27,15 @@ class Section(BaseModel):
     """Configuration refuses what it does not know."""
 
     model_config = ConfigDict(extra="forbid")
+    switches: ClassVar[frozenset[str]] = frozenset()
+    """Settings that are written down only where they are not at their default: the fingerprints of what was trained
+    before there was such a switch stay as they are.
+    """
+
+    @model_serializer(mode="wrap")
+    def _without_idle_switches(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        idle = {name for name in self.switches if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in written(self).items() if name not in idle}
 
 
 class BehaviourSection(Section):
@@ -58,6 +75,9 @@ class ModelSection(Section):
     """Width of X W_x and T W_t."""
     popularity: bool = False
     """Addition: a weight on the log of how often an item was chosen in training."""
+    centroids: Literal["users", "items"] = "users"
+    """Ablation: whose vectors K-means clusters into intents: the training users' S (Eq. 3), or the items' V."""
+    switches = frozenset({"centroids"})
 
 
 class EMSection(Section):
@@ -93,6 +113,18 @@ class EMSection(Section):
     """Train without the augmented rows (Table 5's "w/o data augmentation")."""
     validation_rows: int = Field(10_000, ge=1)
     seed: int = 0
+    scheme: Literal["variational", "direct-kl", "no-inference"] = "variational"
+    """Ablations of Table 5. `variational` is Algorithm 1. `no-inference`: "we train the generative model solely using
+    the auxiliary recommendation loss": one stage of alpha_m L_rec^M, no q, so neither the KL nor the infoNCE term it
+    weighs, and no third stage. `direct-kl`: "we simultaneously train the inference model and the generative model,
+    applying an additional KL constraint on the intent distribution": one stage of alpha_e L_rec^E + alpha_m L_rec^M +
+    lambda KL(q || f) whose gradient reaches both models; no warm-up of q, no posterior of Eq. 13, no infoNCE."""
+    posterior: Literal["soft", "hard"] = "soft"
+    """Ablation: what q is drawn to in the E step: the posterior of Eq. 13, or its most probable intent alone."""
+    tune_encoder: int = Field(0, ge=0)
+    """Ablation: epochs in which L^M trains the behaviour encoder along with f and g, after the three stages."""
+    tune_learning_rate: float = Field(1e-4, gt=0)
+    switches = frozenset({"scheme", "posterior", "tune_encoder", "tune_learning_rate"})
 
 
 class Config(Section):

@@ -1,20 +1,23 @@
-"""Algorithm 1: train q, then f and g, then the two against each other by variational EM."""
+"""Algorithm 1: q, then f and g, then the two against each other by variational EM; and Table 5's other schemes."""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.intent.config import EMSection
 from latentcrs.intent.losses import (
     candidates_log_likelihood,
     catalogue_log_likelihood,
+    direct_kl_loss,
     e_step_loss,
+    hard_posterior_loss,
     infonce_loss,
     kl_divergence,
     log_posterior,
@@ -54,7 +57,7 @@ class EM:
             return catalogue_log_likelihood(intents, items, targets)
         count = self.config.infonce_negatives if self.softmax.everything else int(self.config.negatives)
         candidates = self.softmax.candidates(targets, count)
-        g = torch.einsum("kd,bcd->bkc", intents, items[candidates])  # (B, K, 1 + negatives)
+        g = torch.einsum("kd,bcd->bkc", intents, F.embedding(candidates, items))  # (B, K, 1 + negatives)
         return candidates_log_likelihood(g if factor is None else g * factor[..., None])
 
     def target_log_ratio(self, Z: Tensor, targets: Tensor) -> Tensor:
@@ -78,23 +81,48 @@ class EM:
         with torch.no_grad():
             log_f, Z, _ = self.generative(S, rows.X(batch))
             posterior = log_posterior(log_f, self.target_log_ratio(Z, targets))
-        return e_step_loss(log_q, posterior, self.inference_rec_loss(log_q, targets), self.config.alpha_e)
+        rec = self.inference_rec_loss(log_q, targets)
+        if self.config.posterior == "hard":
+            return hard_posterior_loss(log_q, posterior) + self.config.alpha_e * rec
+        return e_step_loss(log_q, posterior, rec, self.config.alpha_e)
 
-    def m_loss(self, rows: Rows, batch: Tensor) -> Tensor:
-        """L^M of Eq. 11, the inference model held fixed."""
-        S, targets = rows.S[batch], rows.targets[batch]
-        with torch.no_grad():
-            log_q = self.inference.log_q(S)
-        log_f, Z, query = self.generative(S, rows.X(batch))
+    def m_loss(self, rows: Rows, batch: Tensor, S: Tensor | None = None) -> Tensor:
+        """L^M of Eq. 11, the inference model held fixed; without one, alpha^M L_rec^M alone.
+
+        S (B, d) stands in for the rows' own where the encoder is being tuned. q, held fixed, goes on reading theirs.
+        """
+        targets = rows.targets[batch]
+        log_f, Z, query = self.generative(rows.S[batch] if S is None else S, rows.X(batch))
         rec = self.softmax(query, self.generative.items(), targets)
+        if self.config.scheme == "no-inference":
+            return self.config.alpha_m * rec
+        with torch.no_grad():
+            log_q = self.inference.log_q(rows.S[batch])
         infonce = rec.new_zeros(())
         if self.config.infonce:
             infonce = infonce_loss(log_q.exp(), self.log_likelihood(Z, targets))
         kl = kl_divergence(log_q, log_f) if self.config.kl else rec.new_zeros(())
         return m_step_loss(infonce, kl, rec, self.config.infonce, self.config.kl, self.config.alpha_m)
 
-    def fit(self, train: Rows, valid: Rows, checkpoint: Path | None = None, fingerprint: str = "") -> dict[str, Any]:
-        """Algorithm 1 over `train`, each stage stopping on NDCG@20 of `valid` and ending with its best weights."""
+    def direct_loss(self, rows: Rows, batch: Tensor) -> Tensor:
+        """Table 5's "direct KL align": both models learn at once."""
+        S, targets = rows.S[batch], rows.targets[batch]
+        log_q = self.inference.log_q(S)
+        log_f, _, query = self.generative(S, rows.X(batch))
+        rec_e = self.inference_rec_loss(log_q, targets)
+        rec_m = self.softmax(query, self.generative.items(), targets)
+        return direct_kl_loss(log_q, log_f, rec_e, rec_m, self.config.kl, self.config.alpha_e, self.config.alpha_m)
+
+    def ndcg20(self, valid: Rows, S: Tensor | None = None) -> float:
+        """NDCG@20 of `valid` by h; S (R, d) stands in for the rows' own."""
+        S = valid.S if S is None else S
+        parts = [self.generative(S[p], valid.X(p))[2] for p in torch.arange(len(valid)).split(4096)]
+        return ndcg20(torch.cat(parts), self.generative.items(), valid)
+
+    def fit(self, train: Rows, valid: Rows, checkpoints: Mapping[str, Checkpoint] | None = None) -> dict[str, Any]:
+        """Train over `train` by the configured scheme, each stage stopping on NDCG@20 of `valid` and ending with its
+        best weights. `checkpoints`: where each stage of `stages(scheme)` goes on.
+        """
         inference, generative, config = self.inference, self.generative, self.config
         began = time.perf_counter()
 
@@ -102,45 +130,63 @@ class EM:
             return ndcg20(inference.query(inference.log_q(valid.S)), inference.items(), valid)
 
         def valid_h() -> float:
-            parts = [generative(valid.S[p], valid.X(p))[2] for p in torch.arange(len(valid)).split(4096)]
-            return ndcg20(torch.cat(parts), generative.items(), valid)
+            return self.ndcg20(valid)
 
         def saved(stage: str) -> Checkpoint:
-            path = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{stage}.safetensors")
-            return Checkpoint(path, fingerprint)
+            return Checkpoint(None, "") if checkpoints is None else checkpoints[stage]
 
         n = len(train)
         report: dict[str, Any] = {}
-        report["inference"] = run_stage(
-            "inference model q",
-            {"q": inference},
-            {"q": self._adam(inference)},
-            [("q", lambda batch: self.inference_rec_loss(inference.log_q(train.S[batch]), train.targets[batch]))],
-            valid_q,
-            n,
-            config,
-            saved("1"),
-        )
-        report["generative"] = run_stage(
-            "generative model f, g",
-            {"fg": generative},
-            {"fg": self._adam(generative)},
-            [("fg", lambda batch: self.m_loss(train, batch))],
-            valid_h,
-            n,
-            config,
-            saved("2"),
-        )
-        report["em"] = run_stage(
-            "variational EM",
-            {"q": inference, "fg": generative},
-            {"q": self._adam(inference), "fg": self._adam(generative)},
-            [("q", lambda batch: self.e_loss(train, batch)), ("fg", lambda batch: self.m_loss(train, batch))],
-            valid_h,
-            n,
-            config,
-            saved("3"),
-            keep_start=True,
-        )
+        if config.scheme == "direct-kl":
+            report["direct"] = run_stage(
+                "q and f, g at once",
+                {"q": inference, "fg": generative},
+                {"both": self._adam(torch.nn.ModuleList([inference, generative]))},
+                [("both", lambda batch: self.direct_loss(train, batch))],
+                valid_h,
+                n,
+                config,
+                saved("direct"),
+            )
+        if config.scheme == "variational":
+            report["inference"] = run_stage(
+                "inference model q",
+                {"q": inference},
+                {"q": self._adam(inference)},
+                [("q", lambda batch: self.inference_rec_loss(inference.log_q(train.S[batch]), train.targets[batch]))],
+                valid_q,
+                n,
+                config,
+                saved("inference"),
+            )
+        if config.scheme != "direct-kl":
+            report["generative"] = run_stage(
+                "generative model f, g",
+                {"fg": generative},
+                {"fg": self._adam(generative)},
+                [("fg", lambda batch: self.m_loss(train, batch))],
+                valid_h,
+                n,
+                config,
+                saved("generative"),
+            )
+        if config.scheme == "variational":
+            report["em"] = run_stage(
+                "variational EM",
+                {"q": inference, "fg": generative},
+                {"q": self._adam(inference), "fg": self._adam(generative)},
+                [("q", lambda batch: self.e_loss(train, batch)), ("fg", lambda batch: self.m_loss(train, batch))],
+                valid_h,
+                n,
+                config,
+                saved("em"),
+                keep_start=True,
+            )
         report["seconds"] = round(time.perf_counter() - began, 1)
         return report
+
+
+def stages(scheme: str) -> tuple[str, ...]:
+    """The names of a scheme's stages, in order."""
+    schemes = {"direct-kl": ("direct",), "no-inference": ("generative",)}
+    return schemes.get(scheme, ("inference", "generative", "em"))

@@ -83,6 +83,24 @@ def e_step_loss(log_q: Tensor, posterior: Tensor, rec: Tensor, alpha: float) -> 
     return kl_divergence(log_q, posterior) + alpha * rec
 
 
+def hard_posterior_loss(log_q: Tensor, posterior: Tensor) -> Tensor:
+    """Mean of -log q_j*, j* = argmax_j p(m_j | v, S, x): hard EM's stand-in for the KL of Eq. 14. Both (B, K).
+
+    It is KL(p* || q) of the one-hot p*; the other direction, which Eq. 14 has, is infinite for every q with more
+    than one intent. The M step keeps weighing by the soft q that results.
+    """
+    return F.nll_loss(log_q, posterior.argmax(1))
+
+
+def direct_kl_loss(
+    log_q: Tensor, log_f: Tensor, rec_e: Tensor, rec_m: Tensor, lam: float, alpha_e: float, alpha_m: float
+) -> Tensor:
+    """Table 5's "direct KL align": lambda KL(q || f) + alpha^E L_rec^E + alpha^M L_rec^M, q and f both learning from
+    all of it. log_q, log_f (B, K) in logarithms, the rest scalars -> scalar.
+    """
+    return lam * kl_divergence(log_q, log_f) + alpha_e * rec_e + alpha_m * rec_m
+
+
 def elbo(log_q: Tensor, log_f: Tensor, log_likelihood: Tensor) -> Tensor:
     """Eq. 4: mean of sum_j q_j (log p(v | m_j) + log f_j - log q_j). All (B, K) -> scalar."""
     return (log_q.exp() * (log_likelihood + log_f - log_q)).sum(1).mean()
@@ -95,4 +113,5 @@ def intent_pool(q: Tensor, M: Tensor) -> Tensor:
 
 def sampled_scores(query: Tensor, items: Tensor, candidates: Tensor) -> Tensor:
     """Inner products of each row with its own candidates: (B, w), (n, w), (B, C) -> (B, C)."""
-    return torch.einsum("bw,bcw->bc", query, items[candidates])
+    # Not items[candidates]: its backward pass adds up in an order that differs from run to run.
+    return torch.einsum("bw,bcw->bc", query, F.embedding(candidates, items))

@@ -115,12 +115,13 @@ def text_hash(text: str) -> bytes:
 
 
 def embed(
-    texts: Sequence[str], encoder: TextEncoder, cache: Path | None = None, name: str = "embedding"
+    texts: Sequence[str], encoder: TextEncoder, cache: Path | None = None, name: str | None = "embedding"
 ) -> NDArray[np.float32]:
     """The vectors of `texts` under `encoder`: (len(texts), width) float32, in order, equal texts with equal vectors.
 
-    Only texts never seen by this encoder are encoded, each once, with a progress bar called `name`. What is encoded
-    is committed every few seconds, so a run that is stopped goes on where it was. When all is cached, no model loads.
+    Only texts never seen by this encoder are encoded, each once, with a progress bar called `name` (None: without
+    one). What is encoded is committed every few seconds, so a run that is stopped goes on where it was. When all is
+    cached, no model loads.
     Everything passed here stays on disk: what a person says in a chat is encoded with `encoder.encode` instead.
 
     Args:
@@ -166,7 +167,7 @@ def missing_texts(texts: Sequence[str], encoder: TextEncoder, cache: Path | None
 
 
 def _encoded_chunks(
-    texts: list[str], rows: NDArray[np.int64], encoder: TextEncoder, name: str
+    texts: list[str], rows: NDArray[np.int64], encoder: TextEncoder, name: str | None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Encode the texts at `rows`, a few seconds' worth at a time: their rows and rounded vectors."""
     with step(name, total=len(rows)) as bar:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -13,13 +13,15 @@ from latentcrs.data.dataset import REQUESTS_SCHEMA, PreparedDataset
 from latentcrs.data.roles import Role, roles_of
 from latentcrs.simulate.conditions import Condition, ConditionTable, condition_table
 from latentcrs.simulate.draws import Dice, UInts, mixed
-from latentcrs.simulate.leak import leaks
+from latentcrs.simulate.leak_check import LeakCheck
 from latentcrs.simulate.nouns import Noun, guess_noun, noun_of_kind
+from latentcrs.simulate.personas import Persona
 from latentcrs.simulate.phrases import Said, compose, noun_for
 from latentcrs.simulate.rows import request_rows
 from latentcrs.simulate.typos import hurried
 
 THREE_CONDITIONS_SHARE = 0.45
+MOST_DRAWN = 6  # conditions, of which two or three are said: some say no more than another
 _BATCH = 20_000  # rows at a time: bounds memory, and moves the progress bar
 _WITH_STORY, _WITHOUT_STORY, _ONE_CONDITION, _NO_CONDITION = 4, 8, 12, 60  # attempts before the next retreat
 _TEXT = 2  # the stream of random numbers used here
@@ -33,6 +35,7 @@ class Utterances:
     said: list[Said]
     redrawn: int  # rows whose first sentence leaked
     retreated: int  # of these, rows that had to give up words of free text or conditions altogether
+    leaked: list[int] = field(default_factory=list)  # which rows were redrawn
 
 
 class AttributesUser:
@@ -52,6 +55,7 @@ class AttributesUser:
         self.seed = seed
         self.table: ConditionTable = condition_table(dataset, roles)
         self.titles: list[str | None] = dataset.items["title"].to_list()
+        self.check = LeakCheck(dataset, roles)
         self.nouns: list[Noun] = _nouns(dataset, guess_noun(dataset) if noun is None else noun, roles)
         self._words = [frozenset((c.shown or "").lower().split()) for c in self.table.conditions]
 
@@ -61,8 +65,11 @@ class AttributesUser:
         cuts: NDArray[np.integer],
         targets: NDArray[np.integer],
         progress: Callable[[int], None] | None = None,
+        personas: Sequence[Persona] | None = None,
+        conditions: int | None = None,
     ) -> Utterances:
-        """One request per row; `progress` is told how many rows were finished.
+        """One request per row, each in the words of its persona if there are any; `progress` is told how many rows
+        were finished. conditions: how many each tells, where the catalogue says so many; two or three by default.
 
         A sentence that gives the title away is drawn again: first with other conditions and another pattern, then
         without words of free text, then with a single condition, last with none. None that leaks is ever returned.
@@ -71,34 +78,46 @@ class AttributesUser:
         out = Utterances([], [], 0, 0)
         for start in range(0, len(keys), _BATCH):
             part = slice(start, start + _BATCH)
-            self._speak(targets[part].astype(np.int64), keys[part], out)
+            asked = personas[part] if personas else None
+            self._speak(targets[part].astype(np.int64), keys[part], out, asked, conditions)
             if progress:
                 progress(min(_BATCH, len(keys) - start))
         return out
 
-    def _speak(self, targets: NDArray[np.int64], keys: UInts, out: Utterances) -> None:
+    def _speak(
+        self,
+        targets: NDArray[np.int64],
+        keys: UInts,
+        out: Utterances,
+        personas: Sequence[Persona] | None,
+        conditions: int | None,
+    ) -> None:
+        drawn_most = max(MOST_DRAWN, 2 * (conditions or 0))
         first = len(out.texts)
         out.texts += [""] * len(targets)
         out.said += [Said("", (), "")] * len(targets)
         waiting = np.arange(len(targets))
         for attempt in range(_NO_CONDITION):
             now = mixed(keys[waiting].view(np.int64), attempt)
-            drawn = self.table.draw(targets[waiting], now, most=6, story=attempt < _WITH_STORY)
-            most = 1 if attempt >= _WITHOUT_STORY else 3
+            drawn = self.table.draw(targets[waiting], now, most=drawn_most, story=attempt < _WITH_STORY)
+            most = 1 if attempt >= _WITHOUT_STORY else (conditions or 3)
             leaking = []
-            for row, conditions, key in zip(waiting.tolist(), drawn.tolist(), now.tolist(), strict=True):
+            for row, indices, key in zip(waiting.tolist(), drawn.tolist(), now.tolist(), strict=True):
                 dice, item = Dice(key), int(targets[row])
-                count = min(most, 3 if dice.chance(THREE_CONDITIONS_SHARE) else 2)
-                chosen = [] if attempt >= _ONE_CONDITION else self._chosen(conditions, count)
-                said = compose(chosen, self.nouns[item], dice)
-                text = hurried(said.text, dice)
+                persona = personas[row] if personas else None
+                three = persona.three if persona else THREE_CONDITIONS_SHARE
+                count = min(most, conditions or (3 if dice.chance(three) else 2))
+                chosen = [] if attempt >= _ONE_CONDITION else self._chosen(indices, count)
+                said = compose(chosen, self.nouns[item], dice, persona.voice if persona else None)
+                text = persona.typed(said.text, dice) if persona else hurried(said.text, dice)
                 # A slip of the finger must neither hide a leak nor make one.
-                if leaks(said.text, self.titles[item]) or leaks(text, self.titles[item]):
+                if self.check.leaks(said.text, item) or (text != said.text and self.check.leaks(text, item)):
                     leaking.append(row)
                     continue
                 out.texts[first + row], out.said[first + row] = text, said
             if attempt == 0:
                 out.redrawn += len(leaking)
+                out.leaked += [first + row for row in leaking]
             if attempt == _WITH_STORY - 1:
                 out.retreated += len(leaking)
             waiting = np.array(leaking, np.int64)
@@ -115,13 +134,16 @@ class AttributesUser:
         for index in drawn:
             if index < 0 or len(chosen) == count:
                 break
-            words = self._words[index]
-            if words and any(
-                words <= self._words[other] or self._words[other] <= words for other in chosen if self._words[other]
-            ):
-                continue
-            chosen.append(index)
+            if not self.repeats(index, chosen):
+                chosen.append(index)
         return [self.table.conditions[index] for index in chosen]
+
+    def repeats(self, index: int, told: Sequence[int]) -> bool:
+        """Whether the words of condition `index` are among those of one `told`, or the other way round."""
+        words = self._words[index]
+        return bool(words) and any(
+            words <= self._words[other] or self._words[other] <= words for other in told if self._words[other]
+        )
 
 
 def _nouns(dataset: PreparedDataset, domain: str, roles: Mapping[str, Role] | None) -> list[Noun]:

@@ -46,6 +46,7 @@ _LETTERS = str.maketrans(
     {"'": "", "’": "", "‘": "", "`": "", "ø": "o", "æ": "ae", "œ": "oe", "ß": "ss", "ł": "l", "đ": "d"}
 )
 _LONG = 9  # letters: shorter names turn up inside other words by chance
+_TOKEN = re.compile(r"[^\W_]+(?:['’‘`][^\W_]+)*|&(?:\w+;)?")
 _NOT_WORD = re.compile(r"[^\w]+|_")
 
 
@@ -141,6 +142,47 @@ def _said_as_name(text: str, word: str) -> bool:
     if word == "i":
         return False
     return re.search(rf"(?<=[\w,;] ){re.escape(word.capitalize())}\b", text) is not None
+
+
+def tokens(text: str) -> list[tuple[str, int, int]]:
+    """The words of `text` as `words_of` has them, stemmed, each with where it stands: (stem, begin, end)."""
+    found = []
+    for match in _TOKEN.finditer(text):
+        found += [(stem(word), match.start(), match.end()) for word in words_of(match.group())]
+    return found
+
+
+def leaking_words(text: str, title: str) -> set[int]:
+    """Which of `tokens(text)` give `title` away: empty exactly when it does not leak."""
+    names = title_names(title)
+    stems = [word for word, _, _ in tokens(text)]
+    found = {index for index, word in enumerate(stems) if word in names.telling}
+    if len(names.content) > 1 and 2 * len(names.content.intersection(stems)) > len(names.content):
+        found |= {index for index, word in enumerate(stems) if word in names.content}
+    for phrase in names.phrases:
+        words = phrase.split()
+        for begin in range(len(stems) - len(words) + 1):
+            if stems[begin : begin + len(words)] == words:
+                found |= set(range(begin, begin + len(words)))
+    ends = np.cumsum([0, *map(len, stems)])
+    joined = "".join(stems)
+    for run in names.runs:
+        for match in re.finditer(re.escape(run), joined):
+            first = int(np.searchsorted(ends, match.start(), side="right")) - 1
+            found |= set(range(first, int(np.searchsorted(ends, match.end()))))
+    if names.as_name and _said_as_name(text, names.as_name):
+        found |= {index for index, word in enumerate(stems) if word == stem(names.as_name)}
+    return found
+
+
+def short_name(title: str) -> str:
+    """`title` as one says it in passing: "The Matrix" for "Matrix, The (1999)", "Doom 3" for "Doom 3 - Xbox"."""
+    outside = _PARENTHESES.sub(" ", html.unescape(title)).strip()
+    parts = [part.strip() for part in _SEPARATORS.split(outside) if words_of(part)]
+    if not parts:
+        return ""
+    moved = _MOVED_ARTICLE.match(parts[0])
+    return f"{moved.group(2)} {moved.group(1)}" if moved else " ".join(parts[0].split())
 
 
 def leak_mask(texts: Iterable[str], titles: Iterable[str | None]) -> NDArray[np.bool_]:

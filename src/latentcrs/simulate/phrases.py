@@ -300,21 +300,36 @@ def _keywords(conditions: list[Condition], dice: Dice, before_noun: bool) -> str
 _LED = re.compile(r"(?:from|about|with|starring|by|for|on|in|directed|developed|written|under|below|rated|the|an?) ")
 
 
+def keyword(condition: Condition, dice: Dice) -> str:
+    """A keyword of one condition that does not begin with "from", "with" or the like, if it has one."""
+    keys = forms_of(condition)["key"] or forms_of(condition)["before"]
+    return dice.pick([key for key in keys if not _LED.match(key)] or keys)
+
+
 def _clauses(conditions: list[Condition], dice: Dice) -> str:
     clauses = [dice.pick(forms_of(condition)["clause"] or ["it should be good"]) for condition in conditions]
     return " and ".join(clauses)
 
 
-def compose(conditions: list[Condition], noun: Noun, dice: Dice) -> Said:
-    """One request that says all of `conditions` of an item called `noun`."""
-    wheel, total = _wheel()
+@dataclass(frozen=True)
+class Voice:
+    """How one kind of person asks: registers, each as often as it stands in `wheel`; "own" has its own patterns."""
+
+    wheel: tuple[str, ...]
+    own: tuple[str, ...] = ()
+
+
+def compose(conditions: list[Condition], noun: Noun, dice: Dice, voice: Voice | None = None) -> Said:
+    """One request that says all of `conditions` of an item called `noun`, in the common voice or another."""
+    wheel, total = _wheel() if voice is None else (voice.wheel, len(voice.wheel))
     if not conditions:
         pattern = dice.pick(phrase_book()["patterns"]["open"])
-        return Said(_filled_in(pattern, {"verb": lambda: noun.verb}), (), pattern)
+        return Said(filled_in(pattern, {"verb": lambda: noun.verb}), (), pattern)
     register = wheel[dice.below(total)]
     if register == "two_sentences" and len(conditions) < 2:
         register = "ask"
-    pattern = dice.pick(phrase_book()["patterns"][register])
+    own = voice.own if voice is not None else ()
+    pattern = dice.pick(own if register == "own" else phrase_book()["patterns"][register])
     fills: dict[str, Callable[[], str]] = {
         "keys": lambda: _keywords(conditions, dice, "{keys} {noun}" in pattern),
         "nps": lambda: noun_phrase(conditions, noun, dice, plural=bool(noun.words)),
@@ -324,10 +339,10 @@ def compose(conditions: list[Condition], noun: Noun, dice: Dice) -> Said:
         "noun": lambda: dice.pick(noun.words) if noun.words else "something" if "{noun}:" in pattern else "",
         "verb": lambda: noun.verb,
     }
-    return Said(_filled_in(pattern, fills), tuple(conditions), pattern)
+    return Said(filled_in(pattern, fills), tuple(conditions), pattern)
 
 
-def _filled_in(pattern: str, fills: dict[str, Callable[[], str]]) -> str:
+def filled_in(pattern: str, fills: dict[str, Callable[[], str]]) -> str:
     """`pattern` with its blanks filled, capitals where sentences begin (names bring their own full stops: "Jr.")."""
 
     def fill(match: re.Match[str]) -> str:
@@ -336,6 +351,30 @@ def _filled_in(pattern: str, fills: dict[str, Callable[[], str]]) -> str:
 
     text = re.sub(r"((?:[.!?] )?)\{(\w+)\}", fill, pattern).strip()
     return text[:1].upper() + text[1:]
+
+
+def condition_fills(condition: Condition, noun: Noun, dice: Dice) -> dict[str, Callable[[], str]]:
+    """The words of one condition said by itself, for the blanks of a pattern: key, after, clause, must, maybe, np,
+    nps.
+
+    Blanks for which it has no words are not there: a sort of item has nothing to say behind a noun.
+    """
+    forms = forms_of(condition)
+    fills: dict[str, Callable[[], str]] = {
+        "key": lambda: keyword(condition, dice),
+        "np": lambda: noun_phrase([condition], noun, dice),
+        "nps": lambda: noun_phrase([condition], noun, dice, plural=bool(noun.words)),
+    }
+    behind = [text for text in forms["after"] if not text.startswith(("that ", "where "))]
+    if behind:
+        fills["after"] = lambda: dice.pick(_behind({**forms, "after": behind}, 1, noun)).replace("{it}", "it")
+    if forms["clause"]:
+        fills["clause"] = lambda: dice.pick(forms["clause"])
+    should = [text for text in forms["clause"] if " should " in text]
+    if should:
+        fills["must"] = lambda: dice.pick(should).replace(" should ", " must ", 1)
+        fills["maybe"] = lambda: dice.pick(should).replace(" should ", " could ", 1)
+    return fills
 
 
 def noun_for(kind: str) -> Noun:

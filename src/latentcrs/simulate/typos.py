@@ -12,15 +12,15 @@ TYPO_SHARE = 0.12
 _WORD = re.compile(r"[A-Za-z]{4,}")
 
 
-def hurried(text: str, dice: Dice) -> str:
-    """`text` as somebody in a hurry types it: a quarter of sentences come in lower case, an eighth with one slip
-    (every fourth of them with two).
+def hurried(text: str, dice: Dice, lower: float = LOWER_CASE_SHARE, slips: float = TYPO_SHARE) -> str:
+    """`text` as somebody in a hurry types it: this share of sentences comes in lower case (a quarter), and this with
+    one slip (an eighth; every fourth of them with two).
     """
-    if dice.chance(LOWER_CASE_SHARE):
+    if dice.chance(lower):
         text = text.lower()
         if dice.chance(0.5):
             text = text.rstrip(".")
-    if dice.chance(TYPO_SHARE):
+    if dice.chance(slips):
         text = slipped(text, dice)
         if dice.chance(0.25):
             text = slipped(text, dice)

@@ -8,16 +8,16 @@ import polars as pl
 
 from latentcrs.data import ColumnKind
 from latentcrs.errors import UserError
-from latentcrs.language.chat import open_chat_model
+from latentcrs.language.chat import ChatModel
 from latentcrs.language.extract.heard import Extractor
 from latentcrs.language.extract.lexical import LexicalExtractor
 from latentcrs.language.extract.llm import LLMExtractor
 
 
 def open_extractor(
-    name: str, items: pl.DataFrame, columns: Mapping[str, ColumnKind], llm: str | None = None
+    name: str, items: pl.DataFrame, columns: Mapping[str, ColumnKind], model: ChatModel | None = None
 ) -> Extractor:
-    """The extractor `name` ("lexical" or "llm") over a catalogue; `llm` as `open_chat_model` takes it.
+    """The extractor `name` ("lexical" or "llm") over a catalogue; `model` is what llm asks.
 
     Raises:
         UserError: no such extractor, or no language model for it.
@@ -26,7 +26,6 @@ def open_extractor(
         return LexicalExtractor(items, columns)
     if name != "llm":
         raise UserError(f"There is no extractor {name!r}; choose lexical or llm.")
-    model = open_chat_model(llm)
     if model is None:
-        raise UserError("The extractor llm needs a language model; name one with --llm, or set LATENTCRS_LLM_URL.")
+        raise UserError("Rules heard by a language model need one; name it with --llm, or set LATENTCRS_LLM_URL.")
     return LLMExtractor(model, items, columns)

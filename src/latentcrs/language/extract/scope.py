@@ -30,6 +30,9 @@ _HARDLY = (
 """Denials that are only wishes."""
 _DENIED = re.compile(
     r"(?<= )(?!wouldnt say no )(?:"
+    r"not (?:really |actually |exactly )?(?:looking for|after|in the mood for|asking for|searching for|here for)|"
+    r"stop (?:showing|giving|recommending|suggesting)(?: me| us)?|"
+    r"dont think (?:i|id|we|wed) (?:really |would |do )?(?:want|like|need|feel like|fancy|enjoy)|"
     r"(?<!say )no(?! (?:idea|ideas|problem|worries|preference|preferences|clue|thanks|thank|need|matter|one|"
     r"doubt|particular|"
     r"rush|wait|offence|offense|budget|more than|less than|longer|later|earlier|older|newer|i |it |that |not |"
@@ -121,11 +124,11 @@ _OF_COURSE = re.compile(
     r"exclusively|definitely|is essential)(?= (?:[.,]|please|$))"
 )
 _OUT = re.compile(
-    r"^ (?:\w+ )?(?:(?:is|are) (?:out|off the table|not (?:my thing|for me|an option|allowed|welcome|my cup)|a "
-    r"no|a no go|no good|forbidden)|"
-    r"(?:is|are) (?:so |just |way )?(?:boring|too [a-z]+)|(?:is|are) not(?= (?:[.,?]|$))|isnt (?:my thing|"
-    r"for me|an option|my cup)|arent (?:my thing|for me|my cup)|excluded|free(?= (?:[.,]|"
-    r"please|$|movie|film|game|one)))"
+    r"^ (?:\w+ )?(?:(?:is|are) (?:out|off the table|a no|a no go|no good|forbidden)|"
+    r"(?:is|are) not (?:really |quite |exactly )?(?:my thing|for me|an option|allowed|welcome|my cup|it |"
+    r"what (?:i|im|we|were))|(?:isnt|arent) (?:really |quite |exactly )?(?:my thing|for me|an option|my cup|it |"
+    r"what (?:i|im|we|were))|(?:is|are) (?:so |just |way )?(?:boring|too [a-z]+)|(?:is|are) not(?= (?:[.,?]|$))|"
+    r"excluded|free(?= (?:[.,]|please|$|movie|film|game|one)))"
 )
 _TASTE = re.compile(
     r"(?<= )(?:i|we|ill|i will)(?: (?:really|also|just|usually|do|always|mostly|generally|both|absolutely|mainly))* "

@@ -287,7 +287,7 @@ _ONE_OF_SERIES = re.compile(
 _WERE = re.compile(r" \w+ (?:was|were) ")
 _SPEAKERS = frozenset("i we you they to id ill lets dont really please not never would could can will".split())
 """In front of verbs: "I prefer movies"."""
-_ASKING = frozenset("please need looking for search".split())
+_ASKING = frozenset("please need looking for search add plus also".split())
 _LEADING = _ASKING | {"a", "an", "the", "some"}
 
 

@@ -49,6 +49,8 @@ _JUDGED = re.compile(
 _BELONGS_TO = re.compile(r"^ (?:guy|man|woman|girl|dude|lady|person|actor|actress|comedian)s? ")
 """Behind a sort: a word for what else may be so, "a funny guy"."""
 _PART_OF_IT = re.compile(r"^ (?:part|scene|bit|moment|sequence|number|ending|element|aspect)s? ")
+_GIVEN_UP = re.compile(r" (?:drop|forget(?: about)?|never ?mind|scrap|ditch|ignore|lose|skip) the $")
+"""In front of a part that is a condition: "forget the horror bit"."""
 _THEN = re.compile(r"(?:^|\.) so $")
 """Where "so" draws a conclusion: "so scary movies, then"."""
 _ASKED_TO_BE = re.compile(
@@ -227,7 +229,8 @@ class Values:
             return False
         if beside_capital(line, start, end):
             return False
-        if _BELONGS_TO.match(behind) or (before.endswith(" the ") and _PART_OF_IT.match(behind)):
+        part = before.endswith(" the ") and _PART_OF_IT.match(behind) and not _GIVEN_UP.search(before)
+        if _BELONGS_TO.match(behind) or part:
             return False
         if entry.how == "synonym" and _is_judgement(before, behind):
             return False
@@ -260,6 +263,8 @@ def _is_judgement(before: str, behind: str) -> bool:
     """Whether the words before a sort make it a judgement on something: "that was so funny", not "one that is"."""
     if _THEN.search(before) and NOUN_BEHIND.match(behind):
         return False
+    if behind.startswith((" that you ", " you should ", " you ask ", " enough ")) or before.endswith(" youll "):
+        return True  # "funny you should ask", "you'll laugh, but"
     return bool(_JUDGED.search(before)) and not _ASKED_TO_BE.search(before)
 
 

@@ -1,0 +1,138 @@
+"""`latentcrs intents`: what each intent of a bundle is about, and a map of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from latentcrs.errors import UserError
+
+if TYPE_CHECKING:
+    from latentcrs.evaluate.intents import IntentsReport
+
+SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("intents")(intents)
+
+
+def intents(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    everything: Annotated[bool, typer.Option("--all", help=f"All intents, not the {SHOWN} largest.")] = False,
+    intent: Annotated[int | None, typer.Option(help="One intent in detail, by its number.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write intents.png, intents.html and intents.json into this folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all intents as JSON.")] = False,
+    split: Annotated[str, typer.Option(help="Whose requests to count: train, valid or test.")] = "train",
+    by: Annotated[str | None, typer.Option(help="The category column to tell intents apart by.")] = None,
+    dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """What each intent is about: its items, the words people used while it was active, its size; and a map.
+
+    Example: latentcrs intents models/ml-1m --out intents
+    """
+    from latentcrs.evaluate.intent_map import write_map  # late: PyTorch takes seconds
+    from latentcrs.evaluate.intents import describe_intents
+    from latentcrs.progress import say
+    from latentcrs.recommend import load_bundle
+
+    if out is not None and out.is_file():
+        raise UserError(f"{out} is a file; --out wants a folder.")
+    report = describe_intents(load_bundle(bundle, device), dataset, split, by)
+    if intent is not None and not 0 <= intent < len(report.intents):
+        raise UserError(f"--intent {intent}: this bundle has the intents 0 to {len(report.intents) - 1}.")
+    if as_json:
+        found = report.as_json()
+        if intent is not None:
+            found["intents"] = [one for one in found["intents"] if one["number"] == intent]
+        print(json.dumps(found))
+    elif intent is not None:
+        _print_one(report, intent)
+    else:
+        _print_table(report, len(report.intents) if everything else SHOWN)
+    if out is not None:
+        for path in write_map(report, out):
+            say(f"wrote {path}")
+
+
+def _print_table(report: IntentsReport, most: int) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from latentcrs.evaluate.intent_categories import shortened
+    from latentcrs.progress import console
+
+    shown = report.by_size[:most]
+    table = Table(
+        title=escape(f"{len(shown)} of {len(report.intents)} intents of {report.dataset}"),
+        title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False,
+    )  # fmt: skip
+    table.add_column("intent", justify="right")
+    table.add_column("users", justify="right")
+    table.add_column("requests", justify="right")
+    table.add_column("about", ratio=2)
+    table.add_column("items", ratio=3)
+    table.add_column("words used", ratio=2)
+    for intent in shown:
+        table.add_row(
+            str(intent.number),
+            _percent(intent.users),
+            _percent(intent.requests),
+            escape(intent.name),
+            escape("; ".join(shortened(title, 40) for title in intent.items[:4])),
+            escape(", ".join(intent.words[:6])),
+        )
+    console.print(table)
+    for line in _footnotes(report):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_one(report: IntentsReport, number: int) -> None:
+    from latentcrs.progress import console
+
+    intent = report.intents[number]
+
+    def line(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    line(f"Intent {number}: {intent.name}", "bold")
+    if intent.users is not None:
+        said = "" if intent.requests is None else f", {_percent(intent.requests)} of {report.split} requests"
+        line(f"{_percent(intent.users)} of users{said}")
+    for heading, texts in (
+        ("Items", intent.items),
+        ("Words used", [", ".join(intent.words)] if intent.words else []),
+        ("Requests it is most active in", intent.examples),
+        ("Nearest intents", [f"{other}: {report.intents[other].name}" for other in intent.nearest]),
+    ):
+        if texts:
+            line(f"\n{heading}", "bold")
+            for text in texts:
+                line(f"  {text}")
+    for note in report.notes:
+        line(f"\n{note}")
+
+
+def _footnotes(report: IntentsReport) -> list[str]:
+    lines = list(report.notes)
+    if report.agreement is not None:
+        lines.append(
+            f"Of an intent's top items, {report.agreement.share:.0%} share their most common value of "
+            f"{report.column}; {report.agreement.shuffled:.0%} do when items are dealt to intents at random."
+        )
+    if report.users is not None:
+        requests = "" if report.requests is None else f" and {report.requests:,} {report.split} requests"
+        lines.append(f"Shares are mean probabilities over {report.users:,} users{requests}.")
+    return lines
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"

@@ -1,0 +1,220 @@
+"""Systems in conversation with many simulated users at once: LatentCRS and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from latentcrs.converse.conversation import Begun, Conversation
+from latentcrs.converse.metered import Metered
+from latentcrs.converse.session import Session, Variant
+from latentcrs.data import Histories
+from latentcrs.evaluate.opened import Opened
+from latentcrs.language import embed
+from latentcrs.language.extract import Extractor
+from latentcrs.recommend import Query, Recommendation, Recommender
+from latentcrs.recommend.explain import Reason
+from latentcrs.recommend.index import ItemIndex
+from latentcrs.simulate.dialogue import Dialogue, Shown
+
+SHOWN = 5
+"""Items in each turn (section 5.5)."""
+Vectors = Callable[[Histories, NDArray[np.float32]], NDArray[np.float32]]
+
+
+class Conversationalist(Protocol):
+    """A system that talks with simulated users, many at a time."""
+
+    name: str
+
+    def meet(self, dialogues: Sequence[Dialogue]) -> None:
+        """Forget all conversations and begin one for each of `dialogues`."""
+        ...
+
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
+        """Answer the last thing said in each of `dialogues`, some of those that it has met."""
+        ...
+
+    def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
+        """Input and output tokens that the conversation has taken so far."""
+        ...
+
+
+class Conversing:
+    """The very conversations that people have (`converse.Conversation`), advanced together: all utterances of a turn
+    are embedded and read in one batch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        recommender: Recommender,
+        extractor: Extractor,
+        variant: Variant,
+        model: Metered | None = None,
+        fallback: Extractor | None = None,
+    ) -> None:
+        """model: judges in variant v. Its tokens are counted, and those of an extractor that asks the same one."""
+        self.name, self.recommender, self.extractor, self.variant = name, recommender, extractor, variant
+        self.model, self.fallback = model, fallback
+        self._item_ids: list[str] = recommender.bundle.items["item_id"].to_list()
+        self._talks: dict[int, Conversation] = {}
+        self._taken: dict[int, tuple[int, int]] = {}
+
+    def meet(self, dialogues: Sequence[Dialogue]) -> None:
+        """See `Conversationalist.meet`."""
+        self._talks = {id(dialogue): self._conversation(dialogue) for dialogue in dialogues}
+        self._taken = {id(dialogue): (0, 0) for dialogue in dialogues}
+
+    def _conversation(self, dialogue: Dialogue) -> Conversation:
+        history = [self._item_ids[number] for number in dict.fromkeys(dialogue.history.tolist())]
+        return Conversation(
+            self.recommender,
+            self.extractor,
+            Session(history=history, variant=self.variant, k=SHOWN),
+            fallback=self.fallback,
+            model=self.model,
+            id=f"{self.name}:{dialogue.user}:{dialogue.cut}",
+        )
+
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
+        """See `Conversationalist.reply`."""
+        begun = []
+        for dialogue in dialogues:
+            with self._counted(dialogue):
+                begun.append(self._talks[id(dialogue)].hear(dialogue.said[-1]))
+        queries = iter(self._read([each for each in begun if each.recommends]))
+        answers = []
+        for dialogue, each in zip(dialogues, begun, strict=True):
+            with self._counted(dialogue):
+                turn = self._talks[id(dialogue)].answer(each, next(queries) if each.recommends else None)
+            numbers = self.recommender.item_numbers(item.item_id for item in turn.items)
+            answers.append(Shown(tuple(numbers.tolist())))
+        return answers
+
+    @contextmanager
+    def _counted(self, dialogue: Dialogue) -> Iterator[None]:
+        """Book the tokens of the block on the conversation."""
+        reading = self.model.reading() if self.model is not None else None
+        yield
+        if reading is not None:
+            before, taken = self._taken[id(dialogue)], reading()
+            self._taken[id(dialogue)] = (before[0] + taken[0], before[1] + taken[1])
+
+    def _read(self, begun: Sequence[Begun]) -> list[Query]:
+        requests = [each.session.request for each in begun]
+        pasts = [self.recommender.item_numbers(each.session.past) for each in begun]
+        silent = [not request.strip() for request in requests]
+        X = embed([each for each in requests if each.strip()], self.recommender.text_encoder, name=None)
+        spoken = iter(self._some(pasts, requests, [not each for each in silent], X))
+        quiet = iter(self._some(pasts, requests, silent, None))
+        return [next(quiet if each else spoken) for each in silent]
+
+    def _some(
+        self,
+        pasts: Sequence[NDArray[np.int64]],
+        requests: Sequence[str],
+        chosen: Sequence[bool],
+        X: NDArray[np.float32] | None,
+    ) -> list[Query]:
+        rows = [row for row, wanted in enumerate(chosen) if wanted]
+        if not rows:
+            return []
+        return self.recommender.read_many([pasts[row] for row in rows], [requests[row] for row in rows], X)
+
+    def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
+        """See `Conversationalist.tokens`."""
+        return self._taken[id(dialogue)]
+
+
+class Reference(Recommender):
+    """A reference as a recommender, so that it is talked with as LatentCRS is: the same sentences are heard, the same
+    items left out, and only the ranking differs. `vectors` makes queries (B, w) of histories and X (B, d_x).
+    """
+
+    def __init__(self, opened: Opened, items: NDArray[np.float32], vectors: Vectors) -> None:
+        """items (n, w): what the queries are multiplied with."""
+        super().__init__(opened.bundle, opened.encoder)
+        self._reference, self._vectors = ItemIndex.build(items), vectors
+
+    def read_many(
+        self, pasts: Sequence[NDArray[np.int64]], requests: Sequence[str], X: NDArray[np.float32] | None
+    ) -> list[Query]:
+        """See `Recommender.read_many`; without words X is zero."""
+        if X is None:
+            X = np.zeros((len(pasts), self.text_encoder.width), np.float32)
+        histories = Histories.from_lists([past.tolist() for past in pasts])
+        vectors = self._vectors(histories, X)
+        believed = np.zeros(len(self.bundle.intents), np.float32)
+        rows = zip(requests, pasts, vectors, strict=True)
+        return [Query(request, past, believed, vector, self._reference) for request, past, vector in rows]
+
+    def explain(self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Recommendation]:
+        """The items without reasons: references have none."""
+        items = self.bundle.items
+        return [
+            Recommendation(str(items["item_id"][n]), str(items["title"][n]), score, Reason([], [], []))
+            for n, score in zip(numbers.tolist(), scores.tolist(), strict=True)
+        ]
+
+
+def recommender_of(opened: Opened, name: str) -> Recommender:
+    """The recommender behind a system's name: latentcrs, latentcrs-paper, or a reference of `one_turn.SYSTEMS`."""
+    bundle = opened.bundle
+    if name == "latentcrs":
+        return Recommender(bundle, opened.encoder)
+    if name == "latentcrs-paper":
+        model, longest = opened.paper
+        em = bundle.info.config.em.model_copy(update={"max_history": longest})
+        info = bundle.info.model_copy(update={"config": bundle.info.config.model_copy(update={"em": em})})
+        with torch.inference_mode():
+            index = ItemIndex.build(model.items().cpu().numpy())
+        return Recommender(replace(bundle, generative=model, index=index, info=info), opened.encoder)
+    behaviour, device = bundle.behaviour, bundle.behaviour.device
+    V, T = bundle.generative.V, F.normalize(bundle.generative.T, dim=1)
+
+    def encoded(histories: Histories) -> torch.Tensor:
+        return behaviour.encode_tensor(histories)
+
+    def popular(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.ones((len(X), 1), np.float32)
+
+    @torch.inference_mode()
+    def behaved(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        return encoded(histories).cpu().numpy()
+
+    def said(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        return X
+
+    @torch.inference_mode()
+    def summed(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        # Standardising a row's scores scales and shifts them: the sum of both is still an inner product, but for a
+        # constant that no ranking sees.
+        S, words = encoded(histories), torch.from_numpy(X).to(device)
+        parts = []
+        for query, items, weight in ((S, V, 1 - opened.weight), (words, T, opened.weight)):
+            spread = (query @ items.T).std(1, keepdim=True).clamp_min(1e-9)
+            parts.append(query * (weight / spread))
+        return torch.cat(parts, 1).cpu().numpy()
+
+    @torch.inference_mode()
+    def fused(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        return opened.fusion.query(encoded(histories), torch.from_numpy(X).to(device)).cpu().numpy()
+
+    with torch.inference_mode():
+        if name == "popularity":
+            return Reference(opened, bundle.generative.log_popularity[:, None].cpu().numpy(), popular)
+        if name == "behaviour":
+            return Reference(opened, V.cpu().numpy(), behaved)
+        if name == "text":
+            return Reference(opened, T.cpu().numpy(), said)
+        if name == "sum":
+            return Reference(opened, torch.cat([V, T], 1).cpu().numpy(), summed)
+        return Reference(opened, opened.fusion.items().cpu().numpy(), fused)

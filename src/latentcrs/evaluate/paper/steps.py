@@ -1,0 +1,159 @@
+"""The runs behind the paper's tables and figures, one after the other, each kept when it is done."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from latentcrs.data import PreparedDataset
+from latentcrs.evaluate.ablation import ABLATIONS, ablations
+from latentcrs.evaluate.curves import by_conditions, by_history, by_interactions
+from latentcrs.evaluate.intent_map import write_map
+from latentcrs.evaluate.intents import describe_intents
+from latentcrs.evaluate.one_turn import one_turn_of
+from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.sensitivity import sensitivity
+from latentcrs.evaluate.talks import multi_turn
+from latentcrs.files import atomic_file
+from latentcrs.language.chat import ChatModel
+from latentcrs.progress import say
+from latentcrs.recommend.bundle import MANIFEST
+from latentcrs.training import fingerprint, train
+
+STEPS = (
+    "data", "one-turn", "sampled", "multi-turn", "plot", "role-play", "ablation", "sensitivity",
+    "conditions", "history", "interactions", "intents",
+)  # fmt: skip
+TALKING = ("b", "f", "b-paper", "f-paper", "popularity", "behaviour", "text", "sum", "fusion", "fusion-f")
+TALKING_PLOTS = ("b", "f", "behaviour", "text", "sum", "fusion")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run of the paper's experiments depends on.
+
+    model: judges for variant V, hears rules, and plays the user `llm`; without one those rows are left out. n: how
+    many conversations or requests are sampled where it is asked.
+    """
+
+    dataset: PreparedDataset
+    out: Path
+    model: ChatModel | None = None
+    n: int = 500
+    seed: int = 0
+    device: str = "auto"
+
+
+class PaperRun:
+    """All experiments of the paper on one data set; finished steps are read from `out`/steps."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.seconds: dict[str, float] = {}
+        dataset, model = setting.dataset, setting.model
+        checksums = {name: dataset.info.checksums.get(name) for name in ("interactions.parquet", "items.parquet")}
+        self._mark = fingerprint("paper", checksums, setting.seed)
+        self._asked_mark = fingerprint(self._mark, model.id if model else None, setting.n)
+
+    @property
+    def bundle_folder(self) -> Path:
+        return self.setting.out / "bundle"
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The default preset's bundle: trained at first use, resumed, or taken from the cache of trainings."""
+        setting = self.setting
+        if not (self.bundle_folder / MANIFEST).is_file():
+            train(setting.dataset.path, self.bundle_folder, device=setting.device, command="latentcrs evaluate paper")
+        return Opened(self.bundle_folder, setting.dataset.path, setting.device)
+
+    def run(self, steps: Sequence[str] = STEPS) -> dict[str, Any]:
+        """The results of `steps`, and of steps that were done before, by name; None where a step does not apply."""
+        path = self.setting.dataset.path
+        work: dict[str, Callable[[], Any]] = {
+            "data": self._data,
+            "one-turn": lambda: one_turn_of(self.opened).as_json(),
+            "sampled": lambda: one_turn_of(self.opened, sample=self.setting.n, model=self.setting.model).as_json(),
+            "multi-turn": lambda: self._talks("attributes", TALKING, None),
+            "plot": lambda: self._talks("plot", TALKING_PLOTS, None),
+            "role-play": self._role_play,
+            "ablation": self._ablations,
+            "sensitivity": lambda: sensitivity(path, device=self.setting.device).as_json(),
+            "conditions": lambda: [point.as_json() for point in by_conditions(self.opened, self.setting.seed)],
+            "history": lambda: [point.as_json() for point in by_history(self.opened, self.setting.seed)],
+            "interactions": lambda: [point.as_json() for point in by_interactions(self.opened)],
+            "intents": self._intents,
+        }
+        return {name: self._kept(name, work[name]) for name in STEPS if name in steps or self._path(name).is_file()}
+
+    def _path(self, name: str) -> Path:
+        return self.setting.out / "steps" / f"{name}.json"
+
+    def _kept(self, name: str, work: Callable[[], Any]) -> Any:
+        """The result of a step as JSON: read where it is there and belongs to these data, else worked out."""
+        path = self._path(name)
+        mark = self._asked_mark if name in ("sampled", "role-play") else self._mark
+        if path.is_file():
+            kept = json.loads(path.read_text("utf-8"))
+            if kept["mark"] == mark:
+                self.seconds[name] = kept["seconds"]
+                return kept["result"]
+        say(f"— {name} —")
+        began = time.perf_counter()
+        result = work()
+        self.seconds[name] = round(time.perf_counter() - began, 1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps({"mark": mark, "seconds": self.seconds[name], "result": result}), "utf-8")
+        return result
+
+    def _data(self) -> dict[str, float]:
+        """Table 1."""
+        info = self.setting.dataset.info
+        return {
+            "users": info.users,
+            "items": info.items,
+            "actions": info.interactions,
+            "length": info.interactions / info.users,
+            "sparsity": 100 * (1 - info.interactions / (info.users * info.items)),
+        }
+
+    def _ablations(self) -> dict[str, Any]:
+        """Table 5: the paper's rows under its preset, and all rows under the default one."""
+        path, device = self.setting.dataset.path, self.setting.device
+        theirs = [ablation.name for ablation in ABLATIONS if ablation.source == "Table 5"]
+        return {
+            "paper": ablations(path, "paper", device=device, names=theirs).as_json(),
+            "default": ablations(path, "default", device=device).as_json(),
+        }
+
+    def _intents(self) -> dict[str, Any]:
+        report = describe_intents(self.opened.bundle, self.setting.dataset.path)
+        write_map(report, self.setting.out)
+        return report.as_json()
+
+    def _talks(self, user: str, variants: Sequence[str], n: int | None) -> dict[str, Any]:
+        """Conversations with `user`; the model of the setting judges and hears where a variant asks one."""
+        found = multi_turn(
+            self.opened, variants, user, self.setting.model if "v" in variants or user == "llm" else None,
+            n=n, seed=self.setting.seed,
+        )  # fmt: skip
+        return found.as_json()
+
+    def _role_play(self) -> dict[str, Any] | None:
+        """Everything that asks the language model: variant V, and the user that it plays. None without one."""
+        if self.setting.model is None:
+            return None
+        return {
+            "attributes": self._talks("attributes", ("b", "f", "v"), self.setting.n),
+            "llm": self._talks("llm", ("b", "f", "text", "fusion"), self.setting.n),
+            "rules by the model": multi_turn(
+                self.opened, ("f",), "attributes", self.setting.model,
+                n=self.setting.n, seed=self.setting.seed, rules="llm",
+            ).as_json(),
+        }  # fmt: skip

@@ -1,0 +1,88 @@
+"""Opens the systems and the simulated user of a multi-turn evaluation by their names, and lets them talk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from latentcrs.converse.metered import Metered
+from latentcrs.converse.session import Variant
+from latentcrs.errors import UserError
+from latentcrs.evaluate.conversing import Conversationalist, Conversing, recommender_of
+from latentcrs.evaluate.multi_turn import SAMPLE, MultiTurnResult, evaluate_multi_turn, talk_rows
+from latentcrs.evaluate.opened import Opened
+from latentcrs.language.chat import ChatModel
+from latentcrs.language.extract.open import open_extractor
+from latentcrs.simulate.open import USERS, open_user
+
+VARIANTS = ("b", "f", "v", "b-paper", "f-paper")
+REFERENCES = ("popularity", "behaviour", "text", "sum", "fusion")
+RULED = tuple(f"{name}-f" for name in REFERENCES)
+"""References under the hard rules of variant F."""
+
+
+def multi_turn(
+    bundle: str | Path | Opened,
+    variants: Sequence[str] = ("b", "f"),
+    user: str = "attributes",
+    model: ChatModel | None = None,
+    user_model: ChatModel | None = None,
+    n: int | None = None,
+    split: str = "test",
+    seed: int = 0,
+    rules: Literal["lexical", "llm"] = "lexical",
+    dataset: str | Path | None = None,
+    device: str = "auto",
+    fresh: bool = False,
+    transcripts: Path | None = None,
+) -> MultiTurnResult:
+    """Let the `variants` of a bundle, and references by name, talk with a simulated user about held-out items.
+
+    variants: of `VARIANTS`, `REFERENCES` and `RULED`. user: of `USERS`. model: judges in variant v, and hears the
+    rules where `rules` is "llm". user_model: plays the user "llm"; `model` by default. n: conversations, drawn with
+    `seed`; all where no language model is asked, else 500.
+
+    Raises:
+        UserError: an unknown name, a language model that is missing, or what `Opened` refuses.
+    """
+    known = (*VARIANTS, *REFERENCES, *RULED)
+    if unknown := [name for name in variants if name not in known]:
+        raise UserError(f"There is no system {unknown[0]!r}; choose of {', '.join(known)}.")
+    if user not in USERS:
+        raise UserError(f"There is no simulated user {user!r}; choose {', '.join(USERS)}.")
+    if split not in ("valid", "test"):
+        raise UserError(f"--split {split}: choose valid or test.")
+    if model is None and ("v" in variants or rules == "llm"):
+        raise UserError("variant v, and rules heard by a language model, need one; name it with --llm.")
+    opened = bundle if isinstance(bundle, Opened) else Opened(bundle, dataset, device)
+    talker = open_user(user, opened.dataset, seed, user_model or model)
+    asks = rules == "llm" or "v" in variants or user == "llm"
+    rows = talk_rows(opened.dataset, split, n or (SAMPLE if asks else None), seed)
+    systems = [_system(opened, name, rules, model) for name in dict.fromkeys(variants)]
+    judge = model.id if model is not None and (rules == "llm" or "v" in variants) else None
+    return evaluate_multi_turn(
+        opened.dataset,
+        f"{opened.mark} {rules} {judge}",
+        systems,
+        talker,
+        rows,
+        split,
+        asks,
+        fresh,
+        {"seed": seed, "rules": rules, "language_model": judge, "preset": opened.bundle.info.config.preset},
+        transcripts,
+    )
+
+
+def _system(opened: Opened, name: str, rules: str, model: ChatModel | None) -> Conversationalist:
+    ruled = name.endswith("-f") or name.split("-")[0] in ("f", "v")
+    ranks = name.removesuffix("-f") if name not in VARIANTS else "latentcrs-paper" if "paper" in name else "latentcrs"
+    shown = f"latentcrs-{name}" if name in VARIANTS else name
+    recommender = recommender_of(opened, ranks)
+    metered = Metered(model) if model is not None and (name == "v" or rules == "llm") else None
+    items, columns = opened.bundle.items, opened.bundle.columns
+    lexical = open_extractor("lexical", items, columns)
+    hearing = open_extractor(rules, items, columns, metered) if ruled else lexical
+    variant: Variant = "v" if name == "v" else "f" if ruled else "b"
+    return Conversing(shown, recommender, hearing, variant, metered, lexical)

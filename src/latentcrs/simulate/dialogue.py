@@ -1,0 +1,70 @@
+"""One conversation with a simulated user, as both sides see it, and what a simulated user must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from latentcrs.data.dataset import PreparedDataset
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a system asks the user: which value of `column`, or, with a `value`, whether it is that one."""
+
+    column: str
+    value: str | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A system's answer: the numbers of the items it shows, best first, a question, or both."""
+
+    items: tuple[int, ...] = ()
+    question: Question | None = None
+
+
+@dataclass
+class Dialogue:
+    """The user of one (user, cut), who wants `target`, and what was said and shown so far, turn by turn.
+
+    history: the numbers of the items before the cut, oldest first. persona: how this user speaks. memory: the
+    simulator's own notes. leaks: sentences that gave the target away, and were said otherwise or masked.
+    """
+
+    user: int
+    cut: int
+    target: int
+    history: NDArray[np.int32]
+    persona: str = ""
+    said: list[str] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
+    memory: Any = None
+    leaks: int = 0
+
+
+def dialogues_of(dataset: PreparedDataset, rows: pl.DataFrame) -> list[Dialogue]:
+    """A dialogue for each of `rows` (user, cut, target: dense numbers), in which nothing was said yet."""
+    found = []
+    for user, cut, target in rows.select("user", "cut", "target").iter_rows():
+        first = int(dataset.offsets[user])
+        found.append(Dialogue(user, cut, target, dataset.sequence[first : first + cut]))
+    return found
+
+
+class SimulatedUser(Protocol):
+    """Someone who wants one item and may not say its title."""
+
+    name: str
+    """Names the simulator, and what it depends on, in results and caches."""
+
+    def speak(self, dialogues: Sequence[Dialogue]) -> None:
+        """Say the next sentence of each dialogue, onto the end of its `said`: the opening, or the answer to the last
+        of `shown`, in which the target was not. A function of the seed and the dialogue alone, in any order or batch.
+        """
+        ...
