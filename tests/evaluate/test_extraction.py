@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -255,8 +253,7 @@ def test_the_command_prints_a_table_the_errors_and_json(
         assert "title" in items.columns and "genres" in columns
         return Rehearsed(ANSWERS)
 
-    module = SimpleNamespace(LexicalExtractor=lexical)
-    monkeypatch.setitem(sys.modules, "latentcrs.language.extract.lexical", module)
+    monkeypatch.setattr("latentcrs.language.extract.open.LexicalExtractor", lexical)
     command = ["evaluate", "extraction", str(small_movielens), "--set", str(own)]
     shown = CliRunner().invoke(app, [*command, "--errors"], catch_exceptions=False)
     assert shown.exit_code == 0

@@ -92,7 +92,7 @@ def test_variant_f_ranks_many_requests_as_a_conversation_ranks_one(
         if turn.kind == "request":
             # By score: where two differ in the last digits only, encoding one history or many may swap them.
             of_turn = order[recommender.item_numbers(item.item_id for item in turn.items)]
-            assert of_turn == pytest.approx(best, rel=0, abs=1e-2), texts[row]
+            assert of_turn == pytest.approx(best, rel=0, abs=5e-2), texts[row]
             alike += 1
     assert alike > SOME * 0.9
 
