@@ -149,6 +149,8 @@ ABOUT_ITEMS: dict[Kind, tuple[tuple[str, tuple[int, ...]], ...]] = {
         ("not the last one", (4,)),
         ("not 2", (1,)),
         ("I don't like Babe", (4,)),
+        ("Why would I want the last one? Show me what else you have.", (4,)),
+        ("why would anyone watch these", ALL),
     ),
     "accepted": (
         ("I'll take the second one", (1,)),

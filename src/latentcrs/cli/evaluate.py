@@ -116,6 +116,69 @@ def multi_turn(
         print_result(result)
 
 
+@group.command("ablation")
+def ablation(
+    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
+    preset: Annotated[str, typer.Option(help="default or paper.")] = "paper",
+    names: Annotated[str | None, typer.Option("--only", help="Only these rows of the table, with commas.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Lay KEY=VALUE over the preset, in every row.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Train the model without one of its parts after the other, as Table 5 of the paper and further.
+
+    What was trained before is not trained again.
+
+    Example: latentcrs evaluate ablation data/ml-1m --preset default
+    """
+    from latentcrs.evaluate.ablation import ablations  # late: PyTorch takes seconds
+    from latentcrs.evaluate.paper.page import ABLATION_HEADER, ablation_rows
+    from latentcrs.evaluate.tables import print_rows
+
+    only = [name.strip() for name in names.split(",")] if names else None
+    result = ablations(dataset, preset, set_ or [], device, only).as_json()
+    if as_json:
+        print(json.dumps(result))
+    else:
+        print_rows(f"Ablations on {result['dataset']}, {preset} preset", ABLATION_HEADER, ablation_rows(result))
+
+
+@group.command("sensitivity")
+def sensitivity(
+    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
+    preset: Annotated[str, typer.Option(help="default or paper.")] = "paper",
+    names: Annotated[str | None, typer.Option("--only", help="Of K, alpha_m, alpha_e, kl; with commas.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Draw the curves into this PNG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the points as JSON.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Train at every value of K, alpha^M, alpha^E and lambda in turn, as Figure 3 of the paper.
+
+    What was trained before is not trained again.
+
+    Example: latentcrs evaluate sensitivity data/ml-1m --out sensitivity.png
+    """
+    from latentcrs.evaluate.paper.figures import draw_sensitivity
+    from latentcrs.evaluate.sensitivity import sensitivity as run  # late: PyTorch takes seconds
+    from latentcrs.evaluate.tables import print_rows
+
+    only = [name.strip() for name in names.split(",")] if names else None
+    result = run(dataset, preset, device=device, names=only).as_json()
+    if out is not None:
+        draw_sensitivity(result, out)
+    if as_json:
+        print(json.dumps(result))
+        return
+    for name, points in result["curves"].items():
+        rows = [
+            [f"{point['value']:g}", f"{point['test']['recall@5']:.4f}", f"{point['test']['ndcg@20']:.4f}"]
+            for point in points
+        ]
+        print_rows(f"{name}, test split", (name, "Recall@5", "NDCG@20"), rows)
+
+
 @group.command("paper")
 def paper(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
@@ -123,6 +186,7 @@ def paper(
         Path | None, typer.Option(help="Folder of the page and of what the run keeps; DATASET-paper by default.")
     ] = None,
     only: Annotated[str | None, typer.Option(help="Only these steps, with commas; --list-steps names them.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Lay KEY=VALUE over every preset.")] = None,
     list_steps: Annotated[bool, typer.Option("--list-steps", help="Name the steps and end.")] = False,
     llm: Annotated[
         str | None, typer.Option(help="For variant V, Table 6 and the user llm: 'local', or an address.")
@@ -152,7 +216,7 @@ def paper(
         raise UserError(f"There is no step {unknown[0]!r}; choose of {', '.join(STEPS)}.")
     folder = out or dataset.resolve().with_name(f"{dataset.resolve().name}-paper")
     model = None if llm is None else open_chat_model(llm)
-    page = evaluate_paper(dataset, folder, steps, model, n, seed, beside, device)
+    page = evaluate_paper(dataset, folder, steps, set_ or [], model, n, seed, beside, device)
     for path in (page, page.with_suffix(".html")):
         console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
 

@@ -89,7 +89,7 @@ _START_OVER = _words(
 )
 _MORE = _words(
     rf"{_CLAUSE}{_LEAD}(?:(?:something|anything|somethin)\s+(?:else|different|other)\b|what\s+else\b"
-    r"(?:\s+(?:do\s+you\s+have|have\s+you\s+got|you\s+got|is\s+there|can\s+you\s+(?:show|suggest|recommend)(?:\s+me)?))?"
+    r"(?:\s+(?:do\s+you\s+have|have\s+you\s+got|you\s+(?:got|have)|is\s+there|there\s+is|can\s+you\s+(?:show|suggest|recommend)(?:\s+me)?))?"
     r"|(?:(?:any|some|a\s+few|what)\s+)?(?:more|others?|similar|other\s+(?:ones?|options|ideas|suggestions|recommendations)"
     r"|another(?:\s+one)?|next(?:\s+ones?)?|again|go\s+on|continue|keep\s+going|try\s+again|something\s+similar)"
     r"(?:\s+(?:please|options|ideas|suggestions|recommendations|then|now|do\s+you\s+have|are\s+there|have\s+you\s+got))*+"
@@ -105,6 +105,7 @@ _WHY = _words(
     rf"|explain|reasons?\s+for)\b(?!\s+(?:not|\w+n't)\b).*{MARK}|explain\s+(?:why|your(?:self|\s+(?:choices?|recommendations?|picks?)))\W*$"
     r"|why\s+(?:did|do|would|are|have)\s+you\s+(?:suggest|recommend|pick|chose?|choose|show|list|think|giv))"
 )
+_RHETORICAL = _words(r"^(?:but\s+)?why\s+(?:on\s+earth\s+)?(?:would|should)\s+(?:i|we|anyone|anybody)\b[^?.!]*")
 _INSTRUCTION = _words(
     r"(?:^|[.;:!?,>]\s*|\b(?:please|now|and|then|must|should|just|you)\s+)(?:(?:ignore|disregard|forget|override|bypass)\s+"
     r"(?:(?:all|any|of|your|the|previous|prior|above|system|other|safety|content|these|those|and|every|earlier)\s+)*+"
@@ -263,6 +264,9 @@ def read_act(utterance: str, titles: Sequence[str] = ()) -> Act:
 def _about_items(text: Pointed, bare: str, shown: int, instead: bool) -> Act | None:
     """What `text` says about items that were shown, or None. `bare`: the utterance without marks."""
     everything = tuple(range(shown))
+    if found := _RHETORICAL.match(text.text):
+        meant = text.meant(*found.span()) or everything
+        return Act("refused", meant, rest=_around(text, found), instead=instead)
     if _WHY.match(text.text):
         return Act("why", text.meant() or (0,))
     if _QUESTION.match(text.text) and (question := _question(text)):

@@ -20,6 +20,7 @@ def evaluate_paper(
     dataset: str | Path,
     out: str | Path,
     steps: Sequence[str] = STEPS,
+    settings: Sequence[str] = (),
     model: ChatModel | None = None,
     n: int = 500,
     seed: int = 0,
@@ -29,13 +30,14 @@ def evaluate_paper(
     """Run the experiments of the paper (`steps` of them) on one data set and write their page into `out`; returns the
     Markdown page. Steps that are done are not done again.
 
-    beside: the data set of the paper to print next to ours, if not the one that this one's name says.
+    settings: laid over every preset. beside: the data set of the paper to print next to ours, if not the one that
+    this one's name says.
 
     Raises:
         UserError: no data set there, or no requests in it that the evaluation needs.
     """
     prepared, folder = PreparedDataset(dataset), Path(out)
-    run = PaperRun(Setting(prepared, folder, model, n, seed, device))
+    run = PaperRun(Setting(prepared, folder, tuple(settings), model, n, seed, device))
     results = run.run(steps)
     info = run.opened.bundle.info
     name = prepared.info.name if prepared.info.name != "own" else prepared.path.resolve().name

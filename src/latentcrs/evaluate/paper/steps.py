@@ -37,12 +37,13 @@ TALKING_PLOTS = ("b", "f", "behaviour", "text", "sum", "fusion")
 class Setting:
     """What a run of the paper's experiments depends on.
 
-    model: judges for variant V, hears rules, and plays the user `llm`; without one those rows are left out. n: how
-    many conversations or requests are sampled where it is asked.
+    settings: laid over every preset ("em.epochs=10"). model: judges for variant V, hears rules, and plays the user
+    `llm`; without one those rows are left out. n: how many conversations or requests are sampled where it is asked.
     """
 
     dataset: PreparedDataset
     out: Path
+    settings: tuple[str, ...] = ()
     model: ChatModel | None = None
     n: int = 500
     seed: int = 0
@@ -57,7 +58,7 @@ class PaperRun:
         self.seconds: dict[str, float] = {}
         dataset, model = setting.dataset, setting.model
         checksums = {name: dataset.info.checksums.get(name) for name in ("interactions.parquet", "items.parquet")}
-        self._mark = fingerprint("paper", checksums, setting.seed)
+        self._mark = fingerprint("paper", checksums, setting.seed, setting.settings)
         self._asked_mark = fingerprint(self._mark, model.id if model else None, setting.n)
 
     @property
@@ -69,12 +70,15 @@ class PaperRun:
         """The default preset's bundle: trained at first use, resumed, or taken from the cache of trainings."""
         setting = self.setting
         if not (self.bundle_folder / MANIFEST).is_file():
-            train(setting.dataset.path, self.bundle_folder, device=setting.device, command="latentcrs evaluate paper")
+            command = "latentcrs evaluate paper"
+            train(
+                setting.dataset.path, self.bundle_folder, "default", setting.settings, setting.device, command=command
+            )
         return Opened(self.bundle_folder, setting.dataset.path, setting.device)
 
     def run(self, steps: Sequence[str] = STEPS) -> dict[str, Any]:
         """The results of `steps`, and of steps that were done before, by name; None where a step does not apply."""
-        path = self.setting.dataset.path
+        path, over = self.setting.dataset.path, self.setting.settings
         work: dict[str, Callable[[], Any]] = {
             "data": self._data,
             "one-turn": lambda: one_turn_of(self.opened).as_json(),
@@ -83,7 +87,7 @@ class PaperRun:
             "plot": lambda: self._talks("plot", TALKING_PLOTS, None),
             "role-play": self._role_play,
             "ablation": self._ablations,
-            "sensitivity": lambda: sensitivity(path, device=self.setting.device).as_json(),
+            "sensitivity": lambda: sensitivity(path, settings=over, device=self.setting.device).as_json(),
             "conditions": lambda: [point.as_json() for point in by_conditions(self.opened, self.setting.seed)],
             "history": lambda: [point.as_json() for point in by_history(self.opened, self.setting.seed)],
             "interactions": lambda: [point.as_json() for point in by_interactions(self.opened)],
@@ -125,11 +129,11 @@ class PaperRun:
 
     def _ablations(self) -> dict[str, Any]:
         """Table 5: the paper's rows under its preset, and all rows under the default one."""
-        path, device = self.setting.dataset.path, self.setting.device
+        path, over, device = self.setting.dataset.path, self.setting.settings, self.setting.device
         theirs = [ablation.name for ablation in ABLATIONS if ablation.source == "Table 5"]
         return {
-            "paper": ablations(path, "paper", device=device, names=theirs).as_json(),
-            "default": ablations(path, "default", device=device).as_json(),
+            "paper": ablations(path, "paper", over, device, theirs).as_json(),
+            "default": ablations(path, "default", over, device).as_json(),
         }
 
     def _intents(self) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""Claims about the paper's page: every step has its table or picture, steps are done once, and text stays text."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from latentcrs.cli.main import app
+from latentcrs.errors import UserError
+from latentcrs.evaluate.paper import STEPS, evaluate_paper
+from latentcrs.evaluate.paper.page import html_of
+from latentcrs.evaluate.published import PUBLISHED, published, published_counts
+
+BRIEF = ["em.epochs=2", "em.min_steps=0"]
+ASKED = ("data", "one-turn", "sampled", "conditions", "history", "interactions", "ablation", "intents")
+
+
+@pytest.fixture(scope="module")
+def page(
+    small_movielens: Path, small_movielens_cache: Path, settings: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The page of a small data set, without conversations and sensitivity, which take long."""
+    out = tmp_path_factory.mktemp("paper")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
+        patch.setenv("LATENTCRS_TRAINING", str(out / "work"))
+        return evaluate_paper(small_movielens, out, ASKED, [*settings, *BRIEF], n=20, device="cpu")
+
+
+def test_every_step_that_ran_has_its_place_on_the_page(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for heading in ("Table 1", "Table 2", "Table 3: one turn, 20 requests", "Table 5", "Intents", "Time"):
+        assert f"## {heading}" in text, heading
+    for row in (
+        "| **LatentCRS_F** |",
+        "| *paper: UNICORN* | 0.1215 |",
+        "| *paper: Chat-Rec* |",
+        "| hard posterior |",
+    ):
+        assert row in text, row
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
+        assert (page.parent / picture).stat().st_size > 5_000
+    assert len(re.findall(r"!\[", text)) == 4  # three curves and the map
+
+
+def test_figures_on_the_page_are_those_that_were_measured(page: Path) -> None:
+    kept = json.loads((page.parent / "results.json").read_text("utf-8"))["results"]
+    f = kept["one-turn"]["systems"]["latentcrs-f"]["recall@5"]
+    assert f"| **LatentCRS_F** | {f:.4f}±" in page.read_text("utf-8")
+    by_history = {(point["system"], point["at"]): point["recall"] for point in kept["history"]}
+    assert by_history["latentcrs-b", "all"] == pytest.approx(kept["one-turn"]["systems"]["latentcrs-b"]["recall@5"])
+    assert by_history["text", "0"] == by_history["text", "all"]  # text alone never looks at the history
+    told = [point for point in kept["conditions"] if point["system"] == "latentcrs-f"]
+    assert told[0]["at"] == "1" and told[-1]["at"] == "5" and told[-1]["recall"] > told[0]["recall"]
+    groups = [point["n"] for point in kept["interactions"] if point["system"] == "text"]
+    assert sum(groups) <= kept["one-turn"]["n"]
+
+
+def test_the_html_page_needs_nothing_beside_it(page: Path) -> None:
+    html = page.with_suffix(".html").read_text("utf-8")
+    assert html.count("data:image/png;base64,") == 4
+    assert not re.search(r'(?:src|href)="(?!data:)', html)
+    assert "<table>" in html
+
+
+def test_a_second_run_takes_what_the_first_one_measured(
+    page: Path,
+    small_movielens: Path,
+    small_movielens_cache: Path,
+    settings: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a finished step was done again")
+
+    monkeypatch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
+    for name in ("one_turn_of", "ablations", "by_history", "describe_intents"):
+        monkeypatch.setattr(f"latentcrs.evaluate.paper.steps.{name}", never)
+    before = page.read_text("utf-8")
+    assert evaluate_paper(small_movielens, page.parent, ASKED, [*settings, *BRIEF], n=20, device="cpu") == page
+    assert page.read_text("utf-8") == before
+
+
+def test_markup_in_the_text_is_shown_as_text() -> None:
+    html = html_of("# A <script>alert(1)</script>\n\n| <b>x</b> |\n|---|\n| 1 |", {}, "<i>t</i>")
+    assert "<script" not in html and "<b>" not in html and "<i>" not in html
+
+
+def test_the_papers_tables_are_whole() -> None:
+    for dataset in PUBLISHED:
+        assert len(published("one-turn", dataset)) == 4 and len(published("sampled", dataset)) == 8
+        assert len(published("multi-turn", dataset)) == 11 and len(published("tokens", dataset)) == 6
+        assert published_counts(dataset)["users"] > 6000
+    assert published("one-turn", None) == {} and published("tokens", "another") == {}
+
+
+def test_unknown_steps_are_named(small_movielens: Path) -> None:
+    refused = CliRunner().invoke(app, ["evaluate", "paper", str(small_movielens), "--only", "table-9"])
+    assert isinstance(refused.exception, UserError) and "table-9" in str(refused.exception)
+    listed = CliRunner().invoke(app, ["evaluate", "paper", str(small_movielens), "--list-steps"])
+    assert listed.output.split() == list(STEPS)
