@@ -164,13 +164,13 @@ def test_a_failure_counts_as_six_turns() -> None:
 
 def test_conversations_with_real_systems_end_with_figures_and_transcripts(bundle: Path, tmp_path: Path) -> None:
     written = tmp_path / "talks.jsonl"
-    result = multi_turn(bundle, ("b", "f", "text", "behaviour-f"), n=30, device="cpu", transcripts=written)
-    assert list(result.systems) == ["latentcrs-b", "latentcrs-f", "text", "behaviour-f"]
+    result = multi_turn(bundle, ("b", "f", "f-paper", "text", "fusion-f"), n=30, device="cpu", transcripts=written)
+    assert list(result.systems) == ["latentcrs-b", "latentcrs-f", "latentcrs-f-paper", "text", "fusion-f"]
     assert result.about["sampled_users"] and len(result.about["sampled_users"]) == result.n == 30
     assert result.systems["latentcrs-f"].all.means["s@5"] > result.systems["text"].all.means["s@5"]
     json.dumps(result.as_json())
     lines = [json.loads(line) for line in written.read_text("utf-8").splitlines()]
-    assert len(lines) == 4 * 30
+    assert len(lines) == 5 * 30
     for line in lines:
         found = [turn for turn, each in enumerate(line["turns"], 1) if line["target"] in each["shown"]]
         assert line["shown_in_turn"] == (found[0] if found else None)

@@ -134,7 +134,19 @@ class Conversing:
         return self._taken[id(dialogue)]
 
 
-class Reference(Recommender):
+class Unexplained(Recommender):
+    """Recommends without saying why."""
+
+    def explain(self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Recommendation]:
+        """The items without reasons: what is only compared has no labels for its intents."""
+        items = self.bundle.items
+        return [
+            Recommendation(str(items["item_id"][n]), str(items["title"][n]), score, Reason([], [], []))
+            for n, score in zip(numbers.tolist(), scores.tolist(), strict=True)
+        ]
+
+
+class Reference(Unexplained):
     """A reference as a recommender, so that it is talked with as LatentCRS is: the same sentences are heard, the same
     items left out, and only the ranking differs. `vectors` makes queries (B, w) of histories and X (B, d_x).
     """
@@ -156,14 +168,6 @@ class Reference(Recommender):
         rows = zip(requests, pasts, vectors, strict=True)
         return [Query(request, past, believed, vector, self._reference) for request, past, vector in rows]
 
-    def explain(self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Recommendation]:
-        """The items without reasons: references have none."""
-        items = self.bundle.items
-        return [
-            Recommendation(str(items["item_id"][n]), str(items["title"][n]), score, Reason([], [], []))
-            for n, score in zip(numbers.tolist(), scores.tolist(), strict=True)
-        ]
-
 
 def recommender_of(opened: Opened, name: str) -> Recommender:
     """The recommender behind a system's name: latentcrs, latentcrs-paper, or a reference of `one_turn.SYSTEMS`."""
@@ -176,7 +180,7 @@ def recommender_of(opened: Opened, name: str) -> Recommender:
         info = bundle.info.model_copy(update={"config": bundle.info.config.model_copy(update={"em": em})})
         with torch.inference_mode():
             index = ItemIndex.build(model.items().cpu().numpy())
-        return Recommender(replace(bundle, generative=model, index=index, info=info), opened.encoder)
+        return Unexplained(replace(bundle, generative=model, index=index, info=info), opened.encoder)
     behaviour, device = bundle.behaviour, bundle.behaviour.device
     V, T = bundle.generative.V, F.normalize(bundle.generative.T, dim=1)
 
