@@ -212,13 +212,15 @@ def recommender_of(opened: Opened, name: str) -> Recommender:
     def fused(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
         return opened.fusion.query(encoded(histories), torch.from_numpy(X).to(device)).cpu().numpy()
 
-    with torch.inference_mode():
-        if name == "popularity":
-            return Reference(opened, bundle.generative.log_popularity[:, None].cpu().numpy(), popular)
-        if name == "behaviour":
-            return Reference(opened, V.cpu().numpy(), behaved)
-        if name == "text":
-            return Reference(opened, T.cpu().numpy(), said)
-        if name == "sum":
-            return Reference(opened, torch.cat([V, T], 1).cpu().numpy(), summed)
-        return Reference(opened, opened.fusion.items().cpu().numpy(), fused)
+    def reference(items: torch.Tensor, vectors: Vectors) -> Reference:
+        return Reference(opened, items.detach().cpu().numpy(), vectors)
+
+    if name == "popularity":
+        return reference(bundle.generative.log_popularity[:, None], popular)
+    if name == "behaviour":
+        return reference(V, behaved)
+    if name == "text":
+        return reference(T, said)
+    if name == "sum":
+        return reference(torch.cat([V, T], 1), summed)
+    return reference(opened.fusion.items(), fused)
