@@ -111,6 +111,16 @@ def films() -> LexicalExtractor:
         ("a good old popular classic", set()),
         ("hi", set()),
         ("what else?", set()),
+        ("I should have said: it should be a comedy", {"genres: Comedy"}),
+        ("You'll laugh, but I want a western", {"genres: Western"}),
+        ("Funny that you ask, a western", {"genres: Western"}),
+        # denials
+        ("I'm not looking for comedies", {"genres: not Comedy"}),
+        ("Comedies are not what I'm after", {"genres: not Comedy"}),
+        ("westerns aren't really it", {"genres: not Western"}),
+        ("musicals are not really my cup of tea", {"genres: not Musical"}),
+        ("stop showing me horror movies", {"genres: not Horror"}),
+        ("I don't think I want a musical", {"genres: not Musical"}),
         ("I love horror movies", {"genres: Horror"}),
         ("I'm into sci-fi", {"genres: Sci-Fi"}),
     ],
@@ -256,6 +266,8 @@ def test_games_are_asked_for_by_platform_maker_and_age() -> None:
         "developed by Nintendo": {"developer: Nintendo"},
         "an EA game": {"publisher: Electronic Arts"},
         "a game": set(),
+        "something for the ps3, but no games": {"platform: PlayStation 3", "kind: not game"},
+        "no racing games": {"genre: not Racing"},
         "a PlayStation 9 game": set(),
     }.items():
         assert rules(games.extract(said)) == expected, said

@@ -33,6 +33,9 @@ _ACTUAL = re.compile(r" (?:actual|real|proper|not the|just the|only the) $")
 """In front of the word for the items at large, where a column tells them from accessories: "actual games"."""
 
 
+_NO_SUCH = re.compile(r" (?:no|no more|not|not a|not any|anything but|everything but|other than|except|but no) $")
+_ENDS_THERE = re.compile(r"^ (?:$|[.,?]|please |thanks |but )")
+"""Around the word for the items at large where it is denied altogether: "no games, please"."""
 _OWNED = re.compile(
     r" (?:my|your|our|his|her|any|which|what|this|that|another|every|each) (?:own |old |new |favou?rite )?$"
 )
@@ -131,7 +134,7 @@ class Values:
             for mention in mentions:
                 mention.certainty = min(_SLIP, mention.certainty)
             return mentions, end
-        if (entry := vocabulary.items_at_large.get(tokens[place].stem)) and _ACTUAL.search(line.before(place)):
+        if (entry := vocabulary.items_at_large.get(tokens[place].stem)) and _is_told_apart(line, place):
             return [Mention(place, place + 1, "category", entry.column, (entry.value,))], place + 1
         entries = vocabulary.surnames.get(tokens[place].word)
         if entries and tokens[place].word not in FUNCTION:
@@ -257,6 +260,12 @@ def _numbered(line: Line, end: int, entries: Sequence[Entry]) -> int:
     ):
         return 0
     return end + 1 if not line.text[line.tokens[end - 1].end : line.tokens[end].start].strip(" -") else 0
+
+
+def _is_told_apart(line: Line, place: int) -> bool:
+    """Whether the word for the items at large means them and not the accessories: "actual games", "no games"."""
+    before = line.before(place)
+    return bool(_ACTUAL.search(before) or (_NO_SUCH.search(before) and _ENDS_THERE.match(line.behind(place + 1))))
 
 
 def _is_judgement(before: str, behind: str) -> bool:
