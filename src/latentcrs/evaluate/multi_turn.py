@@ -32,7 +32,7 @@ SAMPLE = 500
 METRICS = ("s@1", "s@3", "s@5", "at")
 """S@K: the share of users who were shown their item within K turns. AT: turns it took, a failure counted as six."""
 TIERS = ("head", "middle", "tail")
-_TOGETHER, _TOGETHER_ASKED = 512, 4
+_TOGETHER, _TOGETHER_ASKED = 256, 4
 """Conversations that go on side by side, and that are lost where a run is interrupted: few where a model is asked."""
 
 
