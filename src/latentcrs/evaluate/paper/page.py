@@ -122,7 +122,7 @@ def _one_turn(title: str, found: Mapping[str, Any], table: str, beside: str | No
     for metric in ("recall@5", "ndcg@20"):
         test = found["comparisons"][metric]
         other = name_of(test["best_other"])
-        lines.append(f"LatentCRS_B against {other}, {metric}: {test['difference']:+.4f} (p = {test['p']:.4f}).")
+        lines.append(f"- LatentCRS_B against {other}, {metric}: {test['difference']:+.4f} (p = {test['p']:.4f}).")
     return lines
 
 
@@ -147,10 +147,11 @@ def _talked(title: str, found: Mapping[str, Any], beside: str | None, pictures: 
         f"{found['n']:,} conversations, up to 5 turns of 5 items. Sentences that would have given the item away and "
         f"were said otherwise: at most {leaks:,} for one system."
     )
+    lines.append("")
     for test in found["comparisons"]:
         if test["metric"] == "s@5":
             lines.append(
-                f"{name_of(test['ours'])} against {name_of(test['theirs'])}, S@5: {test['difference']:+.3f} "
+                f"- {name_of(test['ours'])} against {name_of(test['theirs'])}, S@5: {test['difference']:+.3f} "
                 f"(p = {test['p']:.4f})."
             )
     if "multi-turn" in pictures:

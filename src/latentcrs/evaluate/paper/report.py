@@ -44,8 +44,8 @@ def evaluate_paper(
     found = hardware(device)
     about = {
         "name": name,
-        "encoder": info.text_encoder.id,
-        "behaviour": info.config.behaviour.encoder,
+        "encoder": f"{info.text_encoder.spec} ({info.text_encoder.id})",
+        "behaviour": {"sasrec": "SASRec", "iclrec": "ICLRec"}[info.config.behaviour.encoder],
         "command": f"latentcrs evaluate paper {name}",
         "hardware": f"{found['cpu']}, {found['cores']} cores, {found['device']}, PyTorch {found['torch']}",
         "seed": seed,
