@@ -91,8 +91,6 @@ class AttributesDialogues:
     told again. It answers questions truly. How it talks is its persona's, drawn for each dialogue.
     """
 
-    name = "attributes"
-
     def __init__(
         self,
         dataset: PreparedDataset,
@@ -106,6 +104,7 @@ class AttributesDialogues:
         Raises:
             UserError: there is no such persona, column or role.
         """
+        self.name = "attributes" if seed == 0 else f"attributes (seed {seed})"
         self._personas = personas_called(personas)
         self._wheel = [persona for persona in self._personas for _ in range(persona.share)]
         self.seed = seed
