@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,6 +12,7 @@ import pytest
 
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.simulate.dialogue import Dialogue, Question, Shown
+from latentcrs.simulate.fill import fill_requests
 from latentcrs.simulate.leak import leaks
 from latentcrs.simulate.plot import PlotUser
 
@@ -121,3 +124,19 @@ def test_names_are_put_into_words(tiny: PreparedDataset) -> None:
     told = " ".join(dialogue.said)
     assert "plumber" in told
     assert not re.search("Harold|Maude|Quince", told)
+
+
+def test_plots_are_told_beside_conditions_and_never_in_the_test_split(
+    movies: PreparedDataset, tmp_path: Path
+) -> None:
+    dataset = PreparedDataset(shutil.copytree(movies.path, tmp_path / "films"))
+    filled = fill_requests(dataset, augmentations=0, force=True, plots=0.25)
+    assert filled is not None
+    counts = {
+        (row["split"], row["source"]): row["len"]
+        for row in dataset.requests.group_by("split", "source").len().to_dicts()
+    }
+    assert 0.2 < counts["train", "plot"] / counts["train", "attributes"] < 0.27
+    assert counts["valid", "plot"] and ("test", "plot") not in counts
+    pairs = dataset.requests.filter(pl.col("split") == "train").group_by("user", "cut").agg("target", "source")
+    assert all(len(set(row["target"])) == 1 for row in pairs.to_dicts())  # both speak of the same item

@@ -38,6 +38,12 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other words.")] = 0,
     augmentations: Annotated[int, typer.Option(min=0, help="Extra training rows per user, at random cuts.")] = 5,
     noun: Annotated[str | None, typer.Option(help="What an item is called: movie, game, album, book ...")] = None,
+    plots: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="attributes: for this share of training rows, plot speaks as well. Try 0.33."
+        ),
+    ] = 0.0,
     force: Annotated[bool, typer.Option("--force", help="Write anew, even over imported requests.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
@@ -61,7 +67,7 @@ def simulate(
             raise UserError("--user llm is played by a language model: name one with --llm or LATENTCRS_LLM_URL.")
     elif llm is not None and user != "llm":
         raise UserError(f"--llm is for --user llm; {user} needs no language model.")
-    filled = fill_requests(prepared, seed, augmentations, noun, force, user, model, sample)
+    filled = fill_requests(prepared, seed, augmentations, noun, force, user, model, sample, plots)
     if filled is None:
         _report_present(prepared.requests, dataset, as_json)
     else:

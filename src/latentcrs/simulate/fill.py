@@ -12,13 +12,13 @@ from latentcrs.language.chat.model import ChatModel
 from latentcrs.progress import Step, step
 from latentcrs.simulate.attributes import AttributesUser, requests_for
 from latentcrs.simulate.dialogue import dialogues_of
-from latentcrs.simulate.draws import mixed
+from latentcrs.simulate.draws import mixed, uniform
 from latentcrs.simulate.open import USERS
 from latentcrs.simulate.plot import PlotUser
 from latentcrs.simulate.role_play import RolePlayUser
 from latentcrs.simulate.rows import request_rows
 
-_SAMPLE = 7  # the stream of random numbers used here
+_SAMPLE, _PLOTS = 7, 9  # the streams of random numbers used here
 _PLOTS_TOGETHER, _CALLS_TOGETHER = 500, 8  # openings between two steps of the progress bar
 
 
@@ -43,12 +43,15 @@ def fill_requests(
     user: str = "attributes",
     model: ChatModel | None = None,
     sample: int | None = None,
+    plots: float = 0.0,
 ) -> Filled | None:
     """Let `user` speak for every split without requests and write them beside those that are there.
 
     user: "attributes", "plot", or "llm", played by `model` (one call per row, kept in the data set's folder: a run
     that was interrupted goes on where it stopped). sample: at most so many rows of each split, the same ones every
-    time. noun: what an item is called (attributes). `force` replaces all. Returns None when nothing was missing.
+    time. noun: what an item is called (attributes). `force` replaces all. plots: for this share of the training and
+    validation rows, of items that have a text, `plot` speaks as well: a model that only ever heard conditions does
+    not understand people who tell what an item is about. Returns None when nothing was missing.
 
     Raises:
         UserError: there is no such user, it has no model, or the model answers nothing from the beginning.
@@ -70,6 +73,10 @@ def fill_requests(
         if user == "attributes":
             requests, spoken = requests_for(AttributesUser(dataset, seed, noun), rows, running.advance)
             redrawn, without = spoken.redrawn, sum(not said.conditions for said in spoken.said)
+            if plots:
+                teller = PlotUser(dataset, seed)
+                told, leaked = _opened(dataset, teller, _tellable(rows, teller, plots, seed), "plot", running)
+                requests, redrawn = pl.concat([requests, told]), redrawn + leaked
         elif user == "plot" or model is None:
             teller = PlotUser(dataset, seed)
             requests, redrawn = _opened(dataset, teller, rows, "plot", running)
@@ -89,6 +96,13 @@ def _sampled(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
     return (
         rows.with_columns(key=pl.Series(keys)).filter(pl.col("key").rank("ordinal").over("split") <= most).drop("key")
     )
+
+
+def _tellable(rows: pl.DataFrame, teller: PlotUser, share: float, seed: int) -> pl.DataFrame:
+    """A `share` of the training and validation rows, of those of items with something to tell."""
+    drawn = uniform(mixed(seed, _PLOTS, rows["user"].to_numpy(), rows["cut"].to_numpy())) < share
+    chosen = rows.filter(pl.Series(drawn) & (pl.col("split") != "test"))
+    return chosen.filter(pl.Series([teller.has_something_to_tell(item) for item in chosen["target"].to_list()]))
 
 
 def _opened(
