@@ -9,6 +9,7 @@ import os
 import sqlite3
 import stat
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 
@@ -24,6 +25,7 @@ from sqlalchemy.dialects import postgresql
 
 from latentcrs.converse import migrations
 from latentcrs.converse.database import open_engine, place, store_url
+from latentcrs.converse.events import Event
 from latentcrs.converse.session import Session, Turn, TurnItem
 from latentcrs.converse.store import ConversationStore
 from latentcrs.converse.tables import SCHEMA, TABLES, VERSIONS
@@ -233,7 +235,7 @@ NEXT = """
     import sqlalchemy as sa
     from alembic import op
 
-    revision, down_revision = "0002", "0001"
+    revision, down_revision = "0003", "0002"
 
     def upgrade():
         op.add_column("turns", sa.Column("mood", sa.String))
@@ -251,7 +253,7 @@ NEXT = """
 def next_version(folder: Path, patch: pytest.MonkeyPatch, last: str = "pass") -> None:
     """Make this version one that has a further migration."""
     folder.mkdir()
-    (folder / "m0002_mood.py").write_text(dedent(NEXT).format(last=last), "utf-8")
+    (folder / "m0003_mood.py").write_text(dedent(NEXT).format(last=last), "utf-8")
     shipped, configuration = Path(migrations.__file__).parent / "versions", migrations.configuration
 
     def configured(*arguments: object) -> object:
@@ -260,7 +262,7 @@ def next_version(folder: Path, patch: pytest.MonkeyPatch, last: str = "pass") ->
         return config
 
     patch.setattr(migrations, "configuration", configured)
-    patch.setattr(migrations, "SCHEMA", "0002")
+    patch.setattr(migrations, "SCHEMA", "0003")
 
 
 def columns(file: Path, table: str) -> list[str]:
@@ -278,17 +280,40 @@ def test_an_older_schema_is_upgraded_and_a_newer_one_refused(
         newer = ConversationStore(str(file))
         assert "mood" in columns(file, "conversations") and "mood" in columns(file, "turns")
         assert newer.load("c") == kept
-    with pytest.raises(UserError, match=r"newer version of LatentCRS \(its tables are at '0002'.*upgrade LatentCRS"):
+    with pytest.raises(UserError, match=r"newer version of LatentCRS \(its tables are at '0003'.*upgrade LatentCRS"):
         ConversationStore(str(file))
     with pytest.MonkeyPatch.context() as patch:
         next_version(tmp_path / "again", patch)
         with open_engine(store.url).execution_options(foreign_keys=False).begin() as connection:
-            command.downgrade(migrations.configuration(connection), "0001")
+            command.downgrade(migrations.configuration(connection), "0002")
     older = ConversationStore(str(file))
     assert older.load("c") == kept
     assert older.forget("c") == 1
     with sqlite3.connect(file) as connection:
         assert connection.execute("SELECT count(*) FROM turns").fetchone() == (0,)
+
+
+def test_a_store_of_the_first_version_keeps_its_conversations_and_gets_events(
+    store: ConversationStore, file: Path
+) -> None:
+    hold(store, "c", 2, "alice")
+    kept = store.load("c")
+    with open_engine(store.url).execution_options(foreign_keys=False).begin() as connection:
+        command.downgrade(migrations.configuration(connection), "0001")
+        assert not {"events", "items"} & set(inspect(connection).get_table_names())
+    newer = ConversationStore(str(file))
+    assert newer.load("c") == kept
+    liked = Event(item_id="7", kind="like", at=datetime(2026, 1, 1, tzinfo=UTC))
+    newer.add_event("", "films", "alice", liked)
+    newer.add_event("", "films", "alice", refused := liked.model_copy(update={"kind": "refuse"}))
+    assert newer.events("", "alice", "films") == [refused] == newer.events("", "alice")
+    assert newer.events("", "alice", "games") == newer.events("shop", "alice") == newer.events("", "bob") == []
+    newer.add_items("films", [{"item_id": "x"}, {"item_id": "y"}])
+    newer.add_items("films", [{"item_id": "z"}])
+    assert newer.items_after("films", 1) == [(2, {"item_id": "y"}), (3, {"item_id": "z"})]
+    assert (newer.items_joined("films"), newer.items_joined("games")) == (3, 0)
+    assert (newer.head("c"), newer.head("c", "shop"), newer.head("d")) == (2, None, None)
+    assert newer.forget_events("", "alice", "films", "7") == 1 and newer.events("", "alice") == []
 
 
 def test_a_migration_that_fails_leaves_the_tables_as_they_were(
@@ -311,7 +336,8 @@ def test_the_migration_is_postgresql() -> None:
     command.upgrade(migrations.configuration(None, "postgresql", output), "head", sql=True)
     sql = output.getvalue()
     assert sql.startswith("BEGIN;") and sql.rstrip().endswith("COMMIT;")
-    assert f"CREATE TABLE {VERSIONS} (" in sql and f" (version_num) VALUES ('{SCHEMA}')" in sql
+    assert f"CREATE TABLE {VERSIONS} (" in sql and f"SET version_num='{SCHEMA}'" in sql
+    assert "CONSTRAINT pk_events PRIMARY KEY (owner, catalogue, user_id, item_id)" in sql
     assert "session JSON NOT NULL" in sql and "created TIMESTAMP WITHOUT TIME ZONE NOT NULL" in sql
     assert "CONSTRAINT pk_turns PRIMARY KEY (conversation, number)" in sql
     assert "FOREIGN KEY(conversation) REFERENCES conversations (id) ON DELETE CASCADE" in sql

@@ -21,6 +21,10 @@ BUSY_SECONDS = 30.0
 WANTED = "a path, sqlite:///conversations.sqlite, or postgresql+psycopg://user:password@host/database"
 
 
+class StoreUnavailable(UserError):
+    """The database does not answer, or its file cannot be used: no fault of what was asked of it."""
+
+
 def store_url(address: str = "") -> URL:
     """The address of a store: a URL, or the path of an SQLite file. By default `LATENTCRS_STORE`, else a file in the
     platform's data folder.
@@ -95,7 +99,7 @@ def wipe(engine: Engine) -> None:
 
 @contextmanager
 def explained(url: URL) -> Iterator[None]:
-    """What goes wrong with the database inside becomes a `UserError` that says where."""
+    """What goes wrong with the database inside becomes a `StoreUnavailable` that says where."""
     try:
         yield
     except (SQLAlchemyError, OSError, UnicodeEncodeError) as error:
@@ -108,7 +112,7 @@ def explained(url: URL) -> Iterator[None]:
             remedy = f"check the file and its folder, or name another file (or set {VARIABLE} to one)"
         else:
             remedy = "check that the server runs, and the user, password and database in the URL"
-        raise UserError(f"The conversation store {place(url)} cannot be used ({reason}); {remedy}.") from None
+        raise StoreUnavailable(f"The conversation store {place(url)} cannot be used ({reason}); {remedy}.") from None
 
 
 def _file(path: str) -> URL:

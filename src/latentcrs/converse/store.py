@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from latentcrs.converse.database import explained, for_reading, open_engine, place, store_url, wipe
+from latentcrs.converse.events import Event, delete_events, events_of, items_after, items_joined, put_event, put_items
 from latentcrs.converse.migrations import migrate
 from latentcrs.converse.session import Session, Turn
 from latentcrs.converse.tables import CONVERSATIONS, TURNS
@@ -19,6 +20,18 @@ from latentcrs.errors import UserError
 
 LONGEST_WORDS = 80
 """Characters of the first words that a summary has."""
+
+
+class NoConversation(UserError):
+    """This owner has no such conversation."""
+
+
+class AlreadyThere(UserError):
+    """There is a conversation with this id."""
+
+
+class WentOn(UserError):
+    """The conversation went on elsewhere since it was loaded."""
 
 
 class Summary(BaseModel):
@@ -107,7 +120,7 @@ class ConversationStore:
             try:
                 connection.execute(insert(CONVERSATIONS), row)
             except IntegrityError:
-                raise UserError(f"There is a conversation {id!r} already; give the new one another id.") from None
+                raise AlreadyThere(f"There is a conversation {id!r} already; give the new one another id.") from None
 
     def commit(self, id: str, turn: Turn, session: Session) -> None:
         """Add a turn, and put the session after it in the place of the one before, both or neither.
@@ -128,7 +141,7 @@ class ConversationStore:
             if row is None:
                 raise _missing(id)
             if turn.number > row.turns + 1:
-                raise UserError(
+                raise WentOn(
                     f"Conversation {id!r} has {row.turns} turns, so its next is turn {row.turns + 1}, not "
                     f"{turn.number}; load it again and go on from there."
                 )
@@ -136,7 +149,7 @@ class ConversationStore:
                 found = select(TURNS.c.turn).where(TURNS.c.conversation == id, TURNS.c.number == turn.number)
                 same = connection.execute(found).scalar() == said
                 if not same or (turn.number == row.turns and row.session != state):
-                    raise UserError(
+                    raise WentOn(
                         f"Conversation {id!r} has another turn {turn.number} already: it went on elsewhere. Load it "
                         "again and go on from there."
                     )
@@ -174,6 +187,13 @@ class ConversationStore:
             raise self._unreadable(id, f"it should have {row.turns} turns and has {len(numbers)}")
         return stored
 
+    def head(self, id: str, owner: str = "") -> int | None:
+        """The number of a conversation's last turn, 0 before the first; None where this owner has no such one."""
+        found = select(CONVERSATIONS.c.turns).where(_of(owner), CONVERSATIONS.c.id == id)
+        with self._reading() as connection:
+            turns: int | None = connection.execute(found).scalar()
+            return turns
+
     def summaries(self, owner: str = "", user: str | None = None) -> list[Summary]:
         """The conversations of an owner, the one that went on last first; only those of `user` where it is given."""
         columns = CONVERSATIONS.c
@@ -202,6 +222,38 @@ class ConversationStore:
         """Delete all conversations of a user, their turns and words; how many there were."""
         return self._delete(_of(owner, user))
 
+    def add_event(self, owner: str, catalogue: str, user: str, event: Event) -> None:
+        """Keep what a user did with an item of a catalogue, in the place of what they did with it before."""
+        with self._writing() as connection:
+            put_event(connection, owner, catalogue, user, event)
+
+    def events(self, owner: str, user: str, catalogue: str | None = None) -> list[Event]:
+        """What a user did, oldest first; with the items of every catalogue where none is named."""
+        with self._reading() as connection:
+            return events_of(connection, owner, user, catalogue)
+
+    def forget_events(self, owner: str, user: str, catalogue: str | None = None, item_id: str | None = None) -> int:
+        """Delete a user's events, or those of one catalogue or one item; how many there were."""
+        with self._writing() as connection:
+            count = delete_events(connection, owner, user, catalogue, item_id)
+        self._wiped(count)
+        return count
+
+    def add_items(self, catalogue: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep items that joined a catalogue after training."""
+        with self._writing() as connection:
+            put_items(connection, catalogue, rows)
+
+    def items_joined(self, catalogue: str) -> int:
+        """How many items joined a catalogue after training."""
+        with self._reading() as connection:
+            return items_joined(connection, catalogue)
+
+    def items_after(self, catalogue: str, number: int) -> list[tuple[int, dict[str, Any]]]:
+        """The items that joined a catalogue after the `number`-th that did, in order: number and row."""
+        with self._reading() as connection:
+            return items_after(connection, catalogue, number)
+
     def export(self, id: str, owner: str = "") -> dict[str, Any]:
         """All that is kept of a conversation, ready for JSON.
 
@@ -213,10 +265,13 @@ class ConversationStore:
     def _delete(self, which: ColumnElement[bool]) -> int:
         with self._writing() as connection:
             count = connection.execute(delete(CONVERSATIONS).where(which)).rowcount  # their turns go with them
+        self._wiped(count)
+        return count
+
+    def _wiped(self, count: int) -> None:
         if count:
             with explained(self.url):
                 wipe(self._engine)
-        return count
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -251,8 +306,8 @@ def _of(owner: str, user: str | None = None) -> ColumnElement[bool]:
     return mine if user is None else mine & (CONVERSATIONS.c.user_id == user)
 
 
-def _missing(id: str) -> UserError:
-    return UserError(f"There is no conversation {id!r}; it was never begun here, or was forgotten.")
+def _missing(id: str) -> NoConversation:
+    return NoConversation(f"There is no conversation {id!r}; it was never begun here, or was forgotten.")
 
 
 def _first_words(utterance: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The migration that makes exactly these tables, the last one."""
 VERSIONS = "latentcrs_schema"
 """The table that says which migration a database is at."""
@@ -39,4 +39,21 @@ TURNS = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("at", DateTime, nullable=False),
     Column("turn", JSON, nullable=False),  # `Turn`
+)
+EVENTS = Table(
+    "events",
+    TABLES,
+    Column("owner", String, primary_key=True),
+    Column("catalogue", String, primary_key=True),  # the name of the data set whose item this is
+    Column("user_id", String, primary_key=True),
+    Column("item_id", String, primary_key=True),  # the last thing that happened with it counts
+    Column("kind", String, nullable=False),  # `events.EventKind`
+    Column("at", DateTime, nullable=False),
+)
+ITEMS = Table(
+    "items",
+    TABLES,
+    Column("catalogue", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, ... in the order they joined
+    Column("item", JSON, nullable=False),  # column -> value
 )
