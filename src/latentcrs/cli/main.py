@@ -26,7 +26,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 INTERRUPTED = 130
 # One file per group; each has register(app), which adds its commands.
-GROUPS = ("data", "simulate", "embed", "train", "evaluate", "intents", "chat", "bench", "demo", "models", "tokens")
+GROUPS = (
+    *("data", "simulate", "embed", "train", "evaluate", "intents", "chat", "bench", "demo", "models", "tokens"),
+    *("serve", "mcp"),
+)
 for group in GROUPS:
     importlib.import_module(f"latentcrs.cli.{group}").register(app)
 

@@ -1,0 +1,70 @@
+"""`latentcrs mcp`: a bundle as tools for agents."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to `app`."""
+    app.command()(mcp)
+
+
+def mcp(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    transport: Annotated[
+        Literal["stdio", "http"],
+        typer.Option(help="stdio: a client starts this command and talks to it; http: streamable HTTP at /mcp."),
+    ] = "stdio",
+    host: Annotated[str, typer.Option(help="For http: an address that only this machine reaches.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="For http.")] = 8001,
+    db: Annotated[
+        str,
+        typer.Option(
+            help="Where events are kept: a file, or the URL of a database. [default: LATENTCRS_STORE, else a file "
+            "only you can read]"
+        ),
+    ] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Serve a bundle to agents over MCP: tools that recommend, search, explain and remember.
+
+    Over http there are no keys, so only loopback addresses are taken; to others, a proxy that asks who is there is
+    the way.
+
+    Example: latentcrs mcp models/ml-1m
+    """
+    from latentcrs.errors import UserError
+
+    if transport == "http" and not _loopback(host):
+        raise UserError(
+            f"--host {host} would let others in, and this server asks for no keys; leave it out, and put a proxy in "
+            "front."
+        )
+    try:
+        from latentcrs.serve.mcp import serve_http, serve_stdio
+    except ModuleNotFoundError as error:
+        raise UserError(f"latentcrs mcp needs the package {error.name}: pip install 'latentcrs[mcp]'.") from None
+    from latentcrs.converse.store import ConversationStore
+    from latentcrs.serve.service import Service
+
+    # Standard output belongs to the protocol; all else goes to standard error.
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    service = Service(bundle, ConversationStore(db), device=device)
+    if transport == "stdio":
+        serve_stdio(service)
+    else:
+        serve_http(service, host, port)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

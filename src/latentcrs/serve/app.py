@@ -1,0 +1,198 @@
+"""The HTTP server as one app: the native API, OpenAI's format, the page, health and metrics, behind one guard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from threading import Thread
+from typing import Any
+
+import structlog
+from fastapi import Depends, FastAPI
+from fastapi.responses import JSONResponse, Response
+from starlette.middleware.cors import CORSMiddleware
+
+from latentcrs import __version__
+from latentcrs.converse.store import ConversationStore
+from latentcrs.errors import UserError
+from latentcrs.language.chat import open_chat_model
+from latentcrs.serve import native
+from latentcrs.serve.caller import Callers
+from latentcrs.serve.guard import API_POLICY, Guard
+from latentcrs.serve.keys import Keys
+from latentcrs.serve.limits import Rates, Threads
+from latentcrs.serve.observe import Metrics, ObservedModel, log_as_json
+from latentcrs.serve.problems import Problem, add_problems, documented
+from latentcrs.serve.service import Service
+from latentcrs.serve.settings import VARIABLE, Settings
+
+LOG = structlog.stdlib.get_logger("latentcrs.serve")
+DESCRIPTION = """Recommendations and conversations with one trained bundle.
+
+Errors are problem documents (RFC 9457). Every answer has an `X-Request-ID`, yours where you sent one.
+"""
+
+
+def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
+    """The app of one process. `service`: the one to use in place of opening the bundle.
+
+    Raises:
+        UserError: something in the settings that does not exist or does not fit.
+    """
+    metrics = Metrics()
+    if service is None:
+        model = open_chat_model(settings.llm)
+        service = Service(
+            settings.bundle,
+            ConversationStore(settings.db),
+            model=None if model is None else ObservedModel(model, metrics),
+            rules=settings.rules,
+            talks=settings.talks,
+            device=settings.device,
+            live=settings.live,
+            patience=settings.patience,
+        )
+    service.on_turn = metrics.turn
+    metrics.watch(service.live_conversations)
+    keys = None if settings.keys_file is None else Keys(settings.keys_file)
+    callers = Callers(keys, Rates(*settings.rates, settings.rates_url))
+    warmed = Warmth(service)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warmed.begin()
+        yield
+
+    app = FastAPI(
+        title="LatentCRS",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # the usual pages load their scripts from other hosts
+        redoc_url=None,
+    )
+    app.state.service, app.state.settings, app.state.keys = service, settings, keys
+    add_problems(app)
+    known = [Depends(callers.known)]
+    app.include_router(native.router(service, settings, callers, Threads(settings.threads)), dependencies=known)
+    if settings.openai:
+        from latentcrs.serve.openai_api import router as openai_router
+
+        spent = [*known, Depends(callers.turn_on_post)]
+        app.include_router(openai_router(service, longest=settings.utterance_characters), dependencies=spent)
+    _add_health(app, warmed)
+
+    answers = TEXT | documented(401, 429)
+
+    @app.get("/metrics", tags=["server"], dependencies=known, response_class=Response, responses=answers)
+    def figures() -> Response:
+        """Figures for Prometheus."""
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    policy = API_POLICY
+    if settings.page:
+        from latentcrs.serve.web.mount import CONTENT_SECURITY_POLICY, mount
+
+        mount(app, service, settings)
+        policy = CONTENT_SECURITY_POLICY
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.origins),
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After", "Location"],
+        )
+    app.add_middleware(Guard, settings=settings, metrics=metrics, page_policy=policy)  # the last is the outermost
+    app.openapi = _schema_of(app, keys is not None)  # type: ignore[method-assign]
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The app of a worker process, whose settings the parent left in the environment."""
+    settings = Settings.model_validate_json(os.environ[VARIABLE])
+    log_as_json(words=settings.log_words)
+    return create_app(settings)
+
+
+class Warmth:
+    """Loads in the background what the first turn would wait for; turns that come before wait for it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.ready = False
+        self.failed = ""
+        self._thread: Thread | None = None
+
+    def begin(self) -> None:
+        """Begin to load, once."""
+        if self._thread is None:
+            self._thread = Thread(target=self._load, name="warming", daemon=True)
+            self._thread.start()
+
+    def _load(self) -> None:
+        try:
+            self.service.warm()
+            self.ready = True
+            LOG.info("ready", bundle=self.service.bundle_name)
+        except UserError as error:
+            self.failed = str(error)
+            LOG.error("not ready", reason=str(error))
+
+
+TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+def _add_health(app: FastAPI, warmed: Warmth) -> None:
+    @app.get("/health/live", tags=["server"])
+    def live() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "live"}
+
+    @app.get("/health/ready", tags=["server"], responses={503: {"description": "Not yet."}})
+    def ready() -> JSONResponse:
+        """Models are loaded and the store answers: send people here."""
+        status = _readiness(warmed)
+        return JSONResponse({"status": status}, 200 if status == "ready" else 503)
+
+    @app.get("/health", tags=["server"])
+    def health() -> dict[str, str]:
+        """Both at once; always 200 while the process answers."""
+        return {"live": "live", "ready": _readiness(warmed)}
+
+
+def _readiness(warmed: Warmth) -> str:
+    if not warmed.ready:
+        return "failed" if warmed.failed else "warming up"
+    try:
+        warmed.service.store.head("")
+    except UserError:
+        return "no store"
+    return "ready"
+
+
+def _schema_of(app: FastAPI, keys: bool) -> Callable[[], dict[str, Any]]:
+    """OpenAPI with the schema of problem documents, without FastAPI's own of errors, which are not sent, and without
+    keys where none is asked for.
+    """
+    built = app.openapi
+
+    def schema() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = built()
+            parts = found.setdefault("components", {}).setdefault("schemas", {})
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+            parts |= problem.pop("$defs", {}) | {"Problem": problem}
+            for unused in ("HTTPValidationError", "ValidationError"):
+                parts.pop(unused, None)
+            if not keys:
+                found["components"].pop("securitySchemes", None)
+            for operation in (one for path in found["paths"].values() for one in path.values()):
+                if not keys:
+                    operation.pop("security", None)
+                if "HTTPValidationError" in str(operation["responses"].get("422")):
+                    operation["responses"] |= {str(status): said for status, said in documented(422).items()}
+        return app.openapi_schema or {}
+
+    return schema

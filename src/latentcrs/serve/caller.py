@@ -1,0 +1,66 @@
+"""Who a request is from, and whether they may ask it now: FastAPI dependencies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from latentcrs.serve.keys import Keys
+from latentcrs.serve.limits import Rates
+
+BEARER = HTTPBearer(auto_error=False, description="An API key, where the server has keys.")
+
+
+class Callers:
+    """The dependencies of one server. keys: None where anybody may ask, as owner ""."""
+
+    def __init__(self, keys: Keys | None, rates: Rates) -> None:
+        self.keys, self.rates = keys, rates
+
+    async def known(
+        self, request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+    ) -> None:
+        """Find the request's owner, which others read with `owner_of`.
+
+        Raises:
+            HTTPException: 401, no key or a wrong one.
+            TooMany: too many requests.
+        """
+        address = request.client.host if request.client else ""
+        owner: str | None = ""
+        if self.keys is not None:
+            owner = self.keys.owner_of(given.credentials) if given is not None else None
+            if owner is None:
+                await run_in_threadpool(self.rates.spend, "requests", f"address {address}")
+                raise HTTPException(
+                    401, "An API key is needed: Authorization: Bearer KEY.", {"WWW-Authenticate": "Bearer"}
+                )
+        request.state.owner = owner
+        request.state.caller = f"key {owner}" if owner else f"address {address}"
+        await run_in_threadpool(self.rates.spend, "requests", request.state.caller)
+
+    async def turn(self, request: Request) -> None:
+        """Count a turn.
+
+        Raises:
+            TooMany: too many turns.
+        """
+        await run_in_threadpool(self.rates.spend, "turns", request.state.caller)
+
+    async def turn_on_post(self, request: Request) -> None:
+        """Count a turn where the request makes one. Raises as `turn`."""
+        if request.method == "POST":
+            await self.turn(request)
+
+
+def owner_of(request: Request) -> str:
+    """Whose request it is, behind `Callers.known`."""
+    owner: str = request.state.owner
+    return owner
+
+
+Owner = Annotated[str, Depends(owner_of)]

@@ -1,0 +1,118 @@
+"""Looks into the catalogue: an item, items by words, items like one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from latentcrs.data.rules import Rule
+from latentcrs.errors import UserError
+from latentcrs.recommend import Reason, Recommendation, Recommender
+from latentcrs.serve.errors import NotFound
+
+SHARED = 4
+"""Attribute values that two items have in common and that are named."""
+
+
+class CatalogueView:
+    """Reads one state of a recommender's catalogue."""
+
+    def __init__(self, recommender: Recommender) -> None:
+        self.recommender = recommender
+
+    def number(self, item_id: str) -> int:
+        """The dense index of an item.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        try:
+            return int(self.recommender.item_numbers([item_id])[0])
+        except UserError as error:
+            raise NotFound(str(error)) from None
+
+    def row(self, item_id: str) -> dict[str, Any]:
+        """All that the catalogue says of an item: column -> value.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        return self.recommender.bundle.items.row(self.number(item_id), named=True)
+
+    def search(self, words: str, where: Sequence[Rule] = (), k: int = 10) -> list[dict[str, Any]]:
+        """Items that have all the words in title or text: exact titles, then titles that begin with them, then
+        titles, then texts; of equals the most chosen first. Without words the most chosen items.
+
+        Raises:
+            UserError: a rule that does not fit the catalogue.
+        """
+        bundle, wanted = self.recommender.bundle, " ".join(words.lower().split())
+        title, text = pl.col("title").str.to_lowercase(), pl.col("text").fill_null("").str.to_lowercase()
+        rank = (
+            pl.when(title == wanted)
+            .then(0)
+            .when(title.str.starts_with(wanted))
+            .then(1)
+            .when(_says(title, wanted))
+            .then(2)
+            .when(_says(title + " " + text, wanted))
+            .then(3)
+        )
+        found = bundle.items.with_row_index("__number__").with_columns(
+            rank.alias("__rank__"),
+            pl.Series("__popularity__", bundle.generative.log_popularity.cpu().numpy()),
+        )
+        passing = self.recommender.passing(list(where))
+        if passing is not None:
+            found = found.filter(pl.Series(passing))
+        found = found.drop_nulls("__rank__").sort("__rank__", "__popularity__", descending=[False, True]).head(k)
+        return [bundle.items.row(number, named=True) for number in found["__number__"].to_list()]
+
+    def similar(self, item_id: str, k: int = 5) -> list[Recommendation]:
+        """The items most like one, by who chose them and by their content in equal parts (the mean of both cosines).
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        number, (V, T) = self.number(item_id), self._directions
+        scores = (V @ V[number] + T @ T[number]) / 2
+        scores[number] = -np.inf
+        best = np.argsort(-scores, kind="stable")[: min(k, len(scores) - 1)]
+        items, columns = self.recommender.bundle.items, self.recommender.bundle.columns
+        this, answers = items.row(number, named=True), []
+        names = [name for name, kind in columns.items() if kind in ("category", "multi-category")]
+        for other in best.tolist():
+            row = items.row(other, named=True)
+            both = [value for name in names for value in _values(this[name]) if value in _values(row[name])]
+            reason = Reason(words=list(dict.fromkeys(both))[:SHARED])
+            answers.append(Recommendation(str(row["item_id"]), str(row["title"]), float(scores[other]), reason))
+        return answers
+
+    @cached_property
+    def _directions(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Behaviour (n, d) and content (n, d_x) embeddings of the items, of length 1."""
+        model = self.recommender.bundle.generative
+        both = [matrix.detach().cpu().numpy() for matrix in (model.V, model.T)]
+        V, T = (matrix / (np.linalg.norm(matrix, axis=1, keepdims=True) + 1e-9) for matrix in both)
+        return V, T
+
+
+def _says(text: pl.Expr, wanted: str) -> pl.Expr:
+    """Whether every word stands in the text, at the beginning of a word there."""
+    words = wanted.split()
+    return pl.all_horizontal([text.str.contains(rf"(?:^|[^\w]){_pattern(word)}") for word in words] or [pl.lit(True)])
+
+
+def _pattern(word: str) -> str:
+    # Rust's regular expressions take no escaped letters beyond ASCII punctuation, and no zero byte in a pattern.
+    return "".join(f"\\x{{{ord(c):x}}}" if not (c.isalnum() and c.isascii()) else re.escape(c) for c in word)
+
+
+def _values(value: object) -> list[str]:
+    return [] if value is None else [str(one) for one in value] if isinstance(value, list) else [str(value)]

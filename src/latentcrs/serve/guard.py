@@ -1,0 +1,158 @@
+"""What every request passes first: its id, host, origin and size; and what every answer has."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from latentcrs.serve.observe import Metrics
+from latentcrs.serve.problems import problem_of, response
+from latentcrs.serve.settings import Settings
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+LOG = structlog.stdlib.get_logger("latentcrs.requests")
+
+
+class Guard:
+    """ASGI middleware, the outermost. page_policy: the content security policy of HTML."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, page_policy: str) -> None:
+        self.app, self.settings, self.metrics, self.page_policy = app, settings, metrics, page_policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._request(scope, receive, send)
+        elif scope["type"] == "websocket" and self._refusal(scope) is not None:
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self.app(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        began, status, started = time.perf_counter(), 500, False
+
+        async def sending(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                status, started = message["status"], True
+                self._complete(MutableHeaders(scope=message), request_id)
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope)
+            if refusal is None:
+                await self.app(scope, self._measured(receive), sending)
+            else:
+                await response(*problem_of(refusal, request_id))(scope, receive, sending)
+        except Exception as error:
+            LOG.exception("fault", route=_route(scope))
+            if started:
+                raise
+            await response(*problem_of(error, request_id))(scope, receive, sending)
+        finally:
+            route = _route(scope)
+            seconds = time.perf_counter() - began
+            self.metrics.request(_method(scope), route, status, seconds)
+            owner = scope["state"].get("owner")
+            log = LOG.debug if route.startswith("/health") else LOG.info  # asked every few seconds
+            log(
+                "request",
+                method=_method(scope),
+                route=route,
+                status=status,
+                milliseconds=round(seconds * 1000, 1),
+                **({"owner": owner} if owner else {}),
+            )
+
+    def _refusal(self, scope: Scope) -> HTTPException | None:
+        """Why a request goes no further, where it does not."""
+        headers = Headers(scope=scope)
+        host = _host(f"//{headers.get('host', '')}")
+        allowed = self.settings.allowed_hosts
+        if "*" not in allowed and host not in allowed:
+            return HTTPException(400, "This server does not go by the name in the Host header; see --allowed-host.")
+        origin = headers.get("origin")
+        unsafe = scope["type"] == "websocket" or scope["method"] not in SAFE
+        trusted = origin is None or origin in self.settings.origins
+        if unsafe and not trusted and _place(str(origin)) != headers.get("host", "").lower():
+            return HTTPException(403, "Another web site may not ask this; see --cors-origin.")
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self.settings.body_bytes:
+            return self._too_large()
+        return None
+
+    def _measured(self, receive: Receive) -> Receive:
+        read = 0
+
+        async def receiving() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self.settings.body_bytes:
+                raise self._too_large()
+            return message
+
+        return receiving
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"A request's body has at most {self.settings.body_bytes} bytes here.")
+
+    def _complete(self, headers: MutableHeaders, request_id: str) -> None:
+        headers["X-Request-ID"] = request_id
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        html = headers.get("content-type", "").startswith("text/html")
+        headers.setdefault("Content-Security-Policy", self.page_policy if html else API_POLICY)
+        if "cache-control" not in headers and not headers.get("content-type", "").startswith(CACHED):
+            headers["Cache-Control"] = "no-store"
+
+
+CACHED = ("text/css", "text/javascript", "application/javascript", "font/", "image/")
+"""Kinds of content that no person's data is in."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in METHODS else "other"  # anybody may invent one, and each would be counted apart
+
+
+def _route(scope: Mapping[str, object]) -> str:
+    route = scope.get("route")
+    return str(getattr(route, "path", "")) or "none"
+
+
+def _host(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _place(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""

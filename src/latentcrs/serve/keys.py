@@ -1,0 +1,120 @@
+"""API keys: a file of their hashes, and whose key a request has."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from pathlib import Path
+
+from latentcrs.errors import UserError
+from latentcrs.files import atomic_file
+
+PREFIX = "lcrs_"
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+LINE = re.compile(rf"(?P<name>{NAME.pattern})\s+sha256:(?P<digest>[0-9a-f]{{64}})")
+
+
+class Keys:
+    """The keys of one file: lines of a name and a hash; `#` begins a comment. A name may have several keys, so that
+    one can be replaced by another. The file is read again when it changes: what is taken out is refused at once.
+
+    A key is 256 random bits, which nobody finds by trying, so one SHA-256 keeps it: the slow hashes are for what
+    people think of.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            UserError: the file cannot be read, or a line of it is no key.
+        """
+        self.path = path
+        self._read_at: tuple[int, int] | None = None
+        self._hashes: list[tuple[str, bytes]] = []
+        self._refresh()
+
+    def owner_of(self, key: str) -> str | None:
+        """The name whose key this is; None for nobody's. Takes as long for a wrong key as for a right one."""
+        self._refresh()
+        given, owner = _digest(key), None
+        for name, digest in self._hashes:
+            if hmac.compare_digest(digest, given):
+                owner = name
+        return owner
+
+    @property
+    def names(self) -> list[str]:
+        """Whose keys there are, a name for each key."""
+        self._refresh()
+        return [name for name, _ in self._hashes]
+
+    def _refresh(self) -> None:
+        try:
+            found = self.path.stat()
+            at = found.st_mtime_ns, found.st_size
+            if at != self._read_at:
+                self._hashes = _parsed(self.path, self.path.read_text("utf-8"))
+                self._read_at = at
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"The keys file {self.path} cannot be read ({error.__class__.__name__}); make one with 'latentcrs "
+                "keys new NAME'."
+            ) from None
+
+
+def new_key(path: Path, name: str) -> str:
+    """Make a key for `name` and add its hash to the file, which is made where there is none; the key, which is kept
+    nowhere.
+
+    Raises:
+        UserError: no such name is possible, or the file cannot be read.
+    """
+    if not NAME.fullmatch(name):
+        raise UserError(f"A key's name has 1 to 64 letters, digits, dots, dashes and underscores, not {name!r}.")
+    lines = _lines(path)
+    key = PREFIX + secrets.token_urlsafe(32)
+    _write(path, [*lines, f"{name} sha256:{_digest(key).hex()}"])
+    return key
+
+
+def remove_keys(path: Path, name: str) -> int:
+    """Take all keys of `name` out of the file; how many there were.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    lines = _lines(path)
+    kept = [line for line in lines if (line.split() or [""])[0] != name]
+    _write(path, kept)
+    return len(lines) - len(kept)
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    Keys(path)  # it is a file of keys
+    return path.read_text("utf-8").splitlines()
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as temporary:
+        temporary.touch(mode=0o600)
+        temporary.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def _parsed(path: Path, text: str) -> list[tuple[str, bytes]]:
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.split("#")[0].strip()
+        match = LINE.fullmatch(bare)
+        if match is not None:
+            found.append((match["name"], bytes.fromhex(match["digest"])))
+        elif bare:
+            raise UserError(f"{path}, line {number}: a key is written as 'NAME sha256:' and 64 hexadecimal digits.")
+    return found
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "replace")).digest()

@@ -1,0 +1,79 @@
+"""A turn as Markdown: what is said, then the items as a numbered list; all text in it is data, and stays text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from latentcrs.converse.display import plain
+from latentcrs.converse.session import Turn, TurnItem
+
+SPECIAL = re.compile(r"[\\`*_\[\]~|$]|<(?=[A-Za-z/!?])|(?<=:)//|(?<=\b[wW]{3})\.|@(?=\w)")
+"""What begins emphasis, code, a link, a table, a formula, a tag or an address that becomes a link by itself."""
+LINE_START = re.compile(r"^(\s*)([#>+=-]|\d+(?=[.)](?:\s|$)))")
+"""What makes a heading, a quotation or a list of a line."""
+LAST_WORD = re.compile(r"\S*\Z")
+Year = Callable[[str], int | None]
+
+
+def escaped(text: str) -> str:
+    """`text` on one line, shown by a reader of Markdown as it is: no markup, no HTML, no links."""
+    words = " ".join(plain(text).plain.split())
+    return LINE_START.sub(_at_line_start, _inside(words))
+
+
+def markdown(turn: Turn, year: Year) -> str:
+    """The whole answer of a turn. `year`: of an item id."""
+    return f"{escaped(turn.text)}{listed(turn, year)}"
+
+
+def listed(turn: Turn, year: Year) -> str:
+    """The items of a turn with what separates them from the words before; empty where there are none."""
+    lines = [f"{number}. {_line(item, year(item.item_id))}" for number, item in enumerate(turn.items, 1)]
+    return "\n\n" + "\n".join(lines) if lines else ""
+
+
+class EscapedWords:
+    """Text that comes in pieces, escaped word by word: a word at the end of a piece waits for its rest."""
+
+    def __init__(self) -> None:
+        self._waiting, self._begun = "", False
+
+    def write(self, piece: str) -> str:
+        """What is whole now, escaped."""
+        text = self._waiting + piece
+        self._waiting = LAST_WORD.search(text).group()  # type: ignore[union-attr]  # it matches nothing too
+        return self._escaped(text[: len(text) - len(self._waiting)])
+
+    def end(self) -> str:
+        """The last word."""
+        last, self._waiting = self._waiting, ""
+        return self._escaped(last)
+
+    def _escaped(self, text: str) -> str:
+        if not text.strip():
+            return text if self._begun else ""
+        begins, self._begun = not self._begun, True
+        if begins:
+            return LINE_START.sub(_at_line_start, _inside(plain(text.lstrip()).plain))
+        return "\n".join(_inside(plain(line).plain) for line in text.split("\n"))
+
+
+def _line(item: TurnItem, year: int | None) -> str:
+    dated = f" ({year})" if year is not None else ""
+    return f"**{_inside(' '.join(plain(item.title).plain.split()))}**{dated} — {_inside(plain(item.why).plain)}"
+
+
+def _inside(text: str) -> str:
+    return SPECIAL.sub(_instead, text)
+
+
+def _instead(found: re.Match[str]) -> str:
+    # Some readers of Markdown let HTML through and know no backslash; to all of them this is no tag.
+    mark = found.group()
+    return "&lt;" if mark == "<" else r"\/\/" if mark == "//" else f"\\{mark}"
+
+
+def _at_line_start(found: re.Match[str]) -> str:
+    before, mark = found.groups()
+    return f"{before}{mark}\\" if mark.isdigit() else f"{before}\\{mark}"

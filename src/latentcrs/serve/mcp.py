@@ -1,0 +1,111 @@
+"""The MCP server: `CatalogueTools` as any agent calls them, over standard input and output or streamable HTTP."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import mcp.types as types
+import uvicorn
+from anyio import to_thread
+from mcp.server import Server, ServerRequestContext
+from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
+
+from latentcrs import __version__
+from latentcrs.errors import UserError
+from latentcrs.serve.mcp_tools import CatalogueTool, CatalogueTools
+from latentcrs.serve.service import Service
+
+LOG = logging.getLogger("latentcrs.serve")
+INSTRUCTIONS = (
+    "Recommendations from one catalogue, {catalogue}, by what people did and by what they say. Recommend only what "
+    "these tools return. Ask what the person likes, and hand it over as `likes`; say who it is with `user` to have "
+    "events remembered. Results carry item ids, which every other tool takes."
+)
+LARGEST_BODY = 1 << 20
+"""Bytes of a request over HTTP."""
+FAILED = "This did not work, for a reason on the side of the server; its log says more. The arguments were fine."
+
+
+def server(service: Service, owner: str = "") -> Server[dict[str, Any]]:
+    """An MCP server with the tools of one service. `owner`: whose users and events it sees."""
+    tools = {tool.name: tool for tool in CatalogueTools(service, owner).all()}
+    listed = [_announced(tool) for tool in tools.values()]
+
+    async def list_tools(
+        context: ServerRequestContext[dict[str, Any]], params: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=listed)
+
+    async def call_tool(
+        context: ServerRequestContext[dict[str, Any]], params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        tool = tools.get(params.name)
+        if tool is None:
+            has = ", ".join(tools)
+            raise MCPError(types.INVALID_PARAMS, f"There is no tool {params.name!r}; there are {has}.")
+        # A thread of its own: reading a request takes some milliseconds of arithmetic.
+        return await to_thread.run_sync(_called, tool, params.arguments or {})
+
+    return Server(
+        "latentcrs",
+        version=__version__,
+        title=f"LatentCRS: {service.bundle_name}",
+        instructions=INSTRUCTIONS.format(catalogue=service.bundle_name),
+        get_tool_input_schema=lambda name: tools[name].input_schema if name in tools else None,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+def serve_stdio(service: Service) -> None:
+    """Answer on standard output what comes in on standard input, until that ends."""
+
+    async def run() -> None:
+        answering = server(service)
+        async with stdio_server() as (read, write):
+            await answering.run(read, write, answering.create_initialization_options())
+
+    anyio.run(run)
+
+
+def serve_http(service: Service, host: str, port: int) -> None:
+    """Answer at http://host:port/mcp (streamable HTTP) until a signal ends it. `port`: 0 for any that is free."""
+    app = server(service).streamable_http_app(host=host, stateless_http=True, max_request_body_size=LARGEST_BODY)
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on")
+    with config.bind_socket() as listening:
+        listening.listen()  # who reads the address below may call at once
+        address, taken = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        print(f"MCP at http://{shown}:{taken}/mcp; Ctrl-C ends it", file=sys.stderr, flush=True)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _announced(tool: CatalogueTool) -> types.Tool:
+    return types.Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=tool.input_schema,
+        output_schema=tool.output_schema,
+        annotations=types.ToolAnnotations(
+            read_only_hint=not tool.changes, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+        ),
+    )
+
+
+def _called(tool: CatalogueTool, arguments: Mapping[str, object]) -> types.CallToolResult:
+    """The tool's answer, or what went wrong in words that the agent can act on."""
+    try:
+        answer, words = tool.call(arguments)
+    except UserError as error:
+        return types.CallToolResult(content=[types.TextContent(text=str(error))], is_error=True)
+    except Exception:
+        LOG.exception("the tool %s failed", tool.name)
+        return types.CallToolResult(content=[types.TextContent(text=FAILED)], is_error=True)
+    structured = answer.model_dump(mode="json")
+    return types.CallToolResult(content=[types.TextContent(text=words)], structured_content=structured)

@@ -1,0 +1,237 @@
+"""The native API: conversations, what users did, recommendations, the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.exceptions import HTTPException
+
+from latentcrs.converse.session import Turn
+from latentcrs.converse.store import Stored, Summary
+from latentcrs.errors import UserError
+from latentcrs.serve.caller import Callers, Owner
+from latentcrs.serve.errors import NotFound
+from latentcrs.serve.limits import Threads
+from latentcrs.serve.problems import documented
+from latentcrs.serve.schemas import (
+    Added,
+    Begun,
+    ChosenVariant,
+    Few,
+    Forgotten,
+    HistoryItem,
+    Id,
+    Marks,
+    NewConversation,
+    NewEvent,
+    NewItems,
+    NewRule,
+    RecommendedItem,
+    Search,
+    Utterance,
+    Wanted,
+)
+from latentcrs.serve.service import BelievedIntent, Service
+from latentcrs.serve.settings import Settings
+from latentcrs.serve.streams import streamed
+
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The turn; as server-sent events (text, then turn or problem) where you accept them.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+def conversation_id(id: Annotated[str, Path(max_length=200)]) -> str:
+    """The id in the path, if it can be one."""
+    if not id.isprintable():
+        raise NotFound("There is no such conversation.")
+    return id
+
+
+Conversation = Annotated[str, Depends(conversation_id)]
+User = Annotated[str, Path(min_length=1, max_length=200)]
+Item = Annotated[str, Path(min_length=1, max_length=200)]
+
+
+def router(service: Service, settings: Settings, callers: Callers, threads: Threads) -> APIRouter:
+    """The native endpoints over one service."""
+    api = APIRouter(responses=documented(400, 401, 403, 404, 413, 422, 429, 503))
+    _conversations(api, service)
+    _turns(api, service, settings, callers, threads)
+    _users(api, service)
+    _catalogue(api, service, callers)
+    return api
+
+
+def _conversations(api: APIRouter, service: Service) -> None:
+    tags: list[str | Enum] = ["conversations"]
+
+    @api.post("/conversations", tags=tags, status_code=201)
+    def begin(owner: Owner, wanted: NewConversation, response: Response) -> Begun:
+        """Begin a conversation."""
+        liked = [service.recommender.find_item(title) for title in wanted.likes]
+        id = service.begin(
+            owner, user=wanted.user, history=[*wanted.history, *liked], variant=wanted.variant, k=wanted.k
+        )
+        response.headers["Location"] = f"/conversations/{id}"
+        return Begun(id=id)
+
+    @api.get("/conversations", tags=tags)
+    def conversations(owner: Owner, user: Annotated[Id | None, Query()] = None) -> list[Summary]:
+        """Your conversations, the one that went on last first; only those of `user` where it is given."""
+        return service.conversations(owner, user)
+
+    @api.get("/conversations/{id}", tags=tags)
+    def conversation(owner: Owner, id: Conversation) -> Stored:
+        """A conversation with all its turns."""
+        return service.conversation(owner, id)
+
+    @api.delete("/conversations/{id}", tags=tags, status_code=204)
+    def forget(owner: Owner, id: Conversation) -> None:
+        """Delete a conversation and every word of it."""
+        service.forget(owner, id)
+
+    @api.post("/conversations/{id}/again", tags=tags, status_code=201, responses=documented(409))
+    def begin_again(owner: Owner, id: Conversation, response: Response) -> Begun:
+        """Begin a new conversation of the same person; the old one stays."""
+        new = service.begin_again(owner, id)
+        response.headers["Location"] = f"/conversations/{new}"
+        return Begun(id=new)
+
+    @api.get("/conversations/{id}/intents", tags=tags, responses=documented(409))
+    def intents(owner: Owner, id: Conversation) -> list[BelievedIntent]:
+        """The intents believed in most now, strongest first."""
+        return service.intents(owner, id)
+
+
+def _turns(api: APIRouter, service: Service, settings: Settings, callers: Callers, threads: Threads) -> None:
+    common: dict[str, Any] = {
+        "tags": ["turns"],
+        "dependencies": [Depends(callers.turn)],
+        "responses": documented(409, 504),
+    }
+
+    async def taken(owner: str, id: str, work: Callable[[], Turn]) -> Turn:
+        try:
+            return await threads.run(f"{owner} {id}", work, settings.turn_seconds)
+        except TimeoutError:
+            raise HTTPException(
+                504, "The turn takes too long; it is finished and kept all the same: read the conversation later."
+            ) from None
+
+    @api.post(
+        "/conversations/{id}/turns", response_model=Turn, **common | {"responses": documented(409, 504) | STREAM}
+    )
+    async def turn(owner: Owner, id: Conversation, said: Utterance, request: Request) -> Turn | Response:
+        """Say something; the turn that answers it. It is stored before it is answered."""
+        if len(said.utterance) > settings.utterance_characters:
+            raise UserError(f"An utterance has at most {settings.utterance_characters} characters here.")
+
+        async def take(say: Callable[[str], None] | None) -> Turn:
+            return await taken(
+                owner, id, lambda: service.turn(owner, id, said.utterance, on_text=say, number=said.number)
+            )
+
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return await streamed(take, settings.heartbeat, request.state.request_id)
+        return await take(None)
+
+    @api.post("/conversations/{id}/marks", **common)
+    async def mark(owner: Owner, id: Conversation, marks: Marks) -> Turn:
+        """Say of items of the last list that they are liked, not wanted, or known."""
+        does = {"like": service.like, "refuse": service.refuse, "seen": service.seen}[marks.kind]
+        return await taken(owner, id, lambda: does(owner, id, marks.places))
+
+    @api.post("/conversations/{id}/rules", **common)
+    async def add_rule(owner: Owner, id: Conversation, new: NewRule) -> Turn:
+        """Put a rule in force, as if it had been insisted on; it replaces what it contradicts."""
+        return await taken(owner, id, lambda: service.add_rule(owner, id, new.rule, new.soft))
+
+    @api.delete("/conversations/{id}/rules/{place}", **common)
+    async def drop_rule(owner: Owner, id: Conversation, place: Annotated[int, Path(ge=0, le=9999)]) -> Turn:
+        """Take a rule back: its place from 0, rules first, then wishes."""
+        return await taken(owner, id, lambda: service.drop_rule(owner, id, place))
+
+    @api.put("/conversations/{id}/variant", **common)
+    async def use(owner: Owner, id: Conversation, chosen: ChosenVariant) -> Turn:
+        """Go on in another variant."""
+        return await taken(owner, id, lambda: service.use(owner, id, chosen.variant))
+
+
+def _users(api: APIRouter, service: Service) -> None:
+    tags: list[str | Enum] = ["users"]
+
+    @api.get("/users/{user}/history", tags=tags)
+    def history(owner: Owner, user: User) -> list[HistoryItem]:
+        """What a user did, oldest first: in the data set that was trained on, and since."""
+        ids = service.history(owner, user)
+        return [HistoryItem(item_id=item_id, title=str(service.item(item_id)["title"])) for item_id in ids]
+
+    @api.post("/users/{user}/events", tags=tags, status_code=204)
+    def remember(owner: Owner, user: User, event: NewEvent) -> None:
+        """Report what a user did with an item; conversations know it from their next turn on."""
+        service.remember(owner, user, event.item_id, event.kind, event.at)
+
+    @api.delete("/users/{user}/events/{item_id}", tags=tags, status_code=204)
+    def forget_event(owner: Owner, user: User, item_id: Item) -> None:
+        """Take an item out of a user's history, wherever it is known from."""
+        service.forget_event(owner, user, item_id)
+
+    @api.get("/users/{user}/export", tags=tags)
+    def export(owner: Owner, user: User) -> dict[str, Any]:
+        """All that is kept of a user."""
+        return service.export_user(owner, user)
+
+    @api.delete("/users/{user}", tags=tags)
+    def forget_user(owner: Owner, user: User) -> Forgotten:
+        """Delete a user's conversations and events. The data set that was trained on stays as it is."""
+        return Forgotten(forgotten=service.forget_user(owner, user))
+
+
+def _catalogue(api: APIRouter, service: Service, callers: Callers) -> None:
+    tags: list[str | Enum] = ["catalogue"]
+    counted = [Depends(callers.turn)]
+
+    @api.post("/recommendations", tags=tags, dependencies=counted)
+    def recommend(owner: Owner, wanted: Wanted) -> list[RecommendedItem]:
+        """Recommend without a conversation; nothing is kept."""
+        found = service.recommend(
+            history=wanted.history,
+            user=wanted.user,
+            owner=owner,
+            request=wanted.request,
+            k=wanted.k,
+            where=wanted.where,
+            exclude=wanted.exclude,
+        )
+        return [RecommendedItem.of(one) for one in found]
+
+    @api.get("/items", tags=tags)
+    def find(words: Annotated[str, Query(max_length=500)] = "", k: Few = 10) -> list[dict[str, Any]]:
+        """Items by words of their titles and texts; without words the most chosen ones."""
+        return service.search(words, k=k)
+
+    @api.post("/items/search", tags=tags)
+    def search(wanted: Search) -> list[dict[str, Any]]:
+        """Items by words and rules."""
+        return service.search(wanted.words, wanted.where, wanted.k)
+
+    @api.post("/items", tags=tags, status_code=201, dependencies=counted, responses=documented(409))
+    def add_items(new: NewItems) -> Added:
+        """Put new items into the catalogue, for everyone, recommendable at once by their text."""
+        return Added(added=service.add_items([item.model_dump() for item in new.items]))
+
+    @api.get("/items/{item_id}", tags=tags)
+    def item(item_id: Item) -> dict[str, Any]:
+        """All that the catalogue says of an item."""
+        return service.item(item_id)
+
+    @api.get("/items/{item_id}/similar", tags=tags)
+    def similar(item_id: Item, k: Few = 5) -> list[RecommendedItem]:
+        """Items like one, by who chose them and by their content."""
+        return [RecommendedItem.of(one) for one in service.similar(item_id, k)]

@@ -1,0 +1,191 @@
+"""What a server tells of itself: logs of one JSON object a line without anyone's words, and Prometheus metrics."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from pydantic import BaseModel
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from latentcrs.converse.session import Turn
+from latentcrs.language.chat import Call, ChatModel, Completion, Message, ModelError
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Where several processes count together."""
+QUIET = ("httpx", "httpcore", "openai", "sentence_transformers", "alembic", "nicegui", "uvicorn.access")
+"""Loggers of libraries of which only warnings are of interest; some repeat addresses and prompts."""
+
+
+def log_as_json(stream: TextIO | None = None, words: bool = False) -> None:
+    """Write every log record of the process as one JSON object a line. `words`: errors say what they were about,
+    which may be in someone's words; without, they say only where in the code they happened.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper("iso", utc=True),
+        _errors(words),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers, root.level = [handler], logging.INFO
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _errors(words: bool) -> Callable[[WrappedLogger, str, EventDict], EventDict]:
+    """Exceptions as kind and places in the code; their messages only with `words`."""
+
+    def shown(_: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        given = event.pop("exc_info", None)
+        if given:
+            error = given[1] if isinstance(given, tuple) else sys.exc_info()[1] if given is True else given
+            if isinstance(error, BaseException):
+                frames = traceback.extract_tb(error.__traceback__)
+                event["error"] = type(error).__name__
+                event["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-12:]]
+                if words:
+                    event["message"] = str(error)
+                elif "Exception in ASGI application" in str(event.get("event")):
+                    event["event"] = "Exception in ASGI application"  # uvicorn adds the traceback's text
+        event.pop("color_message", None)
+        return event
+
+    return shown
+
+
+class Metrics:
+    """The figures of one server: turns, how long their steps take, language models, requests."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._turns = Counter("latentcrs_turns", "Turns.", ["kind", "variant"], registry=registry)
+        self._steps = Histogram(
+            "latentcrs_step_seconds", "Time of each step of a turn.", ["step"], buckets=SECONDS, registry=registry
+        )
+        self._relaxed = Counter(
+            "latentcrs_relaxed_turns", "Turns whose items do not pass every rule.", registry=registry
+        )
+        self._unknown = Counter(
+            "latentcrs_undecidable_turns",
+            "Turns with a condition that the catalogue cannot decide.",
+            registry=registry,
+        )
+        self._noted = Counter(
+            "latentcrs_turns_without_model", "Turns that went on without a language model.", registry=registry
+        )
+        self._calls = Counter(
+            "latentcrs_model_calls", "Calls of the language model.", ["purpose", "outcome"], registry=registry
+        )
+        self._model_seconds = Histogram(
+            "latentcrs_model_seconds", "Time of each call.", ["purpose"], buckets=SECONDS, registry=registry
+        )
+        self._tokens = Counter("latentcrs_model_tokens", "Tokens.", ["direction"], registry=registry)
+        self._requests = Counter(
+            "latentcrs_requests", "HTTP requests.", ["method", "route", "status"], registry=registry
+        )
+        self._request_seconds = Histogram(
+            "latentcrs_request_seconds", "Time of each HTTP request.", ["route"], buckets=SECONDS, registry=registry
+        )
+
+    def watch(self, live: Callable[[], int]) -> None:
+        """Tell how many conversations are in memory; not where several processes count together, which cannot ask."""
+        if VARIABLE not in os.environ:
+            gauge = Gauge("latentcrs_live_conversations", "Conversations in memory.", registry=self.registry)
+            gauge.set_function(live)
+
+    def turn(self, turn: Turn) -> None:
+        """Count a turn."""
+        self._turns.labels(turn.kind, turn.variant).inc()
+        for step, milliseconds in turn.milliseconds.items():
+            self._steps.labels(step).observe(milliseconds / 1000)
+        for happened, counter in (
+            (turn.relaxed, self._relaxed),
+            (turn.unknown, self._unknown),
+            (turn.notes, self._noted),
+        ):
+            if happened:
+                counter.inc()
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an HTTP request. `route`: the path of its endpoint, not of the request, which may hold names."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def model_call(self, purpose: str, outcome: str, seconds: float, tokens: tuple[int, int]) -> None:
+        """Count a call of a language model; `outcome`: "answered", or why there was no answer."""
+        self._calls.labels(purpose, outcome).inc()
+        self._model_seconds.labels(purpose).observe(seconds)
+        for direction, count in zip(("input", "output"), tokens, strict=True):
+            self._tokens.labels(direction).inc(count)
+
+    def exposition(self) -> bytes:
+        """All figures in Prometheus's text format; of all worker processes where there are several."""
+        if VARIABLE not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)
+        return generate_latest(together)
+
+
+class ObservedModel:
+    """A chat model whose calls are counted."""
+
+    def __init__(self, model: ChatModel, metrics: Metrics) -> None:
+        self.model, self.metrics = model, metrics
+
+    @property
+    def id(self) -> str:
+        return self.model.id
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        call: Call,
+        *,
+        schema: type[BaseModel] | None = None,
+        max_tokens: int = 512,
+        temperature: float = 0.0,
+        seed: int = 0,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        began = time.perf_counter()
+        options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+        try:
+            found = self.model.complete(messages, call, schema=schema, on_text=on_text, **options)
+        except ModelError as error:
+            tokens = error.input_tokens, error.output_tokens
+            self.metrics.model_call(call.purpose, error.outcome, time.perf_counter() - began, tokens)
+            raise
+        tokens = (0, 0) if found.cached else (found.input_tokens, found.output_tokens)
+        self.metrics.model_call(call.purpose, "answered", time.perf_counter() - began, tokens)
+        return found

@@ -1,0 +1,232 @@
+"""OpenAI's chat endpoints: any chat client talks with a bundle as if it were a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Header
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
+
+from latentcrs.converse.session import Turn
+from latentcrs.serve.caller import owner_of
+from latentcrs.serve.markdown import EscapedWords, listed, markdown
+from latentcrs.serve.openai_errors import OpenAIError, OpenAIRoute, error_answer
+from latentcrs.serve.openai_format import (
+    Answer,
+    ChatCompletion,
+    ChatRequest,
+    Choice,
+    Chunk,
+    ChunkChoice,
+    Delta,
+    ErrorAnswer,
+    Model,
+    Models,
+    Recommended,
+    Usage,
+    new_id,
+    now,
+    recommended,
+    usage,
+)
+from latentcrs.serve.recognise import Asked, reply
+from latentcrs.serve.service import Service
+from latentcrs.serve.shown import ShownItems
+
+TURNS_AT_ONCE = 16
+"""Threads that answer; of one conversation only one works."""
+LONGEST_UTTERANCE = 4000
+LONGEST_NAME = 200
+HEARTBEAT = 15.0
+"""Seconds of silence after which a stream says that it lives."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A turn, ready to be sent. content: the whole text as Markdown; listed: the part of it with the items."""
+
+    conversation: str
+    turn: Turn
+    content: str
+    listed: str
+    extra: Recommended
+
+
+def router(service: Service, owner: Callable[..., str] = owner_of, longest: int = LONGEST_UTTERANCE) -> APIRouter:
+    """The routes below /v1. `owner`: a FastAPI dependency that says whose request it is; `longest`: characters of one
+    utterance.
+    """
+    api = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
+    chat = ChatAnswers(service)
+    model = Model(id=service.bundle_name, created=int(Path(service.path, "bundle.json").stat().st_mtime))
+
+    @api.get("/models", responses=_documented(401, 429))
+    def models(asking: str = Depends(owner)) -> Models:
+        """The one model of this server: its bundle."""
+        return Models(data=[model])
+
+    @api.get("/models/{id}", responses=_documented(401, 404, 429))
+    def one_model(id: str, asking: str = Depends(owner)) -> Model:
+        """The bundle, by its name."""
+        _check_model(id, model.id)
+        return model
+
+    @api.post(
+        "/chat/completions",
+        response_model=ChatCompletion,
+        responses=_documented(400, 401, 404, 409, 413, 429, 500, 503)
+        | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    )
+    async def complete(
+        request: ChatRequest,
+        asking: str = Depends(owner),
+        name: Annotated[str, Header(alias="X-Conversation-Id", max_length=LONGEST_NAME)] = "",
+        retries: Annotated[str, Header(alias="X-Stainless-Retry-Count", include_in_schema=False)] = "",
+    ) -> Response:
+        """Answer the last message of the user. The conversation is recognised by all messages before it, or by the
+        header `X-Conversation-Id`; the same messages again are answered the same again.
+        """
+        _check_model(request.model, model.id)
+        path = request.path()
+        if len(path[-1].utterance) > longest:
+            message = f"A message has at most {longest} characters here."
+            raise OpenAIError(400, message, "messages", "string_above_max_length")
+        asked = Asked(asking, request.user or None, path, name.strip(), retries not in ("", "0"))
+        if request.stream:
+            return await chat.streamed(request, asked)
+        return await chat.whole(request, asked)
+
+    return api
+
+
+class ChatAnswers:
+    """Answers requests in OpenAI's format, whole or in pieces, with what one service says."""
+
+    def __init__(self, service: Service) -> None:
+        self.service, self.shown = service, ShownItems(service)
+        self._threads = anyio.CapacityLimiter(TURNS_AT_ONCE)
+
+    async def whole(self, request: ChatRequest, asked: Asked) -> Response:
+        """One answer, when it is complete."""
+        found = await self._in_thread(lambda: self._answered(asked, lambda text: None))
+        completion = ChatCompletion(
+            id=new_id(),
+            created=now(),
+            model=request.model,
+            choices=[Choice(message=Answer(content=found.content, latentcrs=found.extra))],
+            usage=usage(request, found.content, found.turn),
+        )
+        return JSONResponse(
+            completion.model_dump(mode="json"), headers={"X-Conversation-Id": quote(found.conversation)}
+        )
+
+    async def streamed(self, request: ChatRequest, asked: Asked) -> Response:
+        """The answer as server-sent events while it is made. What fails before the first word fails with a status."""
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | Answered | Exception]()
+
+        def put(what: str | Answered | Exception) -> None:
+            with suppress(RuntimeError):  # the server has ended; the turn is kept all the same
+                loop.call_soon_threadsafe(queue.put_nowait, what)
+
+        def work() -> None:
+            try:
+                put(self._answered(asked, put))
+            except Exception as error:
+                put(error)
+
+        working = asyncio.ensure_future(self._in_thread(work))
+        first = await queue.get()
+        if isinstance(first, Exception):
+            raise first
+
+        async def events() -> AsyncIterator[str]:
+            sent = _Stream(request)
+            what: str | Answered | Exception | None = first
+            while True:
+                for event in [STILL_THERE] if what is None else sent.events(what):
+                    yield event
+                if isinstance(what, (Answered, Exception)):
+                    break
+                try:
+                    what = await asyncio.wait_for(queue.get(), HEARTBEAT)
+                except TimeoutError:
+                    what = None
+            await working
+
+        return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    def _answered(self, asked: Asked, on_text: Callable[[str], None]) -> Answered:
+        conversation, turn = reply(self.service, asked, self._told, on_text)
+        years = [self.shown.year(item.item_id) for item in turn.items]
+        extra = recommended(conversation, turn, years)
+        return Answered(conversation, turn, self._told(turn), listed(turn, self.shown.year), extra)
+
+    def _told(self, turn: Turn) -> str:
+        return markdown(turn, self.shown.year)
+
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        # A client that hangs up leaves the turn to its end: it is stored, and a retry finds it.
+        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
+
+
+class _Stream:
+    """Puts what comes from a turn into chunks, as server-sent events."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        self.request = request
+        self.id, self.created = new_id(), now()
+        self.words, self.begun = EscapedWords(), False
+
+    def events(self, what: str | Answered | Exception) -> list[str]:
+        """The events for a piece of text, for the whole turn behind it, or for an error."""
+        if isinstance(what, str):
+            return self._text(self.words.write(what))
+        if isinstance(what, Exception):
+            return [_event(error_answer(what)[0]), DONE]
+        found = self._text(self.words.end() + what.listed)
+        found.append(self._chunk([ChunkChoice(delta=Delta(latentcrs=what.extra), finish_reason="stop")]))
+        if self.request.stream_options is not None and self.request.stream_options.include_usage:
+            found.append(self._chunk([], usage(self.request, what.content, what.turn)))
+        return [*found, DONE]
+
+    def _text(self, text: str) -> list[str]:
+        if not text:
+            return []
+        role, self.begun = None if self.begun else "assistant", True
+        return [self._chunk([ChunkChoice(delta=Delta(role=role, content=text))])]
+
+    def _chunk(self, choices: list[ChunkChoice], taken: Usage | None = None) -> str:
+        model = self.request.model
+        return _event(Chunk(id=self.id, created=self.created, model=model, choices=choices, usage=taken))
+
+
+STILL_THERE = ": still there\n\n"
+DONE = "data: [DONE]\n\n"
+
+
+def _event(data: BaseModel) -> str:
+    return f"data: {data.model_dump_json()}\n\n"
+
+
+def _check_model(given: str, known: str) -> None:
+    if given != known:
+        message = f"There is no model {given[:LONGEST_NAME]!r}; this server has {known!r}."
+        raise OpenAIError(404, message, "model", "model_not_found")
+
+
+def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route; what FastAPI says of 422 on its own is not what is sent."""
+    told: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer, "description": "Another error."}}
+    for status in statuses:
+        told[status] = {"model": ErrorAnswer, "description": HTTPStatus(status).phrase}
+    return told

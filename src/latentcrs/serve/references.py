@@ -1,0 +1,61 @@
+"""Items as people and agents name them: by id, by title, by title and year."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+from rapidfuzz import fuzz, process, utils
+
+from latentcrs.errors import UserError
+from latentcrs.recommend import Recommender
+
+TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>[12]\d{3})\)$")
+
+LEAST_ALIKE = 75
+
+
+def find_item(recommender: Recommender, reference: str) -> str:
+    """The id of the item that is meant: an item id, else a title as `Recommender.find_item` reads it, else a title
+    with its year, "Heat (1995)".
+
+    Raises:
+        UserError: there is none.
+    """
+    wanted = " ".join(reference.split())
+    items = recommender.bundle.items
+    if _is_id(recommender, wanted):
+        return wanted
+    try:
+        return recommender.find_item(wanted)
+    except UserError:
+        dated = TITLE_AND_YEAR.match(wanted)
+        if dated is None:
+            raise _nearest(recommender, wanted) from None
+    title, year = dated["title"], int(dated["year"])
+    for name, kind in recommender.bundle.columns.items():
+        if kind == "year":
+            same = items.filter((pl.col("title").str.to_lowercase() == title.lower()) & (pl.col(name) == year))
+            if len(same):
+                return str(same["item_id"][0])
+    try:
+        return recommender.find_item(title)
+    except UserError:
+        raise _nearest(recommender, title) from None
+
+
+def _nearest(recommender: Recommender, wanted: str) -> UserError:
+    """What to say where nothing is called like this: the titles that are nearest in letters."""
+    titles = recommender.bundle.items["title"].unique(maintain_order=True).to_list()
+    near = process.extract(
+        wanted, titles, scorer=fuzz.WRatio, processor=utils.default_process, limit=3, score_cutoff=LEAST_ALIKE
+    )
+    hint = f"; did you mean {' or '.join(repr(title) for title, *_ in near)}?" if near else "."
+    return UserError(f"The catalogue has no item with the id or title {wanted!r}{hint}")
+
+
+def _is_id(recommender: Recommender, text: str) -> bool:
+    try:
+        return len(recommender.item_numbers([text])) == 1
+    except UserError:
+        return False

@@ -1,0 +1,101 @@
+"""Runs a server: checks what it is asked for, then uvicorn, in this process or in several."""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+from typing import Any
+
+from latentcrs.converse.store import ConversationStore
+from latentcrs.errors import UserError
+from latentcrs.progress import err_console
+from latentcrs.recommend.bundle import read_manifest
+from latentcrs.serve.keys import Keys
+from latentcrs.serve.settings import VARIABLE, Settings
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal ends it; turns under way are finished first.
+
+    Raises:
+        UserError: something in the settings that does not exist or does not fit; an address that is taken.
+    """
+    try:
+        for package in ("fastapi", "limits", "prometheus_client", "structlog"):
+            importlib.import_module(package)
+        import uvicorn
+    except ImportError as error:
+        raise UserError(
+            f"The server needs the package {error.name}; install it: pip install 'latentcrs[serve]'"
+        ) from None
+    check(settings)
+    if settings.page and settings.workers > 1:  # a browser's next request would reach another process
+        err_console.print("no page: it lives in one process; serve it by a server with --workers 1.", highlight=False)
+        settings = settings.model_copy(update={"page": False})
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    err_console.print(f"serving {settings.bundle.name} at http://{shown}:{settings.port}", highlight=False)
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": settings.shutdown_seconds,
+    }
+    if settings.workers == 1:
+        from latentcrs.serve.app import create_app
+        from latentcrs.serve.observe import log_as_json
+
+        log_as_json(words=settings.log_words)
+        uvicorn.run(create_app(settings), **options)
+        return
+    counts = tempfile.mkdtemp(prefix="latentcrs-metrics-")
+    os.environ |= {VARIABLE: settings.model_dump_json(), "PROMETHEUS_MULTIPROC_DIR": counts}
+    try:
+        uvicorn.run("latentcrs.serve.app:from_environment", factory=True, workers=settings.workers, **options)
+    finally:
+        shutil.rmtree(counts, ignore_errors=True)
+
+
+def check(settings: Settings) -> None:
+    """Find what cannot work before anything is started.
+
+    Raises:
+        UserError: as `run`.
+    """
+    read_manifest(settings.bundle)
+    if settings.keys_file is not None:
+        if not Keys(settings.keys_file).names:
+            raise UserError(f"{settings.keys_file} has no keys; make one with 'latentcrs keys new NAME'.")
+    elif not is_loopback(settings.host) and not settings.insecure:
+        raise UserError(
+            f"Without keys everybody who reaches {settings.host} could read every conversation: give --keys-file "
+            "(see 'latentcrs keys new --help'), stay at 127.0.0.1, or say --insecure-without-keys."
+        )
+    ConversationStore(settings.db).close()
+    _check_free(settings.host, settings.port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens at `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_free(host: str, port: int) -> None:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as trying:
+            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trying.bind(address)
+    except OSError as error:
+        reason = error.strerror or "it is no address of this machine"
+        raise UserError(
+            f"{host}:{port} cannot be listened at ({reason.lower()}); give another --port or --host."
+        ) from None

@@ -1,0 +1,31 @@
+"""How a service's items are written for people, also after others have joined the catalogue."""
+
+from __future__ import annotations
+
+from latentcrs.converse.display import ItemDisplay
+from latentcrs.serve.service import Service
+
+
+class ShownItems:
+    """The `ItemDisplay` of a service's catalogue as it stands."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._bundle = service.recommender.bundle
+        self._display = ItemDisplay(self._bundle)
+
+    @property
+    def display(self) -> ItemDisplay:
+        """Made again where items have joined since."""
+        bundle = self.service.recommender.bundle
+        if bundle is not self._bundle:
+            self._display, self._bundle = ItemDisplay(bundle), bundle
+        return self._display
+
+    def year(self, item_id: str) -> int | None:
+        """An item's year; None where there is none, or no such item any more."""
+        display = self.display
+        try:
+            return None if display.year is None else display.facts(item_id)[display.year]
+        except KeyError:
+            return None

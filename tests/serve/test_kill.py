@@ -1,0 +1,112 @@
+"""The server as a process: kill -9 in the middle of turns loses none that was answered; a signal finishes them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from latentcrs.converse.store import ConversationStore
+from latentcrs.serve.client import Client
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+TALKERS = 4
+PATIENCE = 120.0
+
+
+class Served:
+    """A server process over one store, on a port that is free."""
+
+    def __init__(self, bundle: Path, db: Path) -> None:
+        import socket
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-c", "from latentcrs.cli.main import main; main()", "serve", str(bundle)]
+        options = ["--port", str(port), "--db", str(db), "--no-page"]
+        self.address = f"http://127.0.0.1:{port}"
+        self.log = db.with_name(f"{port}.log").open("wb")
+        self.process = subprocess.Popen(
+            [*command, *options], stderr=self.log, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        deadline = time.monotonic() + PATIENCE
+        while not self._ready():
+            assert self.process.poll() is None and time.monotonic() < deadline, Path(self.log.name).read_text()
+            time.sleep(0.1)
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.address}/health/ready").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def end(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            self.log.close()
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "conversations.sqlite"
+
+
+def talk(address: str, id: str, said: list[str], first: int) -> None:
+    """Go on with a conversation until the server is gone; `said`: what was answered."""
+    with Client(address, timeout=30) as client:
+        for number in range(first, 10_000):
+            try:
+                turn = client.say(id, f"a comedy, and {number}", number=number)
+            except httpx.HTTPError:
+                return
+            assert turn.number == number
+            said.append(turn.utterance)
+
+
+def test_no_turn_that_was_answered_is_lost_by_kill_9(bundle: Path, db: Path) -> None:
+    said: dict[str, list[str]] = {}
+    for _ in range(2):
+        server = Served(bundle, db)
+        with Client(server.address) as client:
+            for id in said:  # what broke off is asked again under its number: taken once, whether it was kept or not
+                client.say(id, f"a comedy, and {len(said[id]) + 1}", number=len(said[id]) + 1)
+                said[id].append(f"a comedy, and {len(said[id]) + 1}")
+            said |= {client.begin(): [] for _ in range(TALKERS - len(said))}
+        with ThreadPoolExecutor(TALKERS) as pool:
+            running = [pool.submit(talk, server.address, id, said[id], len(said[id]) + 1) for id in said]
+            time.sleep(1.0)
+            assert server.end(signal.SIGKILL) == -signal.SIGKILL
+            for talker in running:
+                talker.result()
+        store = ConversationStore(str(db))
+        for id, answered in said.items():
+            kept = [turn.utterance for turn in store.load(id).turns]
+            assert kept[: len(answered)] == answered and len(kept) <= len(answered) + 1
+        store.close()
+    assert min(map(len, said.values())) > 2
+
+
+def test_a_signal_finishes_the_turns_under_way(bundle: Path, db: Path) -> None:
+    server = Served(bundle, db)
+    with Client(server.address) as client:
+        ids = [client.begin() for _ in range(TALKERS)]
+        with ThreadPoolExecutor(TALKERS) as pool:
+            turns = [pool.submit(client.say, id, "a comedy from the 90s") for id in ids]
+            time.sleep(0.05)
+            ended = server.end(signal.SIGTERM)
+            answered = [turn for turn in turns if not isinstance(turn.exception(), httpx.ConnectError)]
+            assert all(turn.result().items for turn in answered)
+    assert ended in (0, -signal.SIGTERM) and answered
+    store = ConversationStore(str(db))
+    assert sum(len(store.load(id).turns) for id in ids) == len(answered)
+    store.close()
