@@ -51,20 +51,20 @@ def test_what_is_anothers_does_not_exist(service: Service) -> None:
     id = service.begin("ann", user="someone")
     service.turn("ann", id, "a comedy")
     for act in (
-        lambda: service.turn("bob", id, "hello"),
-        lambda: service.like("bob", id, [0]),
-        lambda: service.drop_rule("bob", id, 0),
-        lambda: service.add_rule("bob", id, COMEDY),
-        lambda: service.use("bob", id, "b"),
-        lambda: service.begin_again("bob", id),
-        lambda: service.conversation("bob", id),
-        lambda: service.forget("bob", id),
-        lambda: service.intents("bob", id),
+        lambda: service.turn("stranger", id, "hello"),
+        lambda: service.like("stranger", id, [0]),
+        lambda: service.drop_rule("stranger", id, 0),
+        lambda: service.add_rule("stranger", id, COMEDY),
+        lambda: service.use("stranger", id, "b"),
+        lambda: service.begin_again("stranger", id),
+        lambda: service.conversation("stranger", id),
+        lambda: service.forget("stranger", id),
+        lambda: service.intents("stranger", id),
     ):
         with pytest.raises(NotFound, match="There is no conversation"):
             act()
-    assert service.conversations("bob") == [] and service.export_user("bob", "someone")["conversations"] == []
-    assert service.forget_user("bob", "someone") == 0
+    assert service.conversations("stranger") == [] and service.export_user("stranger", "someone")["conversations"] == []
+    assert service.forget_user("stranger", "someone") == 0
     assert len(service.conversation("ann", id).turns) == 1
 
 
