@@ -20,7 +20,7 @@ from latentcrs.simulate.rows import request_rows
 CONDITIONS = (1, 2, 3, 4, 5)
 HISTORIES = (0, 1, 2, 5, 10, 25, None)
 """Items of each history that are seen; None: all."""
-COUNTS = (0, 1, 6, 21, 51, 101)
+COUNTS = (0, 6, 21, 51, 101)
 """Where the groups of targets begin, by how often they were chosen in training."""
 SYSTEMS = ("behaviour", "text", "sum", "fusion", "latentcrs-b", "latentcrs-f")
 MOST = 3000

@@ -243,7 +243,12 @@ def _intents(found: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]
     if "intents" in pictures:
         lines += [f"![Map of the intents]({pictures['intents']})", ""]
     held = found["agreement"]
-    words = f" Agreement of their items: {held}." if held else ""
+    words = ""
+    if held:
+        words = (
+            f" Of an intent's best items {held['share']:.0%} share their commonest value of {found['column']}, "
+            f"{held['shuffled']:.0%} where items are shuffled."
+        )
     return [*lines, f"{len(found['intents']):,} intents; `latentcrs intents` shows each.{words}"]
 
 
@@ -251,4 +256,4 @@ def _time(about: Mapping[str, Any]) -> str:
     steps: Sequence[tuple[str, float]] = list(about["seconds"].items())
     rows = [[name, f"{seconds:,.0f}"] for name, seconds in steps]
     rows.append(["all", f"{sum(seconds for _, seconds in steps):,.0f}"])
-    return as_markdown(("step", "seconds"), rows)
+    return as_markdown(("step", "seconds"), rows) + "\n\nA step that was resumed counts only what was left of it."
