@@ -2,8 +2,8 @@
 
     python benchmarks/told_before.py BUNDLE DATASET [--variants b,f,sum,text] [--dataset DATASET_OF_THE_BUNDLE]
 
-DATASET has training requests of the plot user (`latentcrs simulate --plots 0.33`). Test openings are grouped by the share
-of words (Jaccard) that they have in common with the nearest of those of the same item; S@1 and S@5 of each group.
+DATASET has training requests of the plot user (`latentcrs simulate --plots 0.33`). Test openings are grouped by the
+share of words (Jaccard) that they have in common with the nearest of those of the same item; S@1 and S@5 of each.
 """
 
 from __future__ import annotations

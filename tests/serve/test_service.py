@@ -63,7 +63,9 @@ def test_what_is_anothers_does_not_exist(service: Service) -> None:
     ):
         with pytest.raises(NotFound, match="There is no conversation"):
             act()
-    assert service.conversations("stranger") == [] and service.export_user("stranger", "someone")["conversations"] == []
+    assert (
+        service.conversations("stranger") == [] and service.export_user("stranger", "someone")["conversations"] == []
+    )
     assert service.forget_user("stranger", "someone") == 0
     assert len(service.conversation("ann", id).turns) == 1
 
