@@ -68,6 +68,22 @@ class Condition:
             return self.low <= found <= self.high
         return found < self.high if self.operator == "below" else found > self.low
 
+    def implies(self, other: Condition) -> bool:
+        """Whether a range says all that another range of the column would: the 90s are before 2000."""
+        ranges = ("between", "below", "above")
+        if self.column != other.column or self.operator not in ranges or other.operator not in ranges:
+            return False
+        (low, high), (wide_low, wide_high) = self._range, other._range
+        return wide_low <= low and high <= wide_high
+
+    @property
+    def _range(self) -> tuple[float, float]:
+        if self.operator == "between":
+            return self.low, self.high
+        if self.operator == "below":
+            return -np.inf, np.nextafter(self.high, -np.inf)
+        return np.nextafter(self.low, np.inf), np.inf
+
 
 @dataclass
 class _Gathered:

@@ -3,83 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.roles import Role, roles_of
 from latentcrs.simulate.attributes import AttributesUser
-from latentcrs.simulate.complaints import Complaint, Faults
+from latentcrs.simulate.complaints import Faults
 from latentcrs.simulate.conditions import Condition
 from latentcrs.simulate.dialogue import Dialogue, Question, Shown
 from latentcrs.simulate.draws import Dice, mixed
-from latentcrs.simulate.leak import short_name
-from latentcrs.simulate.nouns import Noun
-from latentcrs.simulate.personas import Persona, persona_book, personas_called
-from latentcrs.simulate.phrases import condition_fills, filled_in, keyword, plural_of
+from latentcrs.simulate.personas import persona_book, personas_called
+from latentcrs.simulate.phrases import condition_fills, keyword
 from latentcrs.simulate.questions import is_value
-
-Fills = dict[str, Callable[[], str]]
+from latentcrs.simulate.refusals import Refusals
+from latentcrs.simulate.sentence import Fills, Notes, Sentence
 
 TAKEN_BACK_SHARE = 0.06
 _MOST_TOLD = 24  # conditions put in order for one dialogue: more than anyone has the patience for
 _PERSONA, _ORDER, _TURN = 6, 7, 8  # streams of random numbers; those below are the one-turn user's
 _WITH_CONDITIONS, _ATTEMPTS = 16, 40  # attempts before a turn tells nothing new, and before it says next to nothing
-_SEEN_SHARE, _PLACE_SHARE, _KNOWN_SHARE = 0.1, 0.2, 0.5
-_TITLE_SHARE = 0.4
 _AFTER_NO_SHARE = 0.35
 _AGAIN_SHARE = 0.6
-_ORDINALS = ("first", "second", "third", "fourth", "fifth")
-_LONGEST_NAME = 32
 _LAST_RESORT = ("No.", "Hmm.", "Not that.", "Something else, please.", "Nope.", "")
-
-
-@dataclass
-class Notes:
-    """What a dialogue's user remembers: conditions are indices into `ConditionTable.conditions`."""
-
-    order: list[int]  # in which the conditions of the target are told
-    told: list[int] = field(default_factory=list)
-    taken_back: list[int] = field(default_factory=list)
-    complaints: list[Complaint] = field(default_factory=list)
-    used: list[str] = field(default_factory=list)  # patterns: nobody says the same thing the same way twice
-
-
-@dataclass
-class _Turn:
-    """One sentence being made: its parts, and what it says."""
-
-    dialogue: Dialogue
-    notes: Notes
-    persona: Persona
-    noun: Noun
-    dice: Dice
-    attempt: int
-    parts: list[str] = field(default_factory=list)
-    told: list[int] = field(default_factory=list)
-    taken_back: list[int] = field(default_factory=list)
-    complaints: list[Complaint] = field(default_factory=list)
-    used: list[str] = field(default_factory=list)
-
-    def say(self, part: str, fills: Mapping[str, Callable[[], str]]) -> None:
-        """Add one of the persona's patterns for `part` of which every blank can be filled."""
-        words = {**_noun_fills(self.noun), **fills}
-        patterns = [text for text in self.persona.words[part] if _blanks(text) <= words.keys()]
-        if len(self.dialogue.shown[-1].items) == 1:
-            patterns = [text for text in patterns if not re.search(r"\b(?:all|others)\b", text)] or patterns
-        pattern = self.dice.pick([text for text in patterns if text not in self.notes.used] or patterns)
-        self.used.append(pattern)
-        self.parts.append(filled_in(pattern, words))
-
-    @property
-    def text(self) -> str:
-        return " ".join(
-            [part if part.endswith((".", "!", "?", ",")) else f"{part}." for part in self.parts[:-1]]
-            + self.parts[-1:]
-        )
 
 
 class AttributesDialogues:
@@ -111,7 +58,7 @@ class AttributesDialogues:
         self.one_turn = AttributesUser(dataset, seed, noun, roles)
         self.table, self.check = self.one_turn.table, self.one_turn.check
         self._index = {condition: index for index, condition in enumerate(self.table.conditions)}
-        self._faults = Faults(dataset, roles)
+        self._refusals = Refusals(self.one_turn, Faults(dataset, roles))
         self._kinds = dataset.info.columns
         self._roles = roles_of(dataset.info.columns, roles)
         self._columns = dataset.items.select(list(self._kinds))
@@ -179,7 +126,7 @@ class AttributesDialogues:
         noun, leaked = self.one_turn.nouns[dialogue.target], False
         for attempt in range(_ATTEMPTS):
             dice = Dice(key ^ (attempt * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF))
-            turn = _Turn(dialogue, dialogue.memory, persona, noun, dice, attempt)
+            turn = Sentence(dialogue, dialogue.memory, persona, noun, dice, attempt)
             self._answer(turn)
             text = persona.typed(turn.text, dice, dialogue.said)
             if not self._leaks(turn.text, text, dialogue.target):
@@ -200,12 +147,12 @@ class AttributesDialogues:
         """Whether either gives the target away: a slip of the finger must neither hide a leak nor make one."""
         return self.check.leaks(said, target) or (typed != said and self.check.leaks(typed, target))
 
-    def _answer(self, turn: _Turn) -> None:
+    def _answer(self, turn: Sentence) -> None:
         shown = turn.dialogue.shown[-1]
         fresh = self._untold(turn) if turn.attempt < _WITH_CONDITIONS else []
         fresh = fresh[turn.attempt // 2 :]
         if shown.items and (shown.question or not fresh or not turn.dice.chance(turn.persona.bare)):
-            self._refuse(turn, shown)
+            self._refusals.say(turn, shown)
         if shown.question is not None:
             self._answer_question(turn, shown.question)
         elif fresh:
@@ -221,7 +168,7 @@ class AttributesDialogues:
         if not turn.parts or (shown.question is None and not fresh and turn.dice.chance(0.5)):
             turn.say("ask_more", {})
 
-    def _untold(self, turn: _Turn) -> list[int]:
+    def _untold(self, turn: Sentence) -> list[int]:
         """What may be told next, in order: other columns first, nothing told or taken back in other words."""
         notes, conditions = turn.notes, self.table.conditions
         groups = {int(self.table.groups[index]) for index in notes.told}
@@ -231,7 +178,7 @@ class AttributesDialogues:
             for index in notes.order
             if index not in mentioned
             and not self.one_turn.repeats(index, mentioned)
-            and not any(_implies(conditions[other], conditions[index]) for other in notes.told)
+            and not any(conditions[other].implies(conditions[index]) for other in notes.told)
             and not any(self._about_same(index, other) for other in notes.taken_back)
         ]
         return sorted(fresh, key=lambda index: int(self.table.groups[index]) in groups)
@@ -241,15 +188,15 @@ class AttributesDialogues:
         same = bool(self.table.groups[index] == self.table.groups[taken_back])
         return same and (index == taken_back or bool(self.table.single[index]))
 
-    def _fills(self, turn: _Turn, index: int) -> Fills:
+    def _fills(self, turn: Sentence, index: int) -> Fills:
         return condition_fills(self.table.conditions[index], turn.noun, turn.dice)
 
-    def _tell(self, turn: _Turn, index: int, part: str) -> None:
+    def _tell(self, turn: Sentence, index: int, part: str) -> None:
         if index not in turn.notes.told:
             turn.told.append(index)
         turn.say(part, self._fills(turn, index))
 
-    def _take_back(self, turn: _Turn) -> None:
+    def _take_back(self, turn: Sentence) -> None:
         index = turn.notes.told[turn.dice.below(len(turn.notes.told))]
         condition, dice, book = self.table.conditions[index], turn.dice, persona_book()
         role: str = condition.role
@@ -265,61 +212,7 @@ class AttributesDialogues:
         turn.taken_back.append(index)
         turn.say("take_back", {"thing": lambda: thing, "any": lambda: left_open})
 
-    def _refuse(self, turn: _Turn, shown: Shown) -> None:
-        """Say that what was shown is not it: already seen, one of them by its place or name, a fault, or just no."""
-        dice, several = turn.dice, len(shown.items) > 1
-        fills: Fills = {name: partial(str, text) for name, text in _REFERRING[several].items()}
-        if dice.chance(turn.persona.complains) and self._complain(turn, shown, fills):
-            return
-        alike = [place for place, item in enumerate(shown.items) if self.one_turn.nouns[item] == turn.noun]
-        known = [place for place in alike if shown.items[place] in turn.dialogue.history]
-        if alike and dice.chance(_KNOWN_SHARE if known else _SEEN_SHARE):
-            place = known[0] if known else alike[dice.below(len(alike))]
-            turn.say("seen", {**fills, "this": lambda: self._referred(shown, dice, place)})
-        elif dice.chance(_PLACE_SHARE):
-            place = dice.below(len(shown.items))
-            turn.say("place", {**fills, "this": lambda: self._referred(shown, dice, place)})
-        else:
-            turn.say("refusals", fills)
-
-    def _complain(self, turn: _Turn, shown: Shown, fills: Fills) -> bool:
-        """Say what most of the shown are and the target is not, if there is such a thing not yet said."""
-        said = {complaint.condition for complaint in turn.notes.complaints}
-        left_open = {self.table.conditions[index].column for index in turn.notes.taken_back}
-        found = [
-            complaint
-            for complaint in self._faults.of(shown.items, turn.dialogue.target, turn.noun, turn.dice)
-            if complaint.condition not in said and complaint.condition.column not in left_open
-        ]
-        if not found:
-            return False
-        complaint = found[turn.dice.below(min(len(found), 3))]
-        if complaint.too and (not complaint.things or turn.dice.chance(0.5)):
-            quality = {"too": lambda: f"too {complaint.too}"}
-            if complaint.too.startswith("much "):  # nothing is "too much shooting": it just is too much
-                fills = {}
-            else:
-                quality["too_bare"] = lambda: complaint.too
-            turn.say("too", {**fills, **quality})
-        elif complaint.things:
-            turn.say("no_more", {**fills, "things": lambda: complaint.things})
-        else:
-            return False
-        turn.complaints.append(complaint)
-        return True
-
-    def _referred(self, shown: Shown, dice: Dice, place: int) -> str:
-        """One of the shown items, by its place or its name."""
-        name = short_name(self.one_turn.titles[shown.items[place]] or "").rstrip(".!? ")
-        usable = 0 < len(name) <= _LONGEST_NAME and len(name.split()) <= 5
-        if usable and (place >= len(_ORDINALS) or dice.chance(_TITLE_SHARE)):
-            return f'"{name}"' if dice.chance(0.3) else name
-        if len(shown.items) == 1:
-            return "that one"
-        last = place == len(shown.items) - 1
-        return "the last one" if last else f"the {_ORDINALS[place]} one" if place < len(_ORDINALS) else "one of them"
-
-    def _answer_question(self, turn: _Turn, question: Question) -> None:
+    def _answer_question(self, turn: Sentence, question: Question) -> None:
         target = turn.dialogue.target
         of_column = [index for index in self._of(target) if self.table.conditions[index].column == question.column]
         closed = any(self.table.conditions[i].column == question.column for i in turn.notes.taken_back)
@@ -357,56 +250,10 @@ class AttributesDialogues:
         found: list[int] = table.ids[table.offsets[target] : table.offsets[target + 1]].tolist()
         return found
 
-    def _best(self, turn: _Turn, of_column: list[int]) -> int:
+    def _best(self, turn: Sentence, of_column: list[int]) -> int:
         """Which of a column's conditions to answer with: what is still to be told, in its order, before the rest."""
         mentioned = turn.notes.told + turn.notes.taken_back
         ranked = [index for index in turn.notes.order if index in of_column and index not in mentioned]
         ranked += [index for index in of_column if index not in ranked and index not in mentioned]
         ranked = ranked or [index for index in of_column if index in turn.notes.told] or of_column
         return ranked[(turn.attempt // 2) % len(ranked)]
-
-
-_REFERRING: dict[bool, dict[str, str]] = {
-    True: {"these": "these", "those": "those", "are": "are", "they_are": "they're", "them": "them"}
-    | dict.fromkeys(("none", "none_of"), "none of these"),
-    False: {"these": "this one", "those": "that one", "are": "is", "they_are": "it's", "them": "it"}
-    | dict.fromkeys(("none", "none_of"), "not this one"),
-}  # fmt: skip
-
-
-@lru_cache(maxsize=10_000)
-def _blanks(pattern: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\{(\w+)\}", pattern))
-
-
-def _noun_fills(noun: Noun) -> Fills:
-    seen, past, base = persona_book()["seen"].get(noun.verb, persona_book()["seen"]["get"])
-    word = noun.words[0] if noun.words else "thing"
-    texts = {
-        "verb": noun.verb,
-        "noun": word,
-        "nouns": plural_of(word),
-        "seen": seen,
-        "seen_past": past,
-        "seen_base": base,
-    }
-    return {name: partial(str, text) for name, text in texts.items()}
-
-
-def _implies(told: Condition, other: Condition) -> bool:
-    """Whether a range told says all that another range of the column would: the 90s are before 2000."""
-    if told.column != other.column or told.operator == "has" or other.operator == "has":
-        return False
-    if told.operator == "says" or other.operator == "says":
-        return False
-    low, high = _range(told)
-    wide_low, wide_high = _range(other)
-    return wide_low <= low and high <= wide_high
-
-
-def _range(condition: Condition) -> tuple[float, float]:
-    if condition.operator == "between":
-        return condition.low, condition.high
-    if condition.operator == "below":
-        return -np.inf, np.nextafter(condition.high, -np.inf)
-    return np.nextafter(condition.low, np.inf), np.inf
