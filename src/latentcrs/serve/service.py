@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import cached_property
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -17,10 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from latentcrs.converse.bookkeeping import update
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.events import Event, EventKind
+from latentcrs.converse.events import EventKind
 from latentcrs.converse.session import Session, Turn, Variant
 from latentcrs.converse.store import AlreadyThere, ConversationStore, NoConversation, Stored, Summary, WentOn
-from latentcrs.data import PreparedDataset
 from latentcrs.data.rules import Rule
 from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
@@ -28,20 +25,15 @@ from latentcrs.language.chat import ChatModel
 from latentcrs.language.chat.model import encodable
 from latentcrs.language.extract import Heard, HeardRule
 from latentcrs.recommend import Recommendation, Recommender, load
-from latentcrs.recommend.users import trained_dataset, user_history
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.errors import Conflict, NotFound
 from latentcrs.serve.extractors import Extractors
 from latentcrs.serve.live import LiveConversations
+from latentcrs.serve.people import People, named
 
-LOG = logging.getLogger("latentcrs.serve")
-LIKED: frozenset[EventKind] = frozenset({"like", "purchase", "click"})
-"""Kinds of events that join the history."""
 BELIEVED = 8
 ATTEMPTS = 3
 """How often a turn is tried where the conversation goes on in another process at the same moment."""
-LONGEST_NAME = 200
-"""Characters of a user's id."""
 
 
 class BelievedIntent(BaseModel):
@@ -89,6 +81,7 @@ class Service:
         self._growing, self._joined = Lock(), 0
         self._hearing = Lock()
         self._heard_by: Extractors | None = None
+        self.people = People(store, self.recommender.bundle.info, self._is_known)
         self._catch_up()
 
     @property
@@ -104,7 +97,7 @@ class Service:
         """Load what the first turn would otherwise wait for: the text encoder, and the people of the data set."""
         self.recommender.embed("hello")
         self._extractor()
-        self._trained_history("")
+        self.people.trained("")
 
     # Conversations.
 
@@ -125,15 +118,15 @@ class Service:
             UserError: an item that does not exist, or variant v without a language model.
         """
         self._catch_up()
-        user = user if user is None else _name(user)
+        user = user if user is None else named(user)
         session = Session(user=user, history=list(dict.fromkeys(map(str, history))), variant=variant or "f", k=k or 5)
         self.recommender.item_numbers(session.history)
         if session.variant == "v" and self.model is None:
             raise UserError("Variant v needs a language model, and this server has none.")
         if user is not None:
-            past = self._trained_history(user)
+            past = self.people.trained(user)
             session.history = list(dict.fromkeys([*past, *session.history]))
-            self._with_events(owner, session)
+            self.people.bring_in(owner, session)
         id = id or secrets.token_urlsafe(16)
         try:
             self.store.begin(id, session, self.path, owner)
@@ -240,7 +233,7 @@ class Service:
 
     def conversations(self, owner: str, user: str | None = None) -> list[Summary]:
         """The conversations held with this bundle, the one that went on last first; of `user` where it is given."""
-        user = user if user is None else _name(user)
+        user = user if user is None else named(user)
         return [found for found in self.store.summaries(owner, user) if found.bundle == self.path]
 
     def forget(self, owner: str, id: str) -> None:
@@ -281,9 +274,7 @@ class Service:
 
     def history(self, owner: str, user: str) -> list[str]:
         """Item ids, oldest first: the user's part of the data set, and what was reported since."""
-        session = Session(user=_name(user), history=self._trained_history(user))
-        self._with_events(owner, session)
-        return session.history
+        return self.people.history(owner, user)
 
     def remember(self, owner: str, user: str, item_id: str, kind: EventKind, at: datetime | None = None) -> None:
         """Keep what a user did with an item; conversations know it from their next turn on. `at`: now by default.
@@ -293,9 +284,7 @@ class Service:
         """
         self._catch_up()
         self.catalogue.number(item_id)
-        at = at or datetime.now(UTC)
-        event = Event(item_id=item_id, kind=kind, at=at if at.tzinfo else at.replace(tzinfo=UTC))
-        self.store.add_event(owner, self.dataset_name, _name(user), event)
+        self.people.remember(owner, user, item_id, kind, at)
 
     def forget_event(self, owner: str, user: str, item_id: str) -> None:
         """Take an item out of what a user did, wherever that is known from.
@@ -303,14 +292,13 @@ class Service:
         Raises:
             NotFound: the user did nothing with it.
         """
-        known = {event.item_id for event in self.store.events(owner, _name(user), self.dataset_name)}
-        if item_id not in known and item_id not in self._trained_history(user):
+        if not self.people.did(owner, user, item_id):
             raise NotFound(f"User {user!r} did nothing with an item {item_id!r}.")
         self.remember(owner, user, item_id, "removed")
 
     def export_user(self, owner: str, user: str) -> dict[str, Any]:
         """All that is kept of a user, ready for JSON: history, events, conversations with every word."""
-        events = self.store.events(owner, _name(user))
+        events = self.store.events(owner, named(user))
         conversations = [self.store.export(found.id, owner) for found in self.store.summaries(owner, user)]
         return {
             "user": user,
@@ -321,7 +309,7 @@ class Service:
 
     def forget_user(self, owner: str, user: str) -> int:
         """Delete a user's conversations and events; how many there were. The data set that was trained on stays."""
-        ids = [found.id for found in self.store.summaries(owner, _name(user))]
+        ids = [found.id for found in self.store.summaries(owner, named(user))]
         count = self.store.forget_user(user, owner) + self.store.forget_events(owner, user)
         for id in ids:
             self._live.drop(owner, id)
@@ -346,10 +334,10 @@ class Service:
             UserError: an item that does not exist, or a rule that does not fit the catalogue.
         """
         self._catch_up()
-        session = Session(user=user, history=[] if user is None else self._trained_history(_name(user)))
+        session = Session(user=user, history=[] if user is None else self.people.trained(named(user)))
         session.history = list(dict.fromkeys([*session.history, *map(str, history)]))
         if user is not None:
-            self._with_events(owner, session)
+            self.people.bring_in(owner, session)
         left_out = [*exclude, *session.seen, *session.refused]
         return self.recommender.recommend(session.history, encodable(request), k, list(where), left_out)
 
@@ -444,7 +432,7 @@ class Service:
                 found.extractor = extractor.of(found.model)
             if found.session.user is not None:
                 session = found.session.model_copy(deep=True)
-                self._with_events(owner, session)
+                self.people.bring_in(owner, session)
                 found.session = session
             return found
 
@@ -476,36 +464,11 @@ class Service:
         conversation.extractor, conversation.recent = extractor.of(conversation.model), stored.turns[-10:]
         return conversation
 
-    def _with_events(self, owner: str, session: Session) -> None:
-        """Bring what the session's user did since into it."""
-        events = self.store.events(owner, _name(str(session.user)), self.dataset_name)
-        events = [event for event in events if self._is_known(event.item_id)]
-        told = {event.item_id for event in events}
-        liked = [event.item_id for event in events if event.kind in LIKED]
-        session.history = [*(item for item in session.history if item not in told), *liked]
-        for kind, marked in (("seen", session.seen), ("refuse", session.refused)):
-            marked += [event.item_id for event in events if event.kind == kind and event.item_id not in marked]
-
     def _is_known(self, item_id: str) -> bool:
         try:
             return bool(len(self.recommender.item_numbers([item_id])))
         except UserError:
             return False
-
-    @cached_property
-    def _dataset(self) -> PreparedDataset | None:
-        try:
-            return trained_dataset(self.recommender.bundle.info)
-        except UserError as error:
-            LOG.warning("nobody of the data set is known here: %s", error)
-            return None
-
-    def _trained_history(self, user: str) -> list[str]:
-        """The user's history in the data set that was trained on; nothing for others."""
-        try:
-            return user_history(self._dataset, user) if self._dataset is not None else []
-        except UserError:
-            return []
 
     def _extractor(self) -> Extractors:
         """Who hears the rules of the present catalogue."""
@@ -540,14 +503,3 @@ class Service:
 
     def _swap(self, grown: Recommender) -> None:
         self.recommender, self.catalogue = grown, CatalogueView(grown)
-
-
-def _name(user: str) -> str:
-    """A user's name that every database takes.
-
-    Raises:
-        UserError: it is empty, too long, or has characters that cannot be printed.
-    """
-    if not 0 < len(user) <= LONGEST_NAME or not user.isprintable():
-        raise UserError(f"A user's id has 1 to {LONGEST_NAME} printable characters.")
-    return user

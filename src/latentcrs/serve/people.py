@@ -1,0 +1,84 @@
+"""What people did: their part of the data set that a bundle was trained on, and the events reported since."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property
+
+from latentcrs.converse.events import Event, EventKind
+from latentcrs.converse.session import Session
+from latentcrs.converse.store import ConversationStore
+from latentcrs.data import PreparedDataset
+from latentcrs.errors import UserError
+from latentcrs.recommend.bundle import BundleInfo
+from latentcrs.recommend.users import trained_dataset, user_history
+
+LOG = logging.getLogger("latentcrs.serve")
+LIKED: frozenset[EventKind] = frozenset({"like", "purchase", "click"})
+"""Kinds of events that join the history."""
+LONGEST_NAME = 200
+"""Characters of a user's id."""
+
+
+class People:
+    """The users of one bundle; what they did belongs to an owner, as conversations do."""
+
+    def __init__(self, store: ConversationStore, info: BundleInfo, is_known: Callable[[str], bool]) -> None:
+        """is_known: whether the catalogue has an item by now."""
+        self._store, self._info, self._is_known = store, info, is_known
+        self._name = info.dataset.name
+
+    def trained(self, user: str) -> list[str]:
+        """The user's history in the data set that was trained on; nothing for others."""
+        try:
+            return user_history(self._dataset, user) if self._dataset is not None else []
+        except UserError:
+            return []
+
+    def history(self, owner: str, user: str) -> list[str]:
+        """Item ids, oldest first: the user's part of the data set, and what was reported since."""
+        session = Session(user=named(user), history=self.trained(user))
+        self.bring_in(owner, session)
+        return session.history
+
+    def remember(self, owner: str, user: str, item_id: str, kind: EventKind, at: datetime | None = None) -> None:
+        """Keep what a user did with an item. `at`: now by default."""
+        at = at or datetime.now(UTC)
+        event = Event(item_id=item_id, kind=kind, at=at if at.tzinfo else at.replace(tzinfo=UTC))
+        self._store.add_event(owner, self._name, named(user), event)
+
+    def did(self, owner: str, user: str, item_id: str) -> bool:
+        """Whether the user did anything with an item, in the data set or since."""
+        known = {event.item_id for event in self._store.events(owner, named(user), self._name)}
+        return item_id in known or item_id in self.trained(user)
+
+    def bring_in(self, owner: str, session: Session) -> None:
+        """Bring what the session's user did since into it."""
+        events = self._store.events(owner, named(str(session.user)), self._name)
+        events = [event for event in events if self._is_known(event.item_id)]
+        told = {event.item_id for event in events}
+        liked = [event.item_id for event in events if event.kind in LIKED]
+        session.history = [*(item for item in session.history if item not in told), *liked]
+        for kind, marked in (("seen", session.seen), ("refuse", session.refused)):
+            marked += [event.item_id for event in events if event.kind == kind and event.item_id not in marked]
+
+    @cached_property
+    def _dataset(self) -> PreparedDataset | None:
+        try:
+            return trained_dataset(self._info)
+        except UserError as error:
+            LOG.warning("nobody of the data set is known here: %s", error)
+            return None
+
+
+def named(user: str) -> str:
+    """A user's name that every database takes.
+
+    Raises:
+        UserError: it is empty, too long, or has characters that cannot be printed.
+    """
+    if not 0 < len(user) <= LONGEST_NAME or not user.isprintable():
+        raise UserError(f"A user's id has 1 to {LONGEST_NAME} printable characters.")
+    return user
