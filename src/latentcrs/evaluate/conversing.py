@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -27,24 +26,6 @@ from latentcrs.simulate.dialogue import Dialogue, Shown
 SHOWN = 5
 """Items in each turn (section 5.5)."""
 Vectors = Callable[[Histories, NDArray[np.float32]], NDArray[np.float32]]
-
-
-class Conversationalist(Protocol):
-    """A system that talks with simulated users, many at a time."""
-
-    name: str
-
-    def meet(self, dialogues: Sequence[Dialogue]) -> None:
-        """Forget all conversations and begin one for each of `dialogues`."""
-        ...
-
-    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
-        """Answer the last thing said in each of `dialogues`, some of those that it has met."""
-        ...
-
-    def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
-        """Input and output tokens that the conversation has taken so far."""
-        ...
 
 
 class Conversing:

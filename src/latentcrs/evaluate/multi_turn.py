@@ -16,12 +16,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.data import PreparedDataset
-from latentcrs.evaluate.conversing import Conversationalist
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.files import atomic_file
 from latentcrs.language.cost import duration
 from latentcrs.progress import Step, step
-from latentcrs.simulate.dialogue import SimulatedUser, dialogues_of
+from latentcrs.simulate.dialogue import Conversationalist, SimulatedUser, dialogues_of
 from latentcrs.simulate.rows import request_rows
 from latentcrs.training import fingerprint, work_folder
 

@@ -9,11 +9,12 @@ from typing import Literal
 from latentcrs.converse.metered import Metered
 from latentcrs.converse.session import Variant
 from latentcrs.errors import UserError
-from latentcrs.evaluate.conversing import Conversationalist, Conversing, recommender_of
+from latentcrs.evaluate.conversing import Conversing, recommender_of
 from latentcrs.evaluate.multi_turn import SAMPLE, MultiTurnResult, evaluate_multi_turn, talk_rows
 from latentcrs.evaluate.opened import Opened
 from latentcrs.language.chat import ChatModel
 from latentcrs.language.extract.open import open_extractor
+from latentcrs.simulate.dialogue import Conversationalist
 from latentcrs.simulate.open import USERS, open_user
 
 VARIANTS = ("b", "f", "v", "b-paper", "f-paper")

@@ -1,4 +1,4 @@
-"""One conversation with a simulated user, as both sides see it, and what a simulated user must be able to do."""
+"""One conversation with a simulated user, as both sides see it, and what either side must be able to do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class Dialogue:
     """The user of one (user, cut), who wants `target`, and what was said and shown so far, turn by turn.
 
     history: the numbers of the items before the cut, oldest first. persona: how this user speaks. memory: the
-    simulator's own notes. leaks: sentences that gave the target away, and were said otherwise or masked.
+    simulator's own notes. answer: to the last question about a value, for systems that take no words: whether the
+    target is that; None where it cannot be said. leaks: sentences that gave the target away, and were said otherwise
+    or masked.
     """
 
     user: int
@@ -45,6 +47,7 @@ class Dialogue:
     said: list[str] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
     memory: Any = None
+    answer: bool | None = None
     leaks: int = 0
 
 
@@ -67,4 +70,22 @@ class SimulatedUser(Protocol):
         """Say the next sentence of each dialogue, onto the end of its `said`: the opening, or the answer to the last
         of `shown`, in which the target was not. A function of the seed and the dialogue alone, in any order or batch.
         """
+        ...
+
+
+class Conversationalist(Protocol):
+    """A system that talks with simulated users, many at a time."""
+
+    name: str
+
+    def meet(self, dialogues: Sequence[Dialogue]) -> None:
+        """Forget all conversations and begin one for each of `dialogues`."""
+        ...
+
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
+        """Answer the last thing said in each of `dialogues`, some of those that it has met."""
+        ...
+
+    def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
+        """Input and output tokens that the conversation has taken so far."""
         ...

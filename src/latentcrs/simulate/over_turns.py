@@ -123,6 +123,8 @@ class AttributesDialogues:
         persona = personas_called([dialogue.persona])[0]
         if len(dialogue.shown) < len(dialogue.said):
             dialogue.shown.append(Shown())  # nothing was answered: as good as an empty list
+        question = dialogue.shown[-1].question
+        dialogue.answer = None if question is None else self.answers(dialogue.target, question)
         noun, leaked = self.one_turn.nouns[dialogue.target], False
         for attempt in range(_ATTEMPTS):
             dice = Dice(key ^ (attempt * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF))
