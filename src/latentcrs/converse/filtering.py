@@ -71,7 +71,7 @@ def rank_under_rules(
     """The best k of the `available` items (n,): those that pass all rules, then those that lack least."""
     bonus = wish_bonus(recommender, wishes)
     if bonus is not None:
-        bonus = bonus * (query.index.vectors @ query.vector).std()
+        bonus = bonus * query.index.scores(query.vector).std()
     cost = violation(recommender, rules)
     nearest = bool(rules) and bool(available.any()) and not np.isfinite(cost[available]).any()
     if nearest:
@@ -96,6 +96,6 @@ def rank_under_rules(
 
 def least_fitting(recommender: Recommender, query: Query, rules: Sequence[HeardRule], count: int) -> list[int]:
     """The `count` items that lack most of the rules, and of these the ones with the lowest scores."""
-    scores = query.index.vectors @ query.vector
+    scores = query.index.scores(query.vector)
     cost = violation(recommender, rules, INSISTED)
     return np.lexsort((scores, -cost))[:count].tolist()

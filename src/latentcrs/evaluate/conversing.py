@@ -16,16 +16,17 @@ from latentcrs.converse.metered import Metered
 from latentcrs.converse.session import Session, Variant
 from latentcrs.data import Histories
 from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.references import standardised
 from latentcrs.language import embed
 from latentcrs.language.extract import Extractor
 from latentcrs.recommend import Query, Recommendation, Recommender
 from latentcrs.recommend.explain import Reason
-from latentcrs.recommend.index import ItemIndex
+from latentcrs.recommend.index import ItemIndex, ScoreRows
 from latentcrs.simulate.dialogue import Dialogue, Shown
 
 SHOWN = 5
 """Items in each turn (section 5.5)."""
-Vectors = Callable[[Histories, NDArray[np.float32]], NDArray[np.float32]]
+Vectors = Callable[[Histories, NDArray[np.float32], Sequence[str]], NDArray[np.float32]]
 
 
 class Conversing:
@@ -129,13 +130,14 @@ class Unexplained(Recommender):
 
 class Reference(Unexplained):
     """A reference as a recommender, so that it is talked with as LatentCRS is: the same sentences are heard, the same
-    items left out, and only the ranking differs. `vectors` makes queries (B, w) of histories and X (B, d_x).
+    items left out, and only the ranking differs. `vectors` makes queries (B, w) of histories, X (B, d_x) and the
+    words themselves.
     """
 
-    def __init__(self, opened: Opened, items: NDArray[np.float32], vectors: Vectors) -> None:
-        """items (n, w): what the queries are multiplied with."""
+    def __init__(self, opened: Opened, index: ItemIndex, vectors: Vectors) -> None:
+        """index: what the queries are put to."""
         super().__init__(opened.bundle, opened.encoder)
-        self._reference, self._vectors = ItemIndex.build(items), vectors
+        self._reference, self._vectors = index, vectors
 
     def read_many(
         self, pasts: Sequence[NDArray[np.int64]], requests: Sequence[str], X: NDArray[np.float32] | None
@@ -144,7 +146,7 @@ class Reference(Unexplained):
         if X is None:
             X = np.zeros((len(pasts), self.text_encoder.width), np.float32)
         histories = Histories.from_lists([past.tolist() for past in pasts])
-        vectors = self._vectors(histories, X)
+        vectors = self._vectors(histories, X, requests)
         believed = np.zeros(len(self.bundle.intents), np.float32)
         rows = zip(requests, pasts, vectors, strict=True)
         return [Query(request, past, believed, vector, self._reference) for request, past, vector in rows]
@@ -168,18 +170,18 @@ def recommender_of(opened: Opened, name: str) -> Recommender:
     def encoded(histories: Histories) -> torch.Tensor:
         return behaviour.encode_tensor(histories)
 
-    def popular(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def popular(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
         return np.ones((len(X), 1), np.float32)
 
     @torch.inference_mode()
-    def behaved(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def behaved(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
         return encoded(histories).cpu().numpy()
 
-    def said(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def said(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
         return X
 
     @torch.inference_mode()
-    def summed(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def summed(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
         # Standardising a row's scores scales and shifts them: the sum of both is still an inner product, but for a
         # constant that no ranking sees.
         S, words = encoded(histories), torch.from_numpy(X).to(device)
@@ -190,11 +192,17 @@ def recommender_of(opened: Opened, name: str) -> Recommender:
         return torch.cat(parts, 1).cpu().numpy()
 
     @torch.inference_mode()
-    def fused(histories: Histories, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def matched(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
+        words = torch.from_numpy(opened.bm25.scores(requests)).to(device)
+        found = torch.lerp(standardised(encoded(histories) @ V.T), standardised(words), opened.bm25_weight)
+        return found.cpu().numpy()
+
+    @torch.inference_mode()
+    def fused(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
         return opened.fusion.query(encoded(histories), torch.from_numpy(X).to(device)).cpu().numpy()
 
     def reference(items: torch.Tensor, vectors: Vectors) -> Reference:
-        return Reference(opened, items.detach().cpu().numpy(), vectors)
+        return Reference(opened, ItemIndex.build(items.detach().cpu().numpy()), vectors)
 
     if name == "popularity":
         return reference(bundle.generative.log_popularity[:, None], popular)
@@ -202,6 +210,8 @@ def recommender_of(opened: Opened, name: str) -> Recommender:
         return reference(V, behaved)
     if name == "text":
         return reference(T, said)
+    if name == "bm25-sum":
+        return Reference(opened, ScoreRows(), matched)
     if name == "sum":
         return reference(torch.cat([V, T], 1), summed)
     return reference(opened.fusion.items(), fused)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.judged import judged_ranks
 from latentcrs.evaluate.opened import Opened
-from latentcrs.evaluate.references import weighted_sum
+from latentcrs.evaluate.references import standardised, weighted_sum
 from latentcrs.intent import GenerativeModel, Rows
 from latentcrs.language.chat import ChatModel
 from latentcrs.language.extract.lexical import LexicalExtractor
-from latentcrs.progress import step
+from latentcrs.progress import say, step
 from latentcrs.ranking import both_ranks_of, ndcg_at, recall_at
 from latentcrs.recommend import Recommender
 from latentcrs.rows import rows_of
@@ -37,7 +38,7 @@ METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]]
     "ndcg@20": (ndcg_at, 20),
 }
 SYSTEMS = (
-    "popularity", "behaviour", "text", "sum", "fusion",
+    "popularity", "behaviour", "text", "sum", "bm25-sum", "fusion",
     "latentcrs-b", "latentcrs-b-paper", "latentcrs-f", "latentcrs-f-paper",
 )  # fmt: skip
 Scores = Callable[[slice], Tensor]
@@ -119,7 +120,11 @@ def one_turn_of(
     chosen = np.arange(len(asked.targets))
     if sample is not None and sample < len(chosen):
         chosen = np.sort(np.random.default_rng(0).choice(len(chosen), sample, replace=False))
-    ranks = asked.ranks(SYSTEMS, history)
+    systems = SYSTEMS
+    if find_spec("bm25s") is None or find_spec("Stemmer") is None:
+        say("note: behaviour + BM25 is left out; it needs: pip install 'latentcrs[baselines]'")
+        systems = tuple(name for name in SYSTEMS if name != "bm25-sum")
+    ranks = asked.ranks(systems, history)
     figures = {name: _figures(left_out[chosen], left_in[chosen]) for name, (left_out, left_in) in ranks.items()}
     seconds = time.perf_counter() - began
     about = {}
@@ -146,6 +151,7 @@ def one_turn_of(
             "behaviour_encoder": info.config.behaviour.encoder,
             "text_encoder": info.text_encoder.id,
             "weight_of_text_in_sum": opened.weight,
+            "weight_of_bm25": opened.bm25_weight if "bm25-sum" in figures else None,
             "history": history,
             "rules": asked.rules.counts(),
             "sample": sample,
@@ -214,12 +220,23 @@ class Asked:
             "behaviour": lambda: lambda part: rows.S[part] @ V.T,
             "text": lambda: lambda part: rows.X(part) @ T.T,
             "sum": lambda: lambda part: weighted_sum(rows.S[part], V, rows.X(part), T, opened.weight),
+            "bm25-sum": lambda: self._behaviour_and_bm25(rows.S),
             "fusion": lambda: _scores(opened.fusion.query, opened.fusion.items, rows),
             "latentcrs-b": ours,
             "latentcrs-b-paper": papers,
             "latentcrs-f": lambda: ruled(ours),
             "latentcrs-f-paper": lambda: ruled(papers),
         }
+
+    def _behaviour_and_bm25(self, S: Tensor) -> Scores:
+        opened, V = self.opened, self.opened.bundle.generative.V
+        weight = opened.bm25_weight
+
+        def scores(part: slice) -> Tensor:
+            words = torch.from_numpy(opened.bm25.scores(self.texts[part])).to(V.device)
+            return torch.lerp(standardised(S[part] @ V.T), standardised(words), weight)
+
+        return scores
 
     def ranks(
         self, names: Sequence[str], history: int | None = None

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from latentcrs.baselines.bm25 import BM25
 from latentcrs.data import PreparedDataset
 from latentcrs.errors import UserError
-from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, train_fusion, weighted_sum
+from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, standardised, train_fusion
 from latentcrs.intent import Config, GenerativeModel, Rows, load_config
 from latentcrs.language import LocalEncoder, open_encoder
 from latentcrs.progress import say
 from latentcrs.ranking import ndcg_at, ranks_of_scores
 from latentcrs.recommend import Bundle, load_bundle
+from latentcrs.rows import rows_of
 from latentcrs.training import Inputs, fingerprint, fit_intents, gather_inputs, sample_rows, work_folder
 
 
@@ -63,7 +68,23 @@ class Opened:
     @cached_property
     def weight(self) -> float:
         """The weight of the text in the weighted sum with the best validation NDCG@20."""
-        return _best_weight(sample_rows(self.inputs.valid, 10_000), self.inputs.V, self.inputs.T)
+        valid, T = sample_rows(self.inputs.valid, 10_000), self.inputs.T
+        return _best_weight(valid, self.inputs.V, lambda part: F.normalize(valid.X(part), dim=1) @ T.T)
+
+    @cached_property
+    def bm25(self) -> BM25:
+        """BM25 over the item texts."""
+        return BM25(self.bundle.items["text"].fill_null("").to_list())
+
+    @cached_property
+    def bm25_weight(self) -> float:
+        """The weight of BM25 beside behaviour with the best validation NDCG@20."""
+        requests = self.dataset.requests.filter(pl.col("split") == "valid")
+        if len(requests) > 10_000:
+            requests = requests.sample(10_000, seed=0)
+        texts = requests["text"].to_list()
+        valid = rows_of(self.dataset, requests, self.bundle.behaviour, self.encoder, None, "validation requests")
+        return _best_weight(valid, self.inputs.V, lambda part: torch.from_numpy(self.bm25.scores(texts[part])))
 
 
 def dataset_of(bundle: Bundle, path: str | Path | None) -> PreparedDataset:
@@ -110,16 +131,17 @@ def _paper_model(
     return model, paper.em.max_history
 
 
-def _best_weight(valid: Rows, V: Tensor, T: Tensor) -> float:
-    """The weight of the text score with the best validation NDCG@20; the test split is never looked at."""
+def _best_weight(valid: Rows, V: Tensor, said: Callable[[slice], Tensor]) -> float:
+    """The weight of what was `said` (scores (b, n) of a slice of the rows) beside behaviour with the best validation
+    NDCG@20; the test split is never looked at.
+    """
     size = max(1, (1 << 23) // len(V))
     found = np.zeros(len(WEIGHTS))
     with torch.inference_mode():
         for start in range(0, len(valid), size):
             part = slice(start, start + size)
             targets, histories = valid.targets[part].cpu().numpy(), valid.histories[part]
-            behaviour = weighted_sum(valid.S[part], V, valid.X(part), T, 0.0)
-            text = weighted_sum(valid.S[part], V, valid.X(part), T, 1.0)
+            behaviour, text = standardised(valid.S[part] @ V.T), standardised(said(part).to(V.device))
             for index, weight in enumerate(WEIGHTS):
                 mixed = torch.lerp(behaviour, text, float(weight))
                 found[index] += ndcg_at(ranks_of_scores(mixed, targets, histories), 20).sum()

@@ -16,6 +16,7 @@ NAMES = {
     "behaviour": "behaviour only",
     "text": "text only",
     "sum": "weighted sum",
+    "bm25-sum": "behaviour + BM25",
     "fusion": "two-tower fusion",
     "latentcrs-b": "LatentCRS_B",
     "latentcrs-b-paper": "LatentCRS_B (paper)",

@@ -18,7 +18,7 @@ from latentcrs.simulate.dialogue import Conversationalist
 from latentcrs.simulate.open import USERS, open_user
 
 VARIANTS = ("b", "f", "v", "b-paper", "f-paper")
-REFERENCES = ("popularity", "behaviour", "text", "sum", "fusion")
+REFERENCES = ("popularity", "behaviour", "text", "sum", "bm25-sum", "fusion")
 RULED = tuple(f"{name}-f" for name in REFERENCES)
 """References under the hard rules of variant F."""
 

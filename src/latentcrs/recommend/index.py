@@ -35,6 +35,10 @@ class ItemIndex:
         with atomic_file(path) as temporary:
             faiss.write_index(self.index, str(temporary))
 
+    def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Every item's score for one query (w,): (n,)."""
+        return self.vectors @ query
+
     def top(
         self,
         query: NDArray[np.float32],
@@ -49,11 +53,7 @@ class ItemIndex:
         n = self.index.ntotal
         if bonus is not None or (passing is not None and passing.mean() < GATHER_BELOW):
             candidates = np.arange(n) if passing is None else np.flatnonzero(passing)
-            scores = self.vectors[candidates] @ query
-            if bonus is not None:
-                scores = scores + bonus[candidates]
-            best = np.argsort(-scores, kind="stable")[:k]
-            return candidates[best], scores[best]
+            return _best(candidates, self.vectors[candidates] @ query, k, bonus)
         parameters = None
         if passing is not None:
             bitmap = np.packbits(passing, bitorder="little")
@@ -61,3 +61,35 @@ class ItemIndex:
         scores, items = self.index.search(query[None, :], min(k, n), params=parameters)
         found = items[0] >= 0
         return items[0][found], scores[0][found]
+
+
+class ScoreRows(ItemIndex):
+    """For systems that are no inner product: a query is its own scores of the n items."""
+
+    def __init__(self) -> None:
+        pass
+
+    def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `ItemIndex.scores`."""
+        return query
+
+    def top(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        passing: NDArray[np.bool_] | None = None,
+        bonus: NDArray[np.float32] | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """See `ItemIndex.top`."""
+        candidates = np.arange(len(query)) if passing is None else np.flatnonzero(passing)
+        return _best(candidates, query[candidates], k, bonus)
+
+
+def _best(
+    candidates: NDArray[np.int64], scores: NDArray[np.float32], k: int, bonus: NDArray[np.float32] | None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The best k of `candidates` by their `scores`, with the bonus (n,) that each gets."""
+    if bonus is not None:
+        scores = scores + bonus[candidates]
+    best = np.argsort(-scores, kind="stable")[:k]
+    return candidates[best], scores[best]

@@ -18,14 +18,15 @@ _COLOUR_OF = {
     "fusion": COLOURS["green"],
     "fusion-f": COLOURS["sky"],
     "sum": COLOURS["orange"],
+    "bm25-sum": COLOURS["yellow"],
     "text": COLOURS["purple"],
     "behaviour": FAINT,
     "popularity": GREY,
 }
 _PARAMETERS = {
     "K": "K, number of intents",
-    "alpha_m": "α^M, weight of the rec loss in the M step",
-    "alpha_e": "α^E, weight of the rec loss in the E step",
+    "alpha_m": r"$\alpha^M$, weight of the rec loss in the M step",
+    "alpha_e": r"$\alpha^E$, weight of the rec loss in the E step",
     "kl": "λ, weight of the KL term",
 }
 _CURVES = {

@@ -231,7 +231,31 @@ def _ablation(found: Mapping[str, Any], beside: str | None) -> list[str]:
 def _sensitivity(found: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]:
     lines = _picture("Figure 3: sensitivity to K, α^M, α^E and λ", "sensitivity", pictures)
     settings = ", ".join(f"`{setting}`" for setting in found["settings"])
-    return [*lines, "", f"Preset `{found['preset']}` with {settings}, one parameter changed at a time, one seed."]
+    lines += ["", f"Preset `{found['preset']}` with {settings}, one parameter changed at a time, one seed.", ""]
+    rows = []
+    for name, points in found["curves"].items():
+        for point in points:
+            own = " (the preset's)" if point["value"] == found["centre"][name] else ""
+            rows.append([_PARAMETERS[name], f"{point['value']:g}{own}", *_with_interval(point["test"])])
+        if len(points) > 1 and len({point["test"]["recall@5"] for point in points}) == 1:
+            lines += [
+                f"{_PARAMETERS[name]} changes nothing here: only the third stage has it, and the third stage lowers "
+                "validation at every value, so that the model is the one from before it.",
+                "",
+            ]
+    return [*lines, as_markdown(["parameter", "value", "Recall@5", "NDCG@20"], rows)]
+
+
+_PARAMETERS = {"K": "K", "alpha_m": "α^M", "alpha_e": "α^E", "kl": "λ"}
+
+
+def _with_interval(figures: Mapping[str, Any]) -> list[str]:
+    """Recall@5 and NDCG@20 with their 95% intervals."""
+    found = []
+    for metric in ("recall@5", "ndcg@20"):
+        low, high = figures["ci95"][metric]
+        found.append(f"{figures[metric]:.4f} ({low:.3f}–{high:.3f})")
+    return found
 
 
 def _picture(title: str, name: str, pictures: Mapping[str, str]) -> list[str]:

@@ -29,8 +29,11 @@ STEPS = (
     "data", "one-turn", "sampled", "multi-turn", "plot", "role-play", "ablation", "sensitivity",
     "conditions", "history", "interactions", "intents",
 )  # fmt: skip
-TALKING = ("b", "f", "b-paper", "f-paper", "popularity", "behaviour", "text", "sum", "fusion", "fusion-f")
-TALKING_PLOTS = ("b", "f", "behaviour", "text", "sum", "fusion")
+TALKING = (
+    "b", "f", "b-paper", "f-paper", "popularity", "behaviour", "text", "sum", "bm25-sum",
+    "fusion", "fusion-f", "bm25-sum-f",
+)  # fmt: skip
+TALKING_PLOTS = ("b", "f", "behaviour", "text", "sum", "bm25-sum", "fusion")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class PaperRun:
         dataset, model = setting.dataset, setting.model
         checksums = {name: dataset.info.checksums.get(name) for name in ("interactions.parquet", "items.parquet")}
         self._mark = fingerprint("paper", checksums, setting.seed, setting.settings)
-        self._asked_mark = fingerprint(self._mark, model.id if model else None, setting.n)
+        self._asked_mark = f"{self._mark} {fingerprint(model.id if model else None, setting.n)}"
 
     @property
     def bundle_folder(self) -> Path:
@@ -93,20 +96,25 @@ class PaperRun:
             "interactions": lambda: [point.as_json() for point in by_interactions(self.opened)],
             "intents": self._intents,
         }
-        return {name: self._kept(name, work[name]) for name in STEPS if name in steps or self._path(name).is_file()}
+        found = {name: self._kept(name, work[name] if name in steps else None) for name in STEPS}
+        return {name: result for name, result in found.items() if name in steps or result is not None}
 
     def _path(self, name: str) -> Path:
         return self.setting.out / "steps" / f"{name}.json"
 
-    def _kept(self, name: str, work: Callable[[], Any]) -> Any:
-        """The result of a step as JSON: read where it is there and belongs to these data, else worked out."""
+    def _kept(self, name: str, work: Callable[[], Any] | None) -> Any:
+        """The result of a step as JSON: read where it is there and belongs to these data, else worked out. Without
+        `work`, what is there is taken whatever model was asked, and None where there is nothing.
+        """
         path = self._path(name)
         mark = self._asked_mark if name in ("sampled", "role-play") else self._mark
         if path.is_file():
             kept = json.loads(path.read_text("utf-8"))
-            if kept["mark"] == mark:
+            if kept["mark"] == mark or (work is None and kept["mark"].split()[0] == self._mark):
                 self.seconds[name] = kept["seconds"]
                 return kept["result"]
+        if work is None:
+            return None
         say(f"— {name} —")
         began = time.perf_counter()
         result = work()
