@@ -137,9 +137,7 @@ def _talked(title: str, found: Mapping[str, Any], beside: str | None, pictures: 
     for name, talks in found["systems"].items():
         group = {**talks["all"]["means"], "ci95": talks["all"]["ci95"]}
         means = [_mean(group, metric, 3) for metric in ("s@1", "s@3", "s@5", "at")]
-        rows.append(
-            [_bold(name), *means, f"{talks['all']['turns_of_successes']:.2f}", f"{talks['milliseconds']:.1f}"]
-        )
+        rows.append([_bold(name), *means, _turns_of_successes(talks), f"{talks['milliseconds']:.1f}"])
     rows += [[row[0], "", *row[1:], *[""] * (5 - len(row[1:]))] for row in _paper_rows("multi-turn", beside, 3)]
     leaks = max(talks["leaks"] for talks in found["systems"].values())
     lines = [f"## {title}", "", as_markdown(header, rows), ""]
@@ -179,6 +177,11 @@ def _groups(found: Mapping[str, Any]) -> list[str]:
         ]
         lines += [as_markdown(header, rows), ""]
     return lines
+
+
+def _turns_of_successes(talks: Mapping[str, Any]) -> str:
+    """The mean, where there was a success."""
+    return f"{talks['all']['turns_of_successes']:.2f}" if talks["shown_by"][-1] else "–"
 
 
 def _role_play(found: Mapping[str, Any], beside: str | None) -> list[str]:
