@@ -27,6 +27,7 @@ class BM25:
                 f"BM25 needs the package {error.name}; install it: pip install 'latentcrs[baselines]'"
             ) from None
         self._stemmer = Stemmer.Stemmer("english")
+        self._count = len(texts)
         self._retriever = bm25s.BM25()
         self._retriever.index(self._tokens(texts), show_progress=False)
 
@@ -40,4 +41,8 @@ class BM25:
 
     def scores(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(B, n): the BM25 score of every item for each text; zeros where no word of it is in any item."""
-        return np.stack([self._retriever.get_scores(tokens) for tokens in self._tokens(texts)])
+        found = np.zeros((len(texts), self._count), np.float32)
+        for row, tokens in enumerate(self._tokens(texts)):
+            if tokens:
+                found[row] = self._retriever.get_scores(tokens)
+        return found
