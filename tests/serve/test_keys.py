@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from latentcrs.cli.main import app
 from latentcrs.errors import UserError
 from latentcrs.serve.keys import Keys, new_key, remove_keys
 from latentcrs.serve.run import check
+from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 
+Serve = Callable[..., TestClient]
 Keyed = tuple[TestClient, dict[str, dict[str, str]]]
 
 
@@ -102,6 +105,29 @@ def test_one_key_never_sees_what_is_anothers(keyed: Keyed) -> None:
     assert http.delete("/users/u", headers=alice).json() == {"forgotten": 2}
 
 
+def test_a_restricted_key_learns_nothing_of_the_people_of_the_data_set(
+    serve: Serve, fresh: Service, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys.txt"
+    shop, partner = new_key(file, "shop"), new_key(file, "partner", dataset_users=False)
+    http = serve(fresh, keys_file=file)
+    item, seen = fresh.recommender.bundle.items["item_id"][0], {}
+    for key in (shop, partner):
+        headers = {"Authorization": f"Bearer {key}"}
+        at = http.post("/conversations", json={"user": "5"}, headers=headers).headers["location"]
+        http.post("/users/5/events", json={"item_id": item}, headers=headers)
+        kept = http.get("/users/5/export", headers=headers).json()
+        began = http.get(at, headers=headers).json()["session"]["history"]
+        wanted = http.post("/recommendations", json={"user": "5"}, headers=headers).json()
+        seen[key] = [len(kept["history"]), len(began), any(one["because_of"] for one in wanted)]
+        gone = http.delete(f"/users/5/events/{fresh.people.trained('', '5')[0]}", headers=headers)
+        seen[key].append(gone.status_code)
+    assert seen[partner] == [1, 0, True, 404]  # what it reported itself is all
+    assert seen[shop][0] > 5 and seen[shop][1] > 5 and seen[shop][3] == 204
+    new_key(file, "partner")  # another key of the name is restricted all the same
+    assert not Keys(file).knows_dataset("partner") and Keys(file).knows_dataset("shop")
+
+
 def test_no_key_is_in_an_answer(keyed: Keyed) -> None:
     http, headers = keyed
     key = headers["alice"]["Authorization"].removeprefix("Bearer ")
@@ -132,8 +158,10 @@ def test_the_command_shows_a_key_once(tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["keys", "new", "shop", "--keys-file", str(file)])
     key = ran.stdout.strip()
     assert ran.exit_code == 0 and Keys(file).owner_of(key) == "shop"
+    CliRunner().invoke(app, ["keys", "new", "partner", "--no-dataset-users", "--keys-file", str(file)])
+    assert Keys(file).knows_dataset("shop") and not Keys(file).knows_dataset("partner")
     listed = CliRunner().invoke(app, ["keys", "list", "--keys-file", str(file)])
-    assert listed.stdout == "shop\n"
+    assert listed.stdout == "shop\npartner\n"
     assert CliRunner().invoke(app, ["keys", "remove", "shop", "--keys-file", str(file)]).exit_code == 0
     assert isinstance(
         CliRunner().invoke(app, ["keys", "remove", "shop", "--keys-file", str(file)]).exception, UserError

@@ -172,6 +172,26 @@ def test_every_refusal_is_a_problem_document(http: TestClient) -> None:
     )
 
 
+def test_a_wrong_method_stays_one_where_the_page_is(serve: Serve, service: Service) -> None:
+    pytest.importorskip("nicegui", reason="the page needs the extra 'web'")
+    http = serve(service, raises=False, page=True)
+    for method, path, allowed in (
+        ("PUT", "/conversations", "POST"),
+        ("POST", "/users/5/history", "GET"),
+        ("DELETE", "/health", "GET"),
+        ("PUT", "/", "GET"),
+    ):
+        answer = http.request(method, path, json={})
+        problem(answer, 405, "Allow")
+        assert answer.headers["allow"] == allowed
+    wrong = http.get("/v1/chat/completions")
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_supported")
+    problem(http.get("/nothing"), 404, "nothing at this address")
+    problem(http.get("/_nicegui/nothing"), 404)
+    page = http.get("/")
+    assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+
+
 def test_a_fault_of_the_server_tells_nothing_of_itself(serve: Serve, fresh: Service) -> None:
     http, id = serve(fresh, raises=False), fresh.begin("")
 

@@ -22,6 +22,7 @@ import pytest
 import uvicorn
 from markdown_it import MarkdownIt
 from openai import AsyncOpenAI, OpenAI
+from starlette.testclient import TestClient
 
 from latentcrs.converse.session import Turn, TurnItem
 from latentcrs.converse.store import ConversationStore
@@ -283,6 +284,36 @@ def test_a_body_that_is_no_request_is_an_error_of_the_format(endpoint: Endpoint,
     answer = httpx.post(f"{endpoint.url}/chat/completions", content=body, headers=headers)
     assert answer.status_code == 400
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_what_is_refused_before_any_route_is_an_error_of_the_format(endpoint: Endpoint) -> None:
+    key, long = {"Authorization": f"Bearer {endpoint.keys[0]}"}, b" " * 1_100_000
+    for status, method, path, headers, body in (
+        (413, "POST", "/chat/completions", {}, long),
+        (413, "POST", "/chat/completions", {}, (long[:100_000] for _ in range(11))),
+        (400, "POST", "/chat/completions", {"Host": "evil.example"}, b"{}"),
+        (403, "POST", "/chat/completions", {"Origin": "https://evil.example"}, b"{}"),
+        (404, "GET", "/nothing", {}, b""),
+        (405, "PUT", "/models", {}, b"{}"),
+    ):
+        answer = httpx.request(method, endpoint.url + path, headers=key | headers, content=body)
+        assert answer.status_code == status, answer.text
+        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    problem = httpx.get(endpoint.url.removesuffix("/v1") + "/v1x", headers={"Host": "evil.example"})
+    assert problem.headers["content-type"] == "application/problem+json"
+    with pytest.raises(openai.APIStatusError, match="at most 1048576 bytes") as refused:
+        endpoint.client().chat.completions.create(
+            model="movies", messages=[{"role": "user", "content": "a" * 1_100_000}]
+        )
+    assert refused.value.status_code == 413 and refused.value.code == "request_too_large"
+
+
+def test_the_server_says_how_long_an_utterance_may_be(bundle: Path, endpoint: Endpoint) -> None:
+    settings = Settings(bundle=bundle, page=False, utterance_characters=20)
+    with TestClient(create_app(settings, endpoint.service), base_url="http://localhost") as http:
+        for words, status in (("a" * 20, 200), ("a" * 21, 400)):
+            body = {"model": "movies", "messages": [{"role": "user", "content": words}]}
+            assert http.post("/v1/chat/completions", json=body).status_code == status
 
 
 def test_an_utterance_that_is_too_long_is_refused_before_the_stream_begins(chat: Chat) -> None:

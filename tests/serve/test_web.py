@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,8 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -22,6 +23,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="a browser is dri
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
+
+    from latentcrs.serve.service import Service
 
 HOSTILE = '<script>document.title="owned"</script>"\'&lt; <img src=x onerror=alert(1)>'
 SERVER = """
@@ -34,8 +37,8 @@ from latentcrs.serve.app import create_app
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 
-bundle, port, db, hostile, keys = sys.argv[1:]
-settings = Settings(bundle=Path(bundle), port=int(port), db=db, keys_file=Path(keys) if keys else None)
+bundle, port, db, hostile, given = sys.argv[1:]
+settings = Settings.model_validate_json(given).model_copy(update={"bundle": Path(bundle), "db": db})
 service = Service(settings.bundle, ConversationStore(db))
 items = service.recommender.bundle.items
 title = pl.when(pl.col("year") == 1977).then(hostile + pl.col("title")).otherwise("title")
@@ -45,6 +48,8 @@ turn = service.turn
 def sometimes_slow(owner, id, utterance, *rest):
     if "slowly" in utterance:
         time.sleep(3.2)
+    if "endlessly" in utterance:
+        time.sleep(7)
     return turn(owner, id, utterance, *rest)
 
 service.turn = sometimes_slow
@@ -55,12 +60,14 @@ uvicorn.run(create_app(settings, service), host="127.0.0.1", port=int(port), log
 class Server:
     """A server process that can be ended and started again on its port."""
 
-    def __init__(self, bundle: Path, folder: Path, keys: Path | None = None) -> None:
+    def __init__(self, bundle: Path, folder: Path, **given: object) -> None:
+        """`given`: settings of the server."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
-        self._arguments = [str(bundle), str(self.port), str(folder / "talks.db"), HOSTILE, str(keys or "")]
+        settings = json.dumps({"bundle": str(bundle), **given})
+        self._arguments = [str(bundle), str(self.port), str(folder / "talks.db"), HOSTILE, settings]
         self._log = folder / "server.log"
 
     def start(self) -> None:
@@ -76,6 +83,15 @@ class Server:
             except (URLError, OSError):
                 time.sleep(0.1)
         pytest.fail(f"the server did not start:\n{self._log.read_text()}")
+
+    def recommend(self) -> int:
+        """The status of a recommendation asked for by the API."""
+        request = Request(f"{self.url}recommendations", b"{}", {"Content-Type": "application/json"})
+        try:
+            with urlopen(request, timeout=20) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            return error.code
 
     def stop(self) -> None:
         self._process.kill()
@@ -372,7 +388,7 @@ def test_with_keys_the_page_asks_for_one(browser: Browser, bundle: Path, tmp_pat
     from latentcrs.serve.keys import new_key
 
     key = new_key(tmp_path / "keys", "ann")
-    server = Server(bundle, tmp_path, tmp_path / "keys")
+    server = Server(bundle, tmp_path, keys_file=str(tmp_path / "keys"))
     server.start()
     context = browser.new_context()
     try:
@@ -391,3 +407,47 @@ def test_with_keys_the_page_asks_for_one(browser: Browser, bundle: Path, tmp_pat
     finally:
         context.close()
         server.stop()
+
+
+def test_turns_of_the_page_count_with_those_of_the_api(browser: Browser, bundle: Path, tmp_path: Path) -> None:
+    server = Server(bundle, tmp_path, turn_rate="3/hour", turn_seconds=4)
+    server.start()
+    context = browser.new_context()
+    try:
+        page = opened(context, server)
+        # A turn that takes too long is kept, and shown when it is there.
+        page.locator(".composer textarea").fill("endlessly, a comedy")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Look again").click()
+        expect(page.get_by_role("alert").filter(has_text="kept all the same")).to_be_visible()
+        expect(page.locator(".said")).to_have_count(1)
+        time.sleep(4)
+        page.get_by_role("button", name="Look again").click()
+        answered(page, 1)
+        assert chips(page) == ["genres: Comedy"]
+
+        assert server.recommend() == 200
+        say(page, "no romance")
+        assert server.recommend() == 429
+        page.locator(".composer textarea").fill("older")
+        page.keyboard.press("Enter")
+        refused = page.get_by_role("alert").filter(has_text="More than 3 turns")
+        expect(refused.get_by_role("button", name="Try again")).to_be_visible()
+        refused.get_by_role("button", name="Try again").click()
+        expect(page.locator(".said")).to_have_count(3)
+        expect(refused).to_have_count(1)
+    finally:
+        context.close()
+        server.stop()
+
+
+def test_a_catalogue_is_called_by_what_it_is_about(fresh: Service) -> None:
+    from latentcrs.serve.web.labels import Labels
+
+    labels = Labels(fresh)
+    assert (labels.noun, labels.nouns, labels.a_noun, labels.known) == ("movie", "movies", "a movie", "I've seen it")
+    assert labels.column("esrb_rating") == "ESRB rating" and labels.column("release_date") == "release date"
+    assert labels.rule("year >= 1990") == "year ≥ 1990" and labels.rule("year 1990 to 1999") == "year 1990 to 1999"
+    fresh.add_items([{"item_id": "new", "title": "New", "year": 1999.0, "genres": ["Comedy"]}])
+    fails = ["genres: Drama", "director: Ridley Scott"]
+    assert labels.failing("new", fails) == "Does not fit: genres: Drama · Not known: director"

@@ -116,6 +116,10 @@ def serve(
 def new(
     name: Annotated[str, typer.Argument(help="Whose key: the owner of all that is done with it.")],
     keys_file: KEYS_FILE = Path("keys.txt"),
+    dataset_users: Annotated[
+        bool,
+        typer.Option(help="Whether NAME may have the histories of the data set that was trained on, by their ids."),
+    ] = True,
 ) -> None:
     """Make an API key and print it, once: only its hash is kept.
 
@@ -123,7 +127,7 @@ def new(
     """
     from latentcrs.serve.keys import new_key
 
-    key = new_key(keys_file, name)
+    key = new_key(keys_file, name, dataset_users)
     err_console.print(f"A key for {name}; it is shown this once ({keys_file} has its hash):", highlight=False)
     console.print(key, highlight=False, soft_wrap=True)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from latentcrs.converse.filtering import Ranked, least_fitting, rank_under_rules
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
 from latentcrs.converse.metered import Metered
 from latentcrs.converse.session import Session, Turn, TurnItem, Variant
+from latentcrs.converse.steps import timed
 from latentcrs.converse.uninterrupted import uninterrupted
 from latentcrs.errors import UserError
 from latentcrs.language.chat import Call, ChatModel, Message, ModelError
@@ -100,9 +99,9 @@ class Conversation:
         utterance = encodable(utterance)
         turn = Turn(number=session.turns, utterance=utterance, kind="request", variant=session.variant)
         meter = self._metered()
-        with _timed(turn, "total"):
+        with timed(turn, "total"):
             listed = list(session.listed)
-            with _timed(turn, "act"):
+            with timed(turn, "act"):
                 act = read_act(utterance, [self._title(item_id) for item_id in listed])
             turn.kind = act.kind
             recommends = self._act(turn, session, act)
@@ -114,11 +113,11 @@ class Conversation:
         makes of the session's past and request. See `reply`.
         """
         turn, session = begun.turn, begun.session
-        with _timed(turn, "total"):
+        with timed(turn, "total"):
             if query is not None:
                 self._recommend(turn, session, query)
             _in_force(turn, session)
-            with _timed(turn, "reply"):
+            with timed(turn, "reply"):
                 streamed = self._word(turn, session, begun.act, begun.meant, on_text)
         turn.tokens = begun.tokens()
         self._commit(turn, session)
@@ -192,7 +191,7 @@ class Conversation:
         """Extract-Rules: what is asked of the catalogue goes into force. Returns whether anything was asked."""
         if not act.rest:
             return False
-        with _timed(turn, "rules"):
+        with timed(turn, "rules"):
             before = list(session.said)
             try:
                 heard = self.extractor.extract(act.rest, before, Call("rules", self.id, turn.number))
@@ -216,17 +215,17 @@ class Conversation:
     def _read(self, begun: Begun) -> Query:
         """Behaviour and words, as one query."""
         recommender, session = self.recommender, begun.session
-        with _timed(begun.turn, "total"):
-            with _timed(begun.turn, "embed"):
+        with timed(begun.turn, "total"):
+            with timed(begun.turn, "embed"):
                 X = recommender.embed(session.request)
-            with _timed(begun.turn, "read"):
+            with timed(begun.turn, "read"):
                 return recommender.read(recommender.item_numbers(session.past), session.request, X)
 
     def _recommend(self, turn: Turn, session: Session, query: Query) -> None:
         """The next items for all that is known: filter, rank, explain, and in variant v judge."""
         recommender = self.recommender
         turn.request = query.request
-        with _timed(turn, "filter and rank"):
+        with timed(turn, "filter and rank"):
             available = np.ones(len(recommender.bundle.items), bool)
             available[query.past] = False
             available[recommender.item_numbers(session.not_again)] = False
@@ -236,7 +235,7 @@ class Conversation:
         if session.variant == "v":
             found = self._judged(turn, session, query, found)
         found = found.at(range(min(session.k, len(found.numbers))))
-        with _timed(turn, "explain"):
+        with timed(turn, "explain"):
             explained = recommender.explain(query, found.numbers, found.scores)
         for item, fails in zip(explained, found.fails, strict=True):
             turn.items.append(
@@ -258,7 +257,7 @@ class Conversation:
         """`found` reordered by the model's judgement; as it is where there is none."""
         if self.model is None or len(found.numbers) < 2:
             return found
-        with _timed(turn, "judge"):
+        with timed(turn, "judge"):
             bundle = self.recommender.bundle
             rows = [bundle.items.row(int(number), named=True) for number in found.numbers]
             unfit = least_fitting(self.recommender, query, session.rules, self.controls)
@@ -385,10 +384,3 @@ def _in_force(turn: Turn, session: Session) -> None:
     if session.variant != "b":
         turn.rules = [str(heard.rule) for heard in session.rules]
         turn.wishes = [str(heard.rule) for heard in session.wishes]
-
-
-@contextmanager
-def _timed(turn: Turn, step: str) -> Iterator[None]:
-    began = time.perf_counter()
-    yield
-    turn.milliseconds[step] = round(turn.milliseconds.get(step, 0.0) + (time.perf_counter() - began) * 1000, 2)

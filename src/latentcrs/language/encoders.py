@@ -120,8 +120,7 @@ class LocalEncoder(ABC):
             self.dtype: torch.dtype = fast_dtype(self.device) if auto else getattr(torch, self._precision)
             self._budget = self._tokens_per_batch or TOKENS_PER_BATCH[self.device.type]
             try:
-                with quiet_loading():
-                    model = self._load()
+                model = self._load()
             except Exception as error:  # whatever it is, it is about these files, and each library raises its own
                 first = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 raise UserError(f"The model in {self.folder} cannot be loaded: {first}") from error
@@ -180,9 +179,10 @@ class SentenceEncoder(LocalEncoder):
     recipe = "sentence-transformers, L2"
 
     def _load(self) -> Any:
-        from sentence_transformers import SentenceTransformer
+        with quiet_loading():
+            from sentence_transformers import SentenceTransformer
 
-        model = SentenceTransformer(str(self.folder), device=str(self.device), local_files_only=True).eval()
+            model = SentenceTransformer(str(self.folder), device=str(self.device), local_files_only=True).eval()
         # Only the transformer runs in bfloat16: pooling and everything after it is cheap, and adds up many numbers.
         if hasattr(model[0], "auto_model"):
             model[0].to(self.dtype)
@@ -228,12 +228,13 @@ class PromptEOL(LocalEncoder):
     def _load(self) -> Any:
         from transformers import AutoModel, AutoTokenizer
 
-        self._tokenizer = AutoTokenizer.from_pretrained(str(self.folder), local_files_only=True)
+        with quiet_loading():
+            self._tokenizer = AutoTokenizer.from_pretrained(str(self.folder), local_files_only=True)
+            model = AutoModel.from_pretrained(str(self.folder), local_files_only=True)
         # On the left, so that the last position of every row is its last token.
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)
-        model = AutoModel.from_pretrained(str(self.folder), local_files_only=True)
         self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
         room = getattr(model.config, "max_position_embeddings", None) or getattr(model.config, "n_positions", None)
         prompt_tokens = len(self._tokenizer(PROMPT_EOL)["input_ids"])
@@ -286,7 +287,9 @@ def open_encoder(spec: str = "minilm", device: str = "auto", precision: Precisio
         UserError: no such model, or no such device.
     """
     if spec == "minilm":
-        return SentenceEncoder(embedded_minilm(), "minilm", device, precision)
+        from latentcrs.language.minilm import MiniLM
+
+        return MiniLM(embedded_minilm(), "minilm", device, precision)
     scheme, _, rest = spec.partition(":")
     classes: dict[str, type[LocalEncoder]] = {"st": SentenceEncoder, "prompteol": PromptEOL}
     if scheme in classes and rest:

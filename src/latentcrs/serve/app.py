@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import structlog
 from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from latentcrs import __version__
@@ -23,9 +25,11 @@ from latentcrs.serve.guard import API_POLICY, Guard
 from latentcrs.serve.keys import Keys
 from latentcrs.serve.limits import Rates, Threads
 from latentcrs.serve.observe import Metrics, ObservedModel, log_as_json
-from latentcrs.serve.problems import Problem, add_problems, documented
+from latentcrs.serve.problems import Problem, documented
+from latentcrs.serve.refusals import add_refusals
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import VARIABLE, Settings
+from latentcrs.serve.tracing import Tracing, tracing_of_environment
 
 LOG = structlog.stdlib.get_logger("latentcrs.serve")
 DESCRIPTION = """Recommendations and conversations with one trained bundle.
@@ -34,35 +38,42 @@ Errors are problem documents (RFC 9457). Every answer has an `X-Request-ID`, you
 """
 
 
-def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
-    """The app of one process. `service`: the one to use in place of opening the bundle.
+def create_app(settings: Settings, service: Service | None = None, tracing: Tracing | None = None) -> FastAPI:
+    """The app of one process. `service`: the one to use in place of opening the bundle. `tracing`: that to use in
+    place of what the environment says.
 
     Raises:
         UserError: something in the settings that does not exist or does not fit.
     """
-    metrics = Metrics()
+    metrics, tracing = Metrics(), tracing or tracing_of_environment()
     if service is None:
         model = open_chat_model(settings.llm)
         service = Service(
             settings.bundle,
             ConversationStore(settings.db),
-            model=None if model is None else ObservedModel(model, metrics),
+            model=None if model is None else ObservedModel(model, metrics, tracing),
             rules=settings.rules,
             talks=settings.talks,
             device=settings.device,
             live=settings.live,
             patience=settings.patience,
         )
-    service.on_turn = metrics.turn
+    service.on_turn, service.tracing = metrics.turn, tracing
     metrics.watch(service.live_conversations)
     keys = None if settings.keys_file is None else Keys(settings.keys_file)
-    callers = Callers(keys, Rates(*settings.rates, settings.rates_url))
+    if keys is not None:
+        service.people.knows_dataset = keys.knows_dataset
+    rates, threads = Rates(*settings.rates, settings.rates_url), Threads(settings.threads, settings.turn_seconds)
+    callers = Callers(keys, rates)
     warmed = Warmth(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         warmed.begin()
-        yield
+        try:
+            yield
+        finally:
+            await run_in_threadpool(tracing.close)
 
     app = FastAPI(
         title="LatentCRS",
@@ -73,9 +84,9 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service, app.state.settings, app.state.keys = service, settings, keys
-    add_problems(app)
+    add_refusals(app)
     known = [Depends(callers.known)]
-    app.include_router(native.router(service, settings, callers, Threads(settings.threads)), dependencies=known)
+    app.include_router(native.router(service, settings, callers, threads), dependencies=known)
     if settings.openai:
         from latentcrs.serve.openai_api import router as openai_router
 
@@ -94,7 +105,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     if settings.page:
         from latentcrs.serve.web.mount import CONTENT_SECURITY_POLICY, mount
 
-        mount(app, service, settings)
+        mount(app, service, settings, keys, rates, threads)
         policy = CONTENT_SECURITY_POLICY
     if settings.origins:
         app.add_middleware(
@@ -104,20 +115,26 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After", "Location"],
         )
-    app.add_middleware(Guard, settings=settings, metrics=metrics, page_policy=policy)  # the last is the outermost
+    # The last is the outermost.
+    app.add_middleware(Guard, settings=settings, metrics=metrics, tracing=tracing, page_policy=policy)
     app.openapi = _schema_of(app, keys is not None)  # type: ignore[method-assign]
     return app
 
 
 def from_environment() -> FastAPI:
     """The app of a worker process, whose settings the parent left in the environment."""
+    gc.disable()
     settings = Settings.model_validate_json(os.environ[VARIABLE])
     log_as_json(words=settings.log_words)
     return create_app(settings)
 
 
 class Warmth:
-    """Loads in the background what the first turn would wait for; turns that come before wait for it."""
+    """Loads in the background what the first turn would wait for; turns that come before wait for it.
+
+    Where `run` has switched the search for garbage off, which takes a quarter of the start, it is on again after
+    this; what is there by then stays, and is not looked through any more.
+    """
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -139,6 +156,10 @@ class Warmth:
         except UserError as error:
             self.failed = str(error)
             LOG.error("not ready", reason=str(error))
+        finally:
+            if not gc.isenabled():
+                gc.freeze()
+                gc.enable()
 
 
 TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}

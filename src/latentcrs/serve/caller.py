@@ -30,18 +30,19 @@ class Callers:
             HTTPException: 401, no key or a wrong one.
             TooMany: too many requests.
         """
-        address = request.client.host if request.client else ""
-        owner: str | None = ""
+        address = address_of(request)
+        owner = ""
         if self.keys is not None:
-            owner = self.keys.owner_of(given.credentials) if given is not None else None
-            if owner is None:
-                await run_in_threadpool(self.rates.spend, "requests", f"address {address}")
+            found = self.keys.owner_of(given.credentials) if given is not None else None
+            if found is None:
+                await self._spend("requests", caller("", address))
                 raise HTTPException(
                     401, "An API key is needed: Authorization: Bearer KEY.", {"WWW-Authenticate": "Bearer"}
                 )
+            owner = found
         request.state.owner = owner
-        request.state.caller = f"key {owner}" if owner else f"address {address}"
-        await run_in_threadpool(self.rates.spend, "requests", request.state.caller)
+        request.state.caller = caller(owner, address)
+        await self._spend("requests", request.state.caller)
 
     async def turn(self, request: Request) -> None:
         """Count a turn.
@@ -49,12 +50,26 @@ class Callers:
         Raises:
             TooMany: too many turns.
         """
-        await run_in_threadpool(self.rates.spend, "turns", request.state.caller)
+        await self._spend("turns", request.state.caller)
 
     async def turn_on_post(self, request: Request) -> None:
         """Count a turn where the request makes one. Raises as `turn`."""
         if request.method == "POST":
             await self.turn(request)
+
+    async def _spend(self, what: str, caller: str) -> None:
+        if self.rates.limits(what):  # a thread, for the counts may be kept elsewhere
+            await run_in_threadpool(self.rates.spend, what, caller)
+
+
+def caller(owner: str, address: str) -> str:
+    """Whose rates are counted: the key's owner's, without keys those of an address."""
+    return f"key {owner}" if owner else f"address {address}"
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; "" where nobody knows."""
+    return request.client.host if request.client else ""
 
 
 def owner_of(request: Request) -> str:
@@ -63,4 +78,8 @@ def owner_of(request: Request) -> str:
     return owner
 
 
-Owner = Annotated[str, Depends(owner_of)]
+async def _owner(request: Request) -> str:
+    return owner_of(request)  # asynchronous, for what is not is taken to a thread
+
+
+Owner = Annotated[str, Depends(_owner)]

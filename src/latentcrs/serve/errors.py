@@ -23,6 +23,12 @@ class Conflict(ServiceError):
     status = 409
 
 
+class TooSlow(ServiceError):
+    """A turn that takes longer than is waited for."""
+
+    status = 504
+
+
 class TooMany(ServiceError):
     """More than is allowed or possible just now. retry_after: seconds after which it may work."""
 

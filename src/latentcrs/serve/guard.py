@@ -14,8 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from latentcrs.serve.observe import Metrics
-from latentcrs.serve.problems import problem_of, response
+from latentcrs.serve.refusals import refusal
 from latentcrs.serve.settings import Settings
+from latentcrs.serve.tracing import Told, Tracing
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -28,19 +29,25 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+UNINTERESTING = ("/health", "/metrics", "/web/", "/_nicegui")
+"""Paths whose requests are in no trace: asked every few seconds, or files of the page."""
+UNTRACED = Tracing()
 LOG = structlog.stdlib.get_logger("latentcrs.requests")
 
 
 class Guard:
     """ASGI middleware, the outermost. page_policy: the content security policy of HTML."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, page_policy: str) -> None:
-        self.app, self.settings, self.metrics, self.page_policy = app, settings, metrics, page_policy
+    def __init__(
+        self, app: ASGIApp, settings: Settings, metrics: Metrics, tracing: Tracing, page_policy: str
+    ) -> None:
+        self.app, self.settings, self.page_policy = app, settings, page_policy
+        self.metrics, self.tracing = metrics, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._request(scope, receive, send)
-        elif scope["type"] == "websocket" and self._refusal(scope) is not None:
+        elif scope["type"] == "websocket" and self._wrong(scope) is not None:
             await send({"type": "websocket.close", "code": 1008})
         else:
             await self.app(scope, receive, send)
@@ -60,33 +67,44 @@ class Guard:
                 self._complete(MutableHeaders(scope=message), request_id)
             await send(message)
 
-        try:
-            refusal = self._refusal(scope)
-            if refusal is None:
-                await self.app(scope, self._measured(receive), sending)
-            else:
-                await response(*problem_of(refusal, request_id))(scope, receive, sending)
-        except Exception as error:
-            LOG.exception("fault", route=_route(scope))
-            if started:
-                raise
-            await response(*problem_of(error, request_id))(scope, receive, sending)
-        finally:
-            route = _route(scope)
-            seconds = time.perf_counter() - began
-            self.metrics.request(_method(scope), route, status, seconds)
-            owner = scope["state"].get("owner")
-            log = LOG.debug if route.startswith("/health") else LOG.info  # asked every few seconds
-            log(
-                "request",
-                method=_method(scope),
-                route=route,
-                status=status,
-                milliseconds=round(seconds * 1000, 1),
-                **({"owner": owner} if owner else {}),
-            )
+        traced = UNTRACED if scope["path"].startswith(UNINTERESTING) else self.tracing
+        with traced.request(_method(scope), Headers(scope=scope)) as told:
+            if told.trace_id:
+                structlog.contextvars.bind_contextvars(trace_id=told.trace_id)
+            try:
+                wrong = self._wrong(scope)
+                if wrong is None:
+                    await self.app(scope, self._measured(receive), sending)
+                else:
+                    await refusal(scope["path"], wrong, request_id)(scope, receive, sending)
+            except Exception as error:
+                LOG.exception("fault", route=_route(scope))
+                told.failed(type(error).__name__)
+                if started:
+                    raise
+                await refusal(scope["path"], error, request_id)(scope, receive, sending)
+            finally:
+                self._ended(scope, status, time.perf_counter() - began, told)
 
-    def _refusal(self, scope: Scope) -> HTTPException | None:
+    def _ended(self, scope: Scope, status: int, seconds: float, told: Told) -> None:
+        """Count, trace and log a request."""
+        method, route = _method(scope), _route(scope)
+        self.metrics.request(method, route, status, seconds)
+        told.called(f"{method} {route}" if route != "none" else method)
+        told.say(http__request__method=method, http__response__status_code=status)
+        told.say(http__route=route, latentcrs__request_id=scope["state"]["request_id"])
+        owner = scope["state"].get("owner")
+        log = LOG.debug if route.startswith("/health") else LOG.info  # asked every few seconds
+        log(
+            "request",
+            method=method,
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+            **({"owner": owner} if owner else {}),
+        )
+
+    def _wrong(self, scope: Scope) -> HTTPException | None:
         """Why a request goes no further, where it does not."""
         headers = Headers(scope=scope)
         host = _host(f"//{headers.get('host', '')}")

@@ -13,12 +13,16 @@ from latentcrs.files import atomic_file
 
 PREFIX = "lcrs_"
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-LINE = re.compile(rf"(?P<name>{NAME.pattern})\s+sha256:(?P<digest>[0-9a-f]{{64}})")
+RESTRICTED = "no-dataset-users"
+LINE = re.compile(rf"(?P<name>{NAME.pattern})\s+sha256:(?P<digest>[0-9a-f]{{64}})(?P<restricted>\s+{RESTRICTED})?")
 
 
 class Keys:
     """The keys of one file: lines of a name and a hash; `#` begins a comment. A name may have several keys, so that
     one can be replaced by another. The file is read again when it changes: what is taken out is refused at once.
+
+    Behind a hash `no-dataset-users` may stand: for this name, whichever of its keys is used, the people of the data
+    set that was trained on are nobody.
 
     A key is 256 random bits, which nobody finds by trying, so one SHA-256 keeps it: the slow hashes are for what
     people think of.
@@ -32,6 +36,7 @@ class Keys:
         self.path = path
         self._read_at: tuple[int, int] | None = None
         self._hashes: list[tuple[str, bytes]] = []
+        self._restricted: frozenset[str] = frozenset()
         self._refresh()
 
     def owner_of(self, key: str) -> str | None:
@@ -42,6 +47,11 @@ class Keys:
             if hmac.compare_digest(digest, given):
                 owner = name
         return owner
+
+    def knows_dataset(self, owner: str) -> bool:
+        """Whether an owner may have the histories of the data set that was trained on."""
+        self._refresh()
+        return owner not in self._restricted
 
     @property
     def names(self) -> list[str]:
@@ -54,7 +64,7 @@ class Keys:
             found = self.path.stat()
             at = found.st_mtime_ns, found.st_size
             if at != self._read_at:
-                self._hashes = _parsed(self.path, self.path.read_text("utf-8"))
+                self._hashes, self._restricted = _parsed(self.path, self.path.read_text("utf-8"))
                 self._read_at = at
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(
@@ -63,9 +73,9 @@ class Keys:
             ) from None
 
 
-def new_key(path: Path, name: str) -> str:
+def new_key(path: Path, name: str, dataset_users: bool = True) -> str:
     """Make a key for `name` and add its hash to the file, which is made where there is none; the key, which is kept
-    nowhere.
+    nowhere. `dataset_users`: it may have the histories of the data set that was trained on.
 
     Raises:
         UserError: no such name is possible, or the file cannot be read.
@@ -74,7 +84,7 @@ def new_key(path: Path, name: str) -> str:
         raise UserError(f"A key's name has 1 to 64 letters, digits, dots, dashes and underscores, not {name!r}.")
     lines = _lines(path)
     key = PREFIX + secrets.token_urlsafe(32)
-    _write(path, [*lines, f"{name} sha256:{_digest(key).hex()}"])
+    _write(path, [*lines, f"{name} sha256:{_digest(key).hex()}{'' if dataset_users else f' {RESTRICTED}'}"])
     return key
 
 
@@ -104,16 +114,19 @@ def _write(path: Path, lines: list[str]) -> None:
         temporary.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 
-def _parsed(path: Path, text: str) -> list[tuple[str, bytes]]:
-    found = []
+def _parsed(path: Path, text: str) -> tuple[list[tuple[str, bytes]], frozenset[str]]:
+    """Names with their hashes, and the names that are restricted."""
+    found, restricted = [], set()
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.split("#")[0].strip()
         match = LINE.fullmatch(bare)
         if match is not None:
             found.append((match["name"], bytes.fromhex(match["digest"])))
+            if match["restricted"]:
+                restricted.add(match["name"])
         elif bare:
             raise UserError(f"{path}, line {number}: a key is written as 'NAME sha256:' and 64 hexadecimal digits.")
-    return found
+    return found, frozenset(restricted)
 
 
 def _digest(key: str) -> bytes:

@@ -7,11 +7,11 @@ from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from starlette.exceptions import HTTPException
 
 from latentcrs.converse.session import Turn
 from latentcrs.converse.store import Stored, Summary
 from latentcrs.errors import UserError
+from latentcrs.serve.believed import BelievedIntent
 from latentcrs.serve.caller import Callers, Owner
 from latentcrs.serve.errors import NotFound
 from latentcrs.serve.limits import Threads
@@ -34,7 +34,7 @@ from latentcrs.serve.schemas import (
     Utterance,
     Wanted,
 )
-from latentcrs.serve.service import BelievedIntent, Service
+from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.streams import streamed
 
@@ -46,8 +46,8 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-def conversation_id(id: Annotated[str, Path(max_length=200)]) -> str:
-    """The id in the path, if it can be one."""
+async def conversation_id(id: Annotated[str, Path(max_length=200)]) -> str:
+    """The id in the path, if it can be one. (Asynchronous, for FastAPI takes what is not to a thread.)"""
     if not id.isprintable():
         raise NotFound("There is no such conversation.")
     return id
@@ -116,14 +116,6 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
         "responses": documented(409, 504),
     }
 
-    async def taken(owner: str, id: str, work: Callable[[], Turn]) -> Turn:
-        try:
-            return await threads.run(f"{owner} {id}", work, settings.turn_seconds)
-        except TimeoutError:
-            raise HTTPException(
-                504, "The turn takes too long; it is finished and kept all the same: read the conversation later."
-            ) from None
-
     @api.post(
         "/conversations/{id}/turns", response_model=Turn, **common | {"responses": documented(409, 504) | STREAM}
     )
@@ -133,7 +125,7 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
             raise UserError(f"An utterance has at most {settings.utterance_characters} characters here.")
 
         async def take(say: Callable[[str], None] | None) -> Turn:
-            return await taken(
+            return await threads.run(
                 owner, id, lambda: service.turn(owner, id, said.utterance, on_text=say, number=said.number)
             )
 
@@ -145,22 +137,22 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
     async def mark(owner: Owner, id: Conversation, marks: Marks) -> Turn:
         """Say of items of the last list that they are liked, not wanted, or known."""
         does = {"like": service.like, "refuse": service.refuse, "seen": service.seen}[marks.kind]
-        return await taken(owner, id, lambda: does(owner, id, marks.places))
+        return await threads.run(owner, id, lambda: does(owner, id, marks.places))
 
     @api.post("/conversations/{id}/rules", **common)
     async def add_rule(owner: Owner, id: Conversation, new: NewRule) -> Turn:
         """Put a rule in force, as if it had been insisted on; it replaces what it contradicts."""
-        return await taken(owner, id, lambda: service.add_rule(owner, id, new.rule, new.soft))
+        return await threads.run(owner, id, lambda: service.add_rule(owner, id, new.rule, new.soft))
 
     @api.delete("/conversations/{id}/rules/{place}", **common)
     async def drop_rule(owner: Owner, id: Conversation, place: Annotated[int, Path(ge=0, le=9999)]) -> Turn:
         """Take a rule back: its place from 0, rules first, then wishes."""
-        return await taken(owner, id, lambda: service.drop_rule(owner, id, place))
+        return await threads.run(owner, id, lambda: service.drop_rule(owner, id, place))
 
     @api.put("/conversations/{id}/variant", **common)
     async def use(owner: Owner, id: Conversation, chosen: ChosenVariant) -> Turn:
         """Go on in another variant."""
-        return await taken(owner, id, lambda: service.use(owner, id, chosen.variant))
+        return await threads.run(owner, id, lambda: service.use(owner, id, chosen.variant))
 
 
 def _users(api: APIRouter, service: Service) -> None:

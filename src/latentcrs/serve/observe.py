@@ -18,6 +18,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from latentcrs.converse.session import Turn
 from latentcrs.language.chat import Call, ChatModel, Completion, Message, ModelError
+from latentcrs.serve.tracing import Tracing
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -158,10 +159,10 @@ class Metrics:
 
 
 class ObservedModel:
-    """A chat model whose calls are counted."""
+    """A chat model whose calls are counted, and are spans of traces."""
 
-    def __init__(self, model: ChatModel, metrics: Metrics) -> None:
-        self.model, self.metrics = model, metrics
+    def __init__(self, model: ChatModel, metrics: Metrics, tracing: Tracing | None = None) -> None:
+        self.model, self.metrics, self.tracing = model, metrics, tracing or Tracing()
 
     @property
     def id(self) -> str:
@@ -178,14 +179,19 @@ class ObservedModel:
         seed: int = 0,
         on_text: Callable[[str], None] | None = None,
     ) -> Completion:
-        began = time.perf_counter()
         options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-        try:
-            found = self.model.complete(messages, call, schema=schema, on_text=on_text, **options)
-        except ModelError as error:
-            tokens = error.input_tokens, error.output_tokens
-            self.metrics.model_call(call.purpose, error.outcome, time.perf_counter() - began, tokens)
-            raise
-        tokens = (0, 0) if found.cached else (found.input_tokens, found.output_tokens)
-        self.metrics.model_call(call.purpose, "answered", time.perf_counter() - began, tokens)
+        began = time.perf_counter()
+
+        def ended(outcome: str, tokens: tuple[int, int]) -> None:
+            self.metrics.model_call(call.purpose, outcome, time.perf_counter() - began, tokens)
+            told.say(latentcrs__outcome=outcome)
+            told.say(gen_ai__usage__input_tokens=tokens[0], gen_ai__usage__output_tokens=tokens[1])
+
+        with self.tracing.call(call.purpose, self.id) as told:
+            try:
+                found = self.model.complete(messages, call, schema=schema, on_text=on_text, **options)
+            except ModelError as error:
+                ended(error.outcome, (error.input_tokens, error.output_tokens))
+                raise
+            ended("answered", (0, 0) if found.cached else (found.input_tokens, found.output_tokens))
         return found

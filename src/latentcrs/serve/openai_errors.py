@@ -22,6 +22,7 @@ KINDS: dict[int, tuple[str, str | None]] = {
     401: ("invalid_request_error", "invalid_api_key"),
     403: ("permission_error", None),
     404: ("invalid_request_error", "not_found"),
+    405: ("invalid_request_error", "method_not_supported"),
     409: ("conflict_error", None),
     413: ("invalid_request_error", "request_too_large"),
     429: ("rate_limit_error", "rate_limit_exceeded"),

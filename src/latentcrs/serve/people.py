@@ -18,28 +18,37 @@ from latentcrs.recommend.users import trained_dataset, user_history
 LOG = logging.getLogger("latentcrs.serve")
 LIKED: frozenset[EventKind] = frozenset({"like", "purchase", "click"})
 """Kinds of events that join the history."""
+GONE: frozenset[EventKind] = frozenset({"removed", "refuse"})
+"""Kinds of events that take an item out of it, and out of what was liked in conversations."""
 LONGEST_NAME = 200
 """Characters of a user's id."""
 
 
 class People:
-    """The users of one bundle; what they did belongs to an owner, as conversations do."""
+    """The users of one bundle; what they did belongs to an owner, as conversations do.
+
+    knows_dataset: whether an owner may have the histories of the data set that was trained on; everyone by default.
+    """
 
     def __init__(self, store: ConversationStore, info: BundleInfo, is_known: Callable[[str], bool]) -> None:
         """is_known: whether the catalogue has an item by now."""
         self._store, self._info, self._is_known = store, info, is_known
         self._name = info.dataset.name
+        self.knows_dataset: Callable[[str], bool] = lambda owner: True
 
-    def trained(self, user: str) -> list[str]:
-        """The user's history in the data set that was trained on; nothing for others."""
+    def trained(self, owner: str, user: str) -> list[str]:
+        """The user's history in the data set that was trained on; nothing for others, or where `knows_dataset` says
+        that it is none of the owner's business.
+        """
         try:
-            return user_history(self._dataset, user) if self._dataset is not None else []
+            dataset = self._dataset if self.knows_dataset(owner) else None
+            return [] if dataset is None else user_history(dataset, user)
         except UserError:
             return []
 
     def history(self, owner: str, user: str) -> list[str]:
         """Item ids, oldest first: the user's part of the data set, and what was reported since."""
-        session = Session(user=named(user), history=self.trained(user))
+        session = Session(user=named(user), history=self.trained(owner, user))
         self.bring_in(owner, session)
         return session.history
 
@@ -52,7 +61,7 @@ class People:
     def did(self, owner: str, user: str, item_id: str) -> bool:
         """Whether the user did anything with an item, in the data set or since."""
         known = {event.item_id for event in self._store.events(owner, named(user), self._name)}
-        return item_id in known or item_id in self.trained(user)
+        return item_id in known or item_id in self.trained(owner, user)
 
     def bring_in(self, owner: str, session: Session) -> None:
         """Bring what the session's user did since into it."""
@@ -61,8 +70,21 @@ class People:
         told = {event.item_id for event in events}
         liked = [event.item_id for event in events if event.kind in LIKED]
         session.history = [*(item for item in session.history if item not in told), *liked]
+        gone = {event.item_id for event in events if event.kind in GONE}
+        session.liked = [item for item in session.liked if item not in gone]
+        session.accepted = [item for item in session.accepted if item not in gone]
         for kind, marked in (("seen", session.seen), ("refuse", session.refused)):
             marked += [event.item_id for event in events if event.kind == kind and event.item_id not in marked]
+
+    def bring_back(self, owner: str, before: Session, after: Session) -> None:
+        """Keep that what had been taken out of the user's history was liked or taken again in a turn; without that it
+        would be taken out of the conversation too.
+        """
+        new = {*after.liked, *after.accepted} - {*before.liked, *before.accepted}
+        if after.user is not None and new:
+            for event in self._store.events(owner, after.user, self._name):
+                if event.item_id in new and event.kind in GONE:
+                    self.remember(owner, after.user, event.item_id, "like")
 
     @cached_property
     def _dataset(self) -> PreparedDataset | None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +17,11 @@ from latentcrs.serve.errors import ServiceError, TooMany
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
+PLAIN = {
+    404: "There is nothing at this address.",
+    405: "This address takes other methods; the header Allow has them.",
+}
+"""What is said where an error of the framework has its status's name alone."""
 
 
 class Fault(BaseModel):
@@ -52,6 +56,7 @@ def problem_of(error: Exception, request_id: str = "") -> tuple[Problem, dict[st
         faults = [Fault(where=[_shown(part) for part in each["loc"]], message=str(each["msg"])) for each in found]
     elif isinstance(error, HTTPException):
         status, detail, headers = error.status_code, str(error.detail), dict(error.headers or {})
+        detail = PLAIN.get(status, detail) if detail == HTTPStatus(status).phrase else detail
     elif isinstance(error, StoreUnavailable):
         status, detail = 503, "Conversations cannot be read or kept just now."
         headers["Retry-After"] = "5"
@@ -70,16 +75,6 @@ def response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSON
     """A problem document as HTTP carries it."""
     content = problem.model_dump(exclude={"errors"} if not problem.errors else None)
     return JSONResponse(content, problem.status, dict(headers or {}), MEDIA_TYPE)
-
-
-def add_problems(app: FastAPI) -> None:
-    """Answer every error of `app` that is foreseen with a problem document; `guard.Guard` does so for the others."""
-
-    async def handle(request: Request, error: Exception) -> JSONResponse:
-        return response(*problem_of(error, getattr(request.state, "request_id", "")))
-
-    for kind in (RequestValidationError, HTTPException, UserError):
-        app.exception_handler(kind)(handle)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

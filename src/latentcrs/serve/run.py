@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import ipaddress
 import os
@@ -17,6 +18,11 @@ from latentcrs.recommend.bundle import read_manifest
 from latentcrs.serve.keys import Keys
 from latentcrs.serve.settings import VARIABLE, Settings
 
+KEEP_ALIVE_SECONDS = 75
+"""An idle connection stays open longer than clients (httpx: 5 s) and proxies (nginx: 60 s) keep it: closed from this
+side at the moment that a request is sent, it would fail that request.
+"""
+
 
 def run(settings: Settings) -> None:
     """Serve until a signal ends it; turns under way are finished first.
@@ -24,6 +30,14 @@ def run(settings: Settings) -> None:
     Raises:
         UserError: something in the settings that does not exist or does not fit; an address that is taken.
     """
+    gc.disable()  # until all is loaded: see `Warmth`
+    try:
+        _run(settings)
+    finally:
+        gc.enable()
+
+
+def _run(settings: Settings) -> None:
     try:
         for package in ("fastapi", "limits", "prometheus_client", "structlog"):
             importlib.import_module(package)
@@ -45,6 +59,7 @@ def run(settings: Settings) -> None:
         "access_log": False,
         "server_header": False,
         "timeout_graceful_shutdown": settings.shutdown_seconds,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
     }
     if settings.workers == 1:
         from latentcrs.serve.app import create_app
@@ -53,6 +68,7 @@ def run(settings: Settings) -> None:
         log_as_json(words=settings.log_words)
         uvicorn.run(create_app(settings), **options)
         return
+    gc.enable()  # each worker does as `run` does
     counts = tempfile.mkdtemp(prefix="latentcrs-metrics-")
     os.environ |= {VARIABLE: settings.model_dump_json(), "PROMETHEUS_MULTIPROC_DIR": counts}
     try:
@@ -67,6 +83,8 @@ def check(settings: Settings) -> None:
     Raises:
         UserError: as `run`.
     """
+    from latentcrs.serve.limits import Rates
+
     read_manifest(settings.bundle)
     if settings.keys_file is not None:
         if not Keys(settings.keys_file).names:
@@ -76,6 +94,7 @@ def check(settings: Settings) -> None:
             f"Without keys everybody who reaches {settings.host} could read every conversation: give --keys-file "
             "(see 'latentcrs keys new --help'), stay at 127.0.0.1, or say --insecure-without-keys."
         )
+    Rates(*settings.rates, settings.rates_url)
     ConversationStore(settings.db).close()
     _check_free(settings.host, settings.port)
 

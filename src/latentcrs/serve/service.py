@@ -10,9 +10,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-import polars as pl
-from pydantic import BaseModel, ConfigDict
-
 from latentcrs.converse.bookkeeping import update
 from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.events import EventKind
@@ -25,32 +22,25 @@ from latentcrs.language.chat import ChatModel
 from latentcrs.language.chat.model import encodable
 from latentcrs.language.extract import Heard, HeardRule
 from latentcrs.recommend import Recommendation, Recommender, load
+from latentcrs.serve.believed import BelievedIntent, believed_intents
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.errors import Conflict, NotFound
 from latentcrs.serve.extractors import Extractors
+from latentcrs.serve.growing import GrowingCatalogue
 from latentcrs.serve.live import LiveConversations
+from latentcrs.serve.opening import as_it_stands, turn_that_was
 from latentcrs.serve.people import People, named
+from latentcrs.serve.tracing import Tracing
 
-BELIEVED = 8
 ATTEMPTS = 3
 """How often a turn is tried where the conversation goes on in another process at the same moment."""
-
-
-class BelievedIntent(BaseModel):
-    """An intent that a conversation is believed to have. weight: 0..1 of all. titles: items that it stands for."""
-
-    model_config = ConfigDict(frozen=True)
-
-    label: str
-    weight: float
-    titles: list[str]
 
 
 class Service:
     """A bundle that talks with many people at once. Threads may share it; processes may share its store.
 
     A conversation and what a user did belong to an owner ("" where there is only one); to others they do not exist.
-    on_turn: called with every new turn, for figures; it must not raise.
+    on_turn: called with every new turn, for figures; it must not raise. tracing: where turns are traced.
     """
 
     def __init__(
@@ -75,19 +65,30 @@ class Service:
         self.bundle_name = Path(self.path).name
         self.store, self.model, self.rules, self.talks = store, model, rules, talks
         self.on_turn: Callable[[Turn], None] = lambda turn: None
-        self.recommender: Recommender = load(bundle, resolve_device(device).type)
-        self.catalogue = CatalogueView(self.recommender)
+        self.tracing = Tracing()
+        self._growing = GrowingCatalogue(load(bundle, resolve_device(device).type), store)
         self._live = LiveConversations(live, patience)
-        self._growing, self._joined = Lock(), 0
         self._hearing = Lock()
         self._heard_by: Extractors | None = None
-        self.people = People(store, self.recommender.bundle.info, self._is_known)
-        self._catch_up()
+        self.people = People(store, self.recommender.bundle.info, self._growing.__contains__)
+        self._growing.catch_up()
 
     @property
-    def dataset_name(self) -> str:
-        """The data set that the bundle was trained on; its items are what events are about."""
-        return self.recommender.bundle.info.dataset.name
+    def recommender(self) -> Recommender:
+        """Over the catalogue as it stands; another one when items join it."""
+        return self._growing.recommender
+
+    @property
+    def catalogue(self) -> CatalogueView:
+        """The catalogue as it stands."""
+        return self._growing.view
+
+    def extractors(self) -> Extractors:
+        """Who hears the rules of the catalogue as it stands."""
+        with self._hearing:
+            if self._heard_by is None or self._heard_by.recommender is not self.recommender:
+                self._heard_by = Extractors(self.recommender, self.rules, self.model)
+            return self._heard_by
 
     def live_conversations(self) -> int:
         """How many conversations are in memory."""
@@ -96,8 +97,8 @@ class Service:
     def warm(self) -> None:
         """Load what the first turn would otherwise wait for: the text encoder, and the people of the data set."""
         self.recommender.embed("hello")
-        self._extractor()
-        self.people.trained("")
+        self.extractors()
+        self.people.trained("", "")
 
     # Conversations.
 
@@ -117,14 +118,14 @@ class Service:
             Conflict: there is a conversation with this id.
             UserError: an item that does not exist, or variant v without a language model.
         """
-        self._catch_up()
+        self._growing.catch_up()
         user = user if user is None else named(user)
         session = Session(user=user, history=list(dict.fromkeys(map(str, history))), variant=variant or "f", k=k or 5)
         self.recommender.item_numbers(session.history)
         if session.variant == "v" and self.model is None:
             raise UserError("Variant v needs a language model, and this server has none.")
         if user is not None:
-            past = self.people.trained(user)
+            past = self.people.trained(owner, user)
             session.history = list(dict.fromkeys([*past, *session.history]))
             self.people.bring_in(owner, session)
         id = id or secrets.token_urlsafe(16)
@@ -155,7 +156,7 @@ class Service:
         utterance = encodable(utterance)
 
         def reply(conversation: Conversation) -> Turn:
-            found = self._been(conversation, owner, number, utterance)
+            found = turn_that_was(self, conversation, owner, number, utterance)
             if found is None:
                 return conversation.reply(utterance, on_text)
             if on_text is not None:
@@ -246,10 +247,6 @@ class Service:
             raise NotFound(f"There is no conversation {id!r}; it was never begun here, or was forgotten.")
         self._live.drop(owner, id)
 
-    def believed(self, owner: str, id: str) -> list[tuple[str, float]]:
-        """The intents believed in most now, labels and weights (0..1 of all); see `intents`."""
-        return [(intent.label, intent.weight) for intent in self.intents(owner, id)]
-
     def intents(self, owner: str, id: str) -> list[BelievedIntent]:
         """The intents believed in most now, strongest first; those of one label are counted together.
 
@@ -258,17 +255,7 @@ class Service:
         """
         with self._alone(owner, id) as conversation:
             session, recommender = conversation.session, conversation.recommender
-            query = recommender.read(
-                recommender.item_numbers(session.past), session.request, recommender.embed(session.request)
-            )
-        intents = recommender.bundle.intents.with_columns(pl.Series("weight", query.f))
-        merged = (
-            intents.sort("weight", descending=True)
-            .group_by("label", maintain_order=True)
-            .agg(pl.col("weight").sum(), pl.col("titles").first())
-            .sort("weight", descending=True, maintain_order=True)
-        )
-        return [BelievedIntent(**row) for row in merged.head(BELIEVED).iter_rows(named=True)]
+        return believed_intents(recommender, session)
 
     # People.
 
@@ -282,7 +269,7 @@ class Service:
         Raises:
             NotFound: there is no such item.
         """
-        self._catch_up()
+        self._growing.catch_up()
         self.catalogue.number(item_id)
         self.people.remember(owner, user, item_id, kind, at)
 
@@ -333,8 +320,8 @@ class Service:
         Raises:
             UserError: an item that does not exist, or a rule that does not fit the catalogue.
         """
-        self._catch_up()
-        session = Session(user=user, history=[] if user is None else self.people.trained(named(user)))
+        self._growing.catch_up()
+        session = Session(user=user, history=[] if user is None else self.people.trained(owner, named(user)))
         session.history = list(dict.fromkeys([*session.history, *map(str, history)]))
         if user is not None:
             self.people.bring_in(owner, session)
@@ -343,17 +330,17 @@ class Service:
 
     def similar(self, item_id: str, k: int = 5) -> list[Recommendation]:
         """Items like one. Raises `NotFound` where there is no such item; see `CatalogueView.similar`."""
-        self._catch_up()
+        self._growing.catch_up()
         return self.catalogue.similar(item_id, k)
 
     def search(self, words: str, where: Sequence[Rule] = (), k: int = 10) -> list[dict[str, Any]]:
         """Items (column -> value) by words of their titles and texts; see `CatalogueView.search`."""
-        self._catch_up()
+        self._growing.catch_up()
         return self.catalogue.search(encodable(words), where, k)
 
     def item(self, item_id: str) -> dict[str, Any]:
         """All that the catalogue says of an item. Raises `NotFound` where there is no such item."""
-        self._catch_up()
+        self._growing.catch_up()
         return self.catalogue.row(item_id)
 
     def add_items(self, rows: list[dict[str, Any]]) -> int:
@@ -364,31 +351,22 @@ class Service:
             Conflict: an id that the catalogue has already.
             UserError: a column that the catalogue does not have, a value of the wrong type, no id or title.
         """
-        with self._growing:
-            self._take_in_new_items()
-            known = set(self.recommender.bundle.items["item_id"].to_list())
-            ids = [str(row.get("item_id")) for row in rows]
-            twice = next((id for place, id in enumerate(ids) if id in known or id in ids[:place]), None)
-            if twice is not None:
-                raise Conflict(f"The catalogue already has an item with the id {twice!r}.")
-            grown = self._grown(rows)
-            self.store.add_items(self.dataset_name, rows)
-            self._joined += len(rows)
-            self._swap(grown)
-        return len(rows)
+        return self._growing.add(rows)
 
     # Within.
 
     def _change(self, owner: str, id: str, act: Callable[[Conversation], Turn]) -> Turn:
         for _ in range(ATTEMPTS):
             try:
-                with self._alone(owner, id) as conversation:
-                    before = conversation.session.turns
+                with self.tracing.turn() as told, self._alone(owner, id) as conversation:
+                    before = conversation.session
                     turn = act(conversation)
+                    told(turn)
+                    self.people.bring_back(owner, before, conversation.session)
             except WentOn:
                 self._live.drop(owner, id)
                 continue
-            if turn.number > before:
+            if turn.number > before.turns:
                 self.on_turn(turn)
             return turn
         raise Conflict(f"Conversation {id!r} goes on elsewhere at this moment; load it and try again.")
@@ -404,102 +382,9 @@ class Service:
 
         return self._change(owner, id, lambda conversation: conversation.command(name, marking))
 
-    def _been(self, conversation: Conversation, owner: str, number: int | None, utterance: str) -> Turn | None:
-        """The turn of this number, where there has been one."""
-        turns = conversation.session.turns
-        if number is None or number == turns + 1:
-            return None
-        if not 1 <= number <= turns:
-            raise Conflict(f"The next turn of conversation {conversation.id!r} is {turns + 1}, not {number}.")
-        turn = self.conversation(owner, conversation.id).turns[number - 1]
-        if turn.utterance != utterance:
-            raise Conflict(f"Turn {number} of conversation {conversation.id!r} answered something else.")
-        return turn
-
     @contextmanager
     def _alone(self, owner: str, id: str) -> Iterator[Conversation]:
-        """The conversation as it stands in the store, with this catalogue and what its user did since."""
-
-        def opened(found: Conversation | None) -> Conversation:
-            head = self.store.head(id, owner)
-            if head is None:
-                raise NotFound(f"There is no conversation {id!r}; it was never begun here, or was forgotten.")
-            if found is None or found.session.turns != head:
-                found = self._loaded(owner, id)
-            recommender, extractor = self.recommender, self._extractor()
-            if found.recommender is not recommender:
-                found.recommender, found.fallback = recommender, extractor.lexical
-                found.extractor = extractor.of(found.model)
-            if found.session.user is not None:
-                session = found.session.model_copy(deep=True)
-                self.people.bring_in(owner, session)
-                found.session = session
-            return found
-
-        self._catch_up()
-        with self._live.alone(owner, id, opened) as conversation:
+        """The conversation as it stands, with nobody else in it."""
+        self._growing.catch_up()
+        with self._live.alone(owner, id, lambda found: as_it_stands(self, owner, id, found)) as conversation:
             yield conversation
-
-    def _loaded(self, owner: str, id: str) -> Conversation:
-        stored = self.conversation(owner, id)
-        session, extractor = stored.session, self._extractor()
-        try:
-            self.recommender.item_numbers([*session.past, *session.not_again, *session.listed])
-        except UserError:
-            raise Conflict(
-                f"Conversation {id!r} was held with another catalogue, that of {Path(stored.bundle).name}; begin a "
-                "new one."
-            ) from None
-        if session.variant == "v" and self.model is None:
-            session = session.model_copy(update={"variant": "f"})
-        conversation = Conversation(
-            self.recommender,
-            extractor.lexical,
-            session,
-            model=self.model,
-            talks=self.talks,
-            store=self.store,
-            id=id,
-        )
-        conversation.extractor, conversation.recent = extractor.of(conversation.model), stored.turns[-10:]
-        return conversation
-
-    def _is_known(self, item_id: str) -> bool:
-        try:
-            return bool(len(self.recommender.item_numbers([item_id])))
-        except UserError:
-            return False
-
-    def _extractor(self) -> Extractors:
-        """Who hears the rules of the present catalogue."""
-        with self._hearing:
-            if self._heard_by is None or self._heard_by.recommender is not self.recommender:
-                self._heard_by = Extractors(self.recommender, self.rules, self.model)
-            return self._heard_by
-
-    def _catch_up(self) -> None:
-        """Take in the items that joined the catalogue in other processes."""
-        if self.store.items_joined(self.dataset_name) > self._joined:
-            with self._growing:
-                self._take_in_new_items()
-
-    def _take_in_new_items(self) -> None:
-        joined = self.store.items_after(self.dataset_name, self._joined)
-        rows = [row for _, row in joined if not self._is_known(str(row.get("item_id")))]
-        if rows:
-            self._swap(self._grown(rows))
-        if joined:
-            self._joined = joined[-1][0]
-
-    def _grown(self, rows: list[dict[str, Any]]) -> Recommender:
-        """A recommender of its own that has these items too; turns under way go on with the old one."""
-        grown = Recommender(self.recommender.bundle, self.recommender.text_encoder)
-        try:
-            frame = pl.from_dicts(rows, infer_schema_length=None, strict=False)
-        except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-            raise UserError(f"These items are no rows of a catalogue: {str(error).splitlines()[0]}.") from None
-        grown.add_items(frame)
-        return grown
-
-    def _swap(self, grown: Recommender) -> None:
-        self.recommender, self.catalogue = grown, CatalogueView(grown)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
+from latentcrs.data import ColumnKind
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.roles import roles_of
 
@@ -47,12 +49,17 @@ _DOMAINS: tuple[tuple[str, str], ...] = (
 
 
 def guess_noun(dataset: PreparedDataset) -> str:
-    """The key in `NOUNS` for the items of a data set, by its name, else by its columns; "" when nothing fits."""
-    name = re.sub(r"[_\s]", "-", dataset.info.name.lower())
+    """The key in `NOUNS` for the items of a data set; see `noun_of`."""
+    return noun_of(dataset.info.name, dataset.info.columns, dataset.items)
+
+
+def noun_of(name: str, kinds: Mapping[str, ColumnKind], items: pl.DataFrame) -> str:
+    """The key in `NOUNS` for the items of a catalogue, by its name, else by its columns; "" when nothing fits."""
+    name = re.sub(r"[_\s]", "-", name.lower())
     for pattern, noun in _DOMAINS:
         if re.search(pattern, name):
             return noun
-    columns = {column.lower() for column in dataset.info.columns}
+    columns = {column.lower() for column in kinds}
     if columns & {"director", "directors", "actors", "cast"}:
         return "movie"
     if columns & {"platform", "esrb"}:
@@ -61,15 +68,15 @@ def guess_noun(dataset: PreparedDataset) -> str:
         return "album"
     if columns & {"author", "authors", "isbn"}:
         return "book"
-    return _noun_by_values(dataset)
+    return _noun_by_values(kinds, items)
 
 
-def _noun_by_values(dataset: PreparedDataset) -> str:
+def _noun_by_values(kinds: Mapping[str, ColumnKind], items: pl.DataFrame) -> str:
     """The noun whose sorts are among the commonest values of the genre columns: Rock and Jazz are said of albums."""
-    for column, role in roles_of(dataset.info.columns).items():
-        if role != "genre" or dataset.info.columns[column] not in ("category", "multi-category"):
+    for column, role in roles_of(kinds).items():
+        if role != "genre" or kinds[column] not in ("category", "multi-category"):
             continue
-        values = dataset.items[column].drop_nulls()
+        values = items[column].drop_nulls()
         values = values.explode() if isinstance(values.dtype, pl.List) else values
         common = set(values.str.to_lowercase().value_counts(sort=True)[column][:30].to_list())
         for noun, sorts in _SORTS.items():

@@ -12,12 +12,12 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from latentcrs.converse.replies import NOTHING_LEFT
 from latentcrs.converse.session import Turn, TurnItem
-from latentcrs.serve.web.elements import Handler, box, button, icon, text
+from latentcrs.serve.web.elements import box, button, icon, text
 from latentcrs.serve.web.labels import Labels
 
 Press = Literal["seen", "like", "refuse"]
 """The buttons of a card."""
-OTHERS = "something else"
+OTHERS, START_OVER = "something else", "start over"
 """What buttons say for the user; the log shows it as a small note."""
 _PLACES = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
 WAIT = 2.0
@@ -105,7 +105,8 @@ class Chat:
         for welcome in [child for child in self.log.default_slot.children if "welcome" in child.classes]:
             welcome.delete()
         with self.log:
-            with box(f"said{' pressed' * (words == OTHERS or words.startswith('more like the '))}") as said:
+            pressed = words in (OTHERS, START_OVER) or words.startswith("more like the ")
+            with box(f"said{' pressed' * pressed}") as said:
                 text(words, "words", "p")
             said.props["aria-label"] = "You said"
             said.props["role"] = "group"
@@ -129,15 +130,26 @@ class Chat:
             self._notices(turn)
             if turn.items:
                 self._list(turn, marked)
+            elif empty:
+                with box("after"):
+                    button("Start over", partial(self._on_say, START_OVER), "quiet", "restart_alt")
         return body
 
-    def failed(self, message: str, again: Handler | None = None) -> None:
-        """Something went wrong: what, and a button that tries it again."""
+    def failed(
+        self, message: str, again: Callable[[], Awaitable[object]] | None = None, label: str = "Try again"
+    ) -> None:
+        """Something went wrong: what, and a button that does something about it in the place of this."""
+
+        async def pressed() -> None:
+            notice.delete()
+            if again is not None:
+                await again()
+
         with self.log, box("failed") as notice:
             icon("error_outline")
             text(message, tag="p")
             if again is not None:
-                button("Try again", again, "quiet")
+                button(label, pressed, "quiet")
         notice.props["role"] = "alert"
 
     def freeze(self) -> None:
@@ -155,11 +167,11 @@ class Chat:
             if values:
                 with box("notice careful", "p"):
                     icon(symbol)
-                    text(f"{words}: {'; '.join(values)}")
+                    text(f"{words}: {'; '.join(map(self._labels.rule, values))}")
         for note in turn.notes:
             with box("notice note", "p"):
                 icon("info_outline")
-                text(note)
+                text(note[:1].upper() + note[1:])
 
     def _list(self, turn: Turn, marked: dict[str, Press]) -> None:
         self.freeze()
@@ -172,14 +184,14 @@ class Chat:
     def _card(self, place: int, item: TurnItem, pressed: Press | None) -> None:
         labels = self._labels
         with box("card", "li") as card:
-            with box(f"tile hue{sum(item.item_id.encode()) % 6}"):
+            with box(f"tile {labels.shape} hue{sum(item.item_id.encode()) % 6}"):
                 icon(labels.symbol)
             with box("about"):
                 with box("head"):
                     text(item.title, "title", "h3")
                     text(labels.facts(item.item_id), "facts")
                 if item.fails:
-                    text(f"Does not fit: {'; '.join(item.fails)}", "fails", "p")
+                    text(labels.failing(item.item_id, item.fails), "fails", "p")
                 reason = item.model_copy(update={"fails": []}).why
                 text(f"{reason[:1].upper()}{reason[1:]}", "why", "p")
                 with box("actions", name=f"What about {item.title}?") as actions:

@@ -89,10 +89,8 @@ def list_conversations(
                 with box(f"held-row{' now' * (summary.id == now)}", "li") as row:
                     with button("", partial(resume, summary.id), "held-open"):
                         text(summary.words or "(no words)", "held-words")
-                        text(
-                            f"{summary.turns} turns · {ago(summary.updated)}{' · here' * (summary.id == now)}",
-                            "facts",
-                        )
+                        count = f"{summary.turns} turn{'s' * (summary.turns != 1)}"
+                        text(f"{count} · {ago(summary.updated)}{' · here' * (summary.id == now)}", "facts")
                     forget = f"Forget the conversation: {summary.words}"
                     button("", partial(gone, summary.id, row), "round small", "delete_outline", forget)
             if not told:

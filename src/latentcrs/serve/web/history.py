@@ -29,10 +29,10 @@ class History:
             with box("panel-head"):
                 text("Your history", tag="h2")
                 self._count = text("", "count")
-            self._field = ui.input(placeholder=f"Find a {labels.noun}, here or to add").props(
+            self._field = ui.input(placeholder=f"Search, or add {labels.a_noun}").props(
                 "dense outlined clearable debounce=250"
             )
-            self._field.props["aria-label"] = f"Search your history, or find a {labels.noun} to add"
+            self._field.props["aria-label"] = f"Search your history, or find {labels.a_noun} to add"
             self._field.on_value_change(self._searched)
             self._found = box("found")
             self._list = box("past", "ul", "Items in your history")

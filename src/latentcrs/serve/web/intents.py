@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nicegui.elements.mixins.text_element import TextElement
 
-from latentcrs.serve.service import BelievedIntent
+from latentcrs.serve.believed import BelievedIntent
 from latentcrs.serve.web.elements import box, text
 
 SHOWN = 5

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import cached_property
 
 import polars as pl
 
 from latentcrs.converse.display import ItemDisplay
 from latentcrs.data.rules import ALLOWED, ALWAYS_THERE, Rule
-from latentcrs.errors import UserError
 from latentcrs.recommend import Recommender
-from latentcrs.recommend.users import trained_dataset
 from latentcrs.serve.service import Service
-from latentcrs.simulate.nouns import NOUNS, guess_noun
+from latentcrs.simulate.nouns import NOUNS, noun_of
 
 MOST_VALUES = 500
 """So many values of a column are offered where a rule is edited, the commonest; others can be typed."""
@@ -24,7 +24,14 @@ _SYMBOLS = {
     "song": "music_note",
     "book": "menu_book",
 }
-_KNOWN = {"watch": "I've seen it", "play": "I've played it", "read": "I've read it"}
+_KNOWN = {
+    "watch": "I've seen it",
+    "play": "I've played it",
+    "read": "I've read it",
+    "listen to": "I've heard it",
+}
+_SQUARE = frozenset({"album", "song"})
+_ACRONYMS = frozenset({"bpm", "esrb", "id", "imdb", "isbn", "mpaa", "pegi", "tv", "url", "usk"})
 OPERATORS = {
     "is": "is",
     "has any": "is one of",
@@ -63,15 +70,18 @@ class Labels:
     @cached_property
     def kind(self) -> str:
         """What sort of things these are: "movie", "game", ...; "" where nothing says so."""
-        try:
-            return guess_noun(trained_dataset(self._recommender.bundle.info))
-        except UserError:  # the data set is no longer where it was; the bundle is all that is needed
-            return ""
+        bundle = self._recommender.bundle
+        return noun_of(bundle.info.dataset.name, bundle.columns, bundle.items)
 
     @property
     def noun(self) -> str:
         """What one item is called."""
         return NOUNS[self.kind].words[0] if self.kind else "title"
+
+    @property
+    def a_noun(self) -> str:
+        """One of them: "a movie", "an album"."""
+        return f"a{'n' * (self.noun[0] in 'aeiou')} {self.noun}"
 
     @property
     def nouns(self) -> str:
@@ -82,6 +92,11 @@ class Labels:
     def symbol(self) -> str:
         """The name of the icon that stands for an item."""
         return _SYMBOLS.get(self.kind, "interests")
+
+    @property
+    def shape(self) -> str:
+        """The class of what stands for an item's cover."""
+        return "square" if self.kind in _SQUARE else "upright"
 
     @property
     def known(self) -> str:
@@ -108,6 +123,45 @@ class Labels:
             return " · ".join(part for part in (str(year or ""), display.values(item_id)) if part)
         except KeyError:
             return ""
+
+    def column(self, name: str) -> str:
+        """What a column is called: "release date", "ESRB"."""
+        words = name.replace("_", " ").split()
+        return " ".join(word.upper() if word.lower() in _ACRONYMS else word for word in words) or name
+
+    def rule(self, words: str) -> str:
+        """A rule in words, with its column called so: "year ≥ 1990"."""
+        name = self._column_of(words)
+        if name is None:
+            return words
+        rest = words[len(name) :]
+        for written, shown in ((" >= ", " ≥ "), (" <= ", " ≤ ")):
+            rest = shown + rest.removeprefix(written) if rest.startswith(written) else rest
+        return self.column(name) + rest
+
+    def failing(self, item_id: str, fails: Sequence[str]) -> str:
+        """Which rules an item does not pass, and where that is because nothing is known of it."""
+        told, unknown = [], []
+        for words in fails:
+            name = self._column_of(words)
+            if name is not None and self._is_empty(item_id, name):
+                unknown.append(self.column(name))
+            else:
+                told.append(self.rule(words))
+        parts = [f"Does not fit: {'; '.join(told)}" if told else ""]
+        parts.append(f"Not known: {', '.join(dict.fromkeys(unknown))}" if unknown else "")
+        return " · ".join(filter(None, parts))
+
+    def _column_of(self, words: str) -> str | None:
+        """The column that a rule in words begins with."""
+        named = [name for name in self.rule_columns() if re.match(rf"{re.escape(name.replace('_', ' '))}\W", words)]
+        return max(named, key=len, default=None)
+
+    def _is_empty(self, item_id: str, column: str) -> bool:
+        try:
+            return self.display.facts(item_id).get(column) in (None, "", [])
+        except KeyError:
+            return True
 
     def any_passes(self, rule: Rule) -> bool:
         """Whether a rule leaves anything.

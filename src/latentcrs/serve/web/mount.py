@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 from nicegui import Client, ui
 from nicegui import app as nicegui_app
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from latentcrs.serve.caller import address_of
 from latentcrs.serve.keys import Keys
+from latentcrs.serve.limits import Rates, Threads
+from latentcrs.serve.refusals import refused
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.web.key import ask_for_key
 from latentcrs.serve.web.labels import Labels
 from latentcrs.serve.web.page import Page
+from latentcrs.serve.web.site import Site
 
 STATIC = Path(__file__).parent / "static"
 RECONNECT = 10.0
@@ -36,31 +39,18 @@ CONTENT_SECURITY_POLICY = (
 """
 
 
-@dataclass(frozen=True)
-class Site:
-    """What one app's pages are about. longest: characters of an utterance. owner_of: whose an API key is, None for a
-    wrong one; None without keys.
-    """
-
-    service: Service
-    labels: Labels
-    longest: int
-    owner_of: Callable[[str], str | None] | None
-
-
-def mount(app: FastAPI, service: Service, settings: Settings) -> None:
+def mount(
+    app: FastAPI, service: Service, settings: Settings, keys: Keys | None, rates: Rates, threads: Threads
+) -> None:
     """Add the page to `app`, behind everything that it has: what no other route takes is the page's.
 
-    Where there is a file of keys, the page asks for a key first.
-
-    Raises:
-        UserError: the file of keys cannot be read.
+    Where there are keys, the page asks for one first.
     """
-    owner_of = None if settings.keys_file is None else Keys(settings.keys_file).owner_of
-    site = Site(service, Labels(service), settings.utterance_characters, owner_of)
+    owner_of = None if keys is None else keys.owner_of
+    site = Site(service, Labels(service), rates, threads, settings.utterance_characters, owner_of)
     _configure()
     app.mount("/web", StaticFiles(directory=STATIC))
-    app.mount("/", _Bound(site))
+    app.router.default = _Bound(site)  # a mount at "/" would also take what a route has another method for: a 405
     outer = app.router.lifespan_context
 
     @asynccontextmanager
@@ -95,19 +85,16 @@ def _configure() -> None:
         show_welcome_message=False,
     )
     ui.page("/")(_index)
-    nicegui_app.exception_handler(404)(_not_found)
+    for kind in (404, HTTPException):  # NiceGUI itself has a page for 404
+        nicegui_app.exception_handler(kind)(refused)
 
 
 async def _index(request: Request, client: Client) -> None:
     """The page at "/"."""
     site: Site = request.scope["latentcrs.site"]
     ui.add_head_html('<link rel="stylesheet" href="web/style.css"><script src="web/page.js"></script>')
-    owner = str if site.owner_of is None else await ask_for_key(client, site.owner_of)
-    page = Page(site.service, site.labels, owner, client, site.longest)
+    address = address_of(request)
+    owner = str if site.owner_of is None else await ask_for_key(client, site.owner_of, site.rates, address)
+    page = Page(site, owner, client, address)
     await client.connected()
     await page.open()
-
-
-async def _not_found(request: Request, error: Exception) -> JSONResponse:
-    problem = {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is nothing here."}
-    return JSONResponse(problem, 404, media_type="application/problem+json")

@@ -14,14 +14,15 @@ from latentcrs.converse.session import Turn, Variant
 from latentcrs.converse.store import Stored
 from latentcrs.errors import UserError
 from latentcrs.language.extract import HeardRule
-from latentcrs.serve.service import Service
+from latentcrs.serve.caller import caller
+from latentcrs.serve.errors import TooSlow
 from latentcrs.serve.web.chat import OTHERS, Answer, Chat, Press, more_like
-from latentcrs.serve.web.elements import box, button
+from latentcrs.serve.web.elements import box, button, text
 from latentcrs.serve.web.header import Header, list_conversations
 from latentcrs.serve.web.history import History
 from latentcrs.serve.web.intents import Intents
-from latentcrs.serve.web.labels import Labels
 from latentcrs.serve.web.rules import Chips, Edited
+from latentcrs.serve.web.site import Site
 
 VISITOR = "visitor"
 """The user that whoever opens the page is, among the users of the key's owner."""
@@ -32,12 +33,10 @@ Found = TypeVar("Found")
 class Page:
     """The page of one browser tab. Nothing is kept here that the service does not have but the conversation's id."""
 
-    def __init__(
-        self, service: Service, labels: Labels, owner: Callable[[], str], client: Client, longest: int
-    ) -> None:
-        """`owner`: whose key was given, asked anew for every act. `longest`: characters that can be said at once."""
-        self._service, self._labels, self._whose, self._client = service, labels, owner, client
-        self._longest = longest
+    def __init__(self, site: Site, owner: Callable[[], str], client: Client, address: str) -> None:
+        """`owner`: whose key was given, asked anew for every act. `address`: where the browser is."""
+        self._site, self._service, self._labels = site, site.service, site.labels
+        self._whose, self._client, self._address = owner, client, address
         self._id: str | None = None
         self._turns = 0
         self._liked: set[str] = set()
@@ -75,9 +74,9 @@ class Page:
             veil.on("click", js_handler="() => latentcrs.panel(false)")
 
     def _composer(self) -> None:
-        with box("composer", "form", "Say something"):
+        with box("composer", "form", "Say something") as self._composed:
             self._field = ui.textarea(placeholder=f"Which {self._labels.noun} are you looking for?").props(
-                f"autogrow borderless dense rows=1 maxlength={self._longest}"
+                f"autogrow borderless dense rows=1 maxlength={self._site.longest}"
             )
             self._field.props["aria-label"] = "What you are looking for"
             self._field.on(
@@ -91,6 +90,7 @@ class Page:
                 }""",
             )
             button("", self._typed, "send", "arrow_upward", "Send")
+        text("Goes out as soon as this answer is there.", "hint waits", "p").props["role"] = "status"
 
     # Conversations.
 
@@ -169,11 +169,14 @@ class Page:
         if self._waiting:
             return
         self._waiting = True
+        if self._busy:
+            self._composed.classes(add="waiting")
         try:
             await self._free()
         finally:
             self._waiting = False
-        words = str(self._field.value or "").strip()[: self._longest]
+            self._composed.classes(remove="waiting")
+        words = str(self._field.value or "").strip()[: self._site.longest]
         if words:
             self._field.set_value("")
             await self._say(words)
@@ -187,10 +190,16 @@ class Page:
         """A turn: what was said, the answer as it comes, the list."""
         if self._busy:
             return
-        self._busy = True
         self._chat.freeze()
         self._said = self._chat.say(words)
         self._reveal(self._said)
+        await self._ask(words)
+
+    async def _ask(self, words: str) -> None:
+        """The answer to what was said, as it comes."""
+        if self._busy:
+            return
+        self._busy = True
         coming = self._chat.wait()
         loop = asyncio.get_running_loop()
 
@@ -199,18 +208,39 @@ class Page:
 
         try:
             id = await self._begun()
-            turn = await self._off_loop(self._service.turn, self._owner, id, words, on_text)
+            turn = await self._taken(id, partial(self._service.turn, self._owner, id, words, on_text))
+        except TooSlow:
+            coming.end()
+            self._too_slow(id)
         except UserError as error:
             coming.end()
-            self._chat.failed(str(error), partial(self._say, words))
+            self._chat.failed(str(error), partial(self._ask, words))
         except Exception:
             coming.end()
-            self._chat.failed("Something went wrong on the server.", partial(self._say, words))
+            self._chat.failed("Something went wrong on the server.", partial(self._ask, words))
             raise
         else:
             await self._took(turn, coming)
         finally:
             self._busy = False
+
+    async def _taken(self, id: str, work: Callable[[], Turn]) -> Turn:
+        """A turn of a conversation: counted, and waited for in a thread, as those of the API."""
+        owner = self._owner
+        await self._off_loop(self._site.rates.spend, "turns", caller(owner, self._address))
+        return await self._site.threads.run(owner, id, work)
+
+    def _too_slow(self, id: str) -> None:
+        message = "This takes longer than is waited for. The answer is kept all the same."
+        self._chat.failed(message, partial(self._look_again, id), "Look again")
+
+    async def _look_again(self, id: str) -> None:
+        """Show the answer that took too long, if it is there by now."""
+        stored = await self._off_loop(self._service.conversation, self._owner, id)
+        if stored.session.turns > self._turns:
+            await self._resume(id)
+        else:
+            self._too_slow(id)
 
     async def _took(self, turn: Turn, coming: Answer | None = None) -> None:
         """Show a turn that was made, in the place of the answer that was waited for."""
@@ -244,7 +274,8 @@ class Page:
             return False
         self._busy = True
         try:
-            turn = await self._off_loop(change, await self._begun())
+            id = await self._begun()
+            turn = await self._taken(id, partial(change, id))
             await self._took(turn)
             return True
         except UserError as error:
@@ -306,11 +337,16 @@ class Page:
 
     async def _add(self, item_id: str) -> None:
         await self._off_loop(self._service.remember, self._owner, VISITOR, item_id, "like")
-        await self._past()
+        await self._past_is_another()
 
     async def _remove(self, item_id: str) -> None:
         await self._off_loop(self._service.forget_event, self._owner, VISITOR, item_id)
+        await self._past_is_another()
+
+    async def _past_is_another(self) -> None:
         await self._past()
+        if self._id is not None:
+            self._intents.show(await self._off_loop(self._service.intents, self._owner, self._id))
 
     async def _past(self) -> None:
         self._history.show(await self._off_loop(self._service.history, self._owner, VISITOR))

@@ -57,7 +57,7 @@ class Chips:
 
     def _chip(self, heard: HeardRule, wish: bool, relaxed: bool, off: bool) -> None:
         sort = "wish" if wish else "rule"
-        words = str(heard.rule)
+        words = self._labels.rule(str(heard.rule))
         with box(f"chip {sort}{' relaxed' * relaxed}{' off' * off}", "li"):
             told = f"Edit the {sort}: {words}{' (relaxed in the last list)' * relaxed}"
             with button("", partial(self._edit, heard, wish), "edit", name=told):
@@ -85,7 +85,8 @@ class RuleDialog:
     ) -> None:
         self._labels, self._on_edit, self._old = labels, on_edit, old
         rule = old.rule if old else None
-        columns = {name: name.replace("_", " ").capitalize() for name in labels.rule_columns()}
+        columns = {name: labels.column(name) for name in labels.rule_columns()}
+        columns = {name: words[:1].upper() + words[1:] for name, words in columns.items()}
         with ui.dialog() as self._dialog, box("dialog"):
             text("Edit the rule" if rule else "Add a rule", tag="h2")
             self._column = ui.select(columns, label="What", value=rule.column if rule else next(iter(columns)))

@@ -1,0 +1,37 @@
+"""The intents that a conversation is believed to have."""
+
+from __future__ import annotations
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from latentcrs.converse.session import Session
+from latentcrs.recommend import Recommender
+
+BELIEVED = 8
+
+
+class BelievedIntent(BaseModel):
+    """An intent that a conversation is believed to have. weight: 0..1 of all. titles: items that it stands for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    weight: float
+    titles: list[str]
+
+
+def believed_intents(recommender: Recommender, session: Session) -> list[BelievedIntent]:
+    """The `BELIEVED` intents believed in most after a session, strongest first; those of one label are counted
+    together.
+    """
+    past, X = recommender.item_numbers(session.past), recommender.embed(session.request)
+    query = recommender.read(past, session.request, X)
+    intents = recommender.bundle.intents.with_columns(pl.Series("weight", query.f))
+    merged = (
+        intents.sort("weight", descending=True)
+        .group_by("label", maintain_order=True)
+        .agg(pl.col("weight").sum(), pl.col("titles").first())
+        .sort("weight", descending=True, maintain_order=True)
+    )
+    return [BelievedIntent(**row) for row in merged.head(BELIEVED).iter_rows(named=True)]

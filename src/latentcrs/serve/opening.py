@@ -1,0 +1,84 @@
+"""A conversation out of the store: opened with the catalogue as it stands and what its user did since; its turns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from latentcrs.converse.conversation import Conversation
+from latentcrs.converse.session import Turn
+from latentcrs.errors import UserError
+from latentcrs.serve.errors import Conflict, NotFound
+
+if TYPE_CHECKING:
+    from latentcrs.serve.service import Service
+
+RECENT = 10
+"""Turns whose reasons are remembered."""
+
+
+def as_it_stands(service: Service, owner: str, id: str, found: Conversation | None) -> Conversation:
+    """The conversation as it stands in the store; `found` is what is in memory of it.
+
+    Raises:
+        NotFound: this owner has no such conversation.
+        Conflict: it was held with another catalogue.
+    """
+    head = service.store.head(id, owner)
+    if head is None:
+        raise NotFound(f"There is no conversation {id!r}; it was never begun here, or was forgotten.")
+    if found is None or found.session.turns != head:
+        found = _loaded(service, owner, id)
+    recommender, extractors = service.recommender, service.extractors()
+    if found.recommender is not recommender:
+        found.recommender, found.fallback = recommender, extractors.lexical
+        found.extractor = extractors.of(found.model)
+    if found.session.user is not None:
+        session = found.session.model_copy(deep=True)
+        service.people.bring_in(owner, session)
+        found.session = session
+    return found
+
+
+def turn_that_was(
+    service: Service, conversation: Conversation, owner: str, number: int | None, utterance: str
+) -> Turn | None:
+    """The turn of this number, where there has been one; it answered `utterance`.
+
+    Raises:
+        Conflict: it answered something else, or one before it is missing.
+    """
+    turns = conversation.session.turns
+    if number is None or number == turns + 1:
+        return None
+    if not 1 <= number <= turns:
+        raise Conflict(f"The next turn of conversation {conversation.id!r} is {turns + 1}, not {number}.")
+    turn = service.conversation(owner, conversation.id).turns[number - 1]
+    if turn.utterance != utterance:
+        raise Conflict(f"Turn {number} of conversation {conversation.id!r} answered something else.")
+    return turn
+
+
+def _loaded(service: Service, owner: str, id: str) -> Conversation:
+    stored = service.conversation(owner, id)
+    session, extractors = stored.session, service.extractors()
+    try:
+        service.recommender.item_numbers([*session.past, *session.not_again, *session.listed])
+    except UserError:
+        raise Conflict(
+            f"Conversation {id!r} was held with another catalogue, that of {Path(stored.bundle).name}; begin a new "
+            "one."
+        ) from None
+    if session.variant == "v" and service.model is None:
+        session = session.model_copy(update={"variant": "f"})
+    conversation = Conversation(
+        service.recommender,
+        extractors.lexical,
+        session,
+        model=service.model,
+        talks=service.talks,
+        store=service.store,
+        id=id,
+    )
+    conversation.extractor, conversation.recent = extractors.of(conversation.model), stored.turns[-RECENT:]
+    return conversation
