@@ -1,7 +1,12 @@
-"""Conversations about the small bundle, heard by a stub that says what a test wants, or by the lexical extractor."""
+"""Conversations about the small bundle, heard by a stub that says what a test wants, or by the lexical extractor; and
+stores of every kind.
+"""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +15,10 @@ from converse_stubs import RulesByHeart, Talk
 
 from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.session import Session
+from latentcrs.converse.store import ConversationStore
 from latentcrs.language.extract import Extractor
 from latentcrs.recommend import Recommender
+from postgres_server import new_database
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +49,32 @@ def talk(recommender: Recommender) -> Talk:
         return Conversation(recommender, extractor or RulesByHeart(heard or {}), Session(**given), **options)
 
     return begin
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database on a real server."""
+    with new_database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Addresses of stores that are yet to be made: SQLite files, then PostgreSQL databases."""
+    files = (str(tmp_path / f"{number}" / "conversations.sqlite") for number in itertools.count(1))
+    with ExitStack() as databases:
+        yield lambda: next(files) if request.param == "sqlite" else databases.enter_context(new_database())
+
+
+@pytest.fixture
+def database(new_address: Callable[[], str]) -> str:
+    """The address of a store that is yet to be made, of each kind."""
+    return new_address()
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[ConversationStore]:
+    """A store of each kind."""
+    opened = ConversationStore(database)
+    yield opened
+    opened.close()

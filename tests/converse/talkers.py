@@ -5,6 +5,7 @@ The module is imported once, by the server that forks these processes, with the 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from multiprocessing.connection import Connection
@@ -81,12 +82,12 @@ def said(number: int) -> str:
     return SCRIPT[(number - 1) % len(SCRIPT)]
 
 
-def converse(bundle: Path, file: str, id: str, turns: int, channel: Connection) -> None:
+def converse(bundle: Path, address: str, id: str, turns: int, channel: Connection) -> None:
     """Go on with a stored conversation, from where it stands to turn `turns`; send each turn and the session after it
-    once it is committed. Without a file nothing is stored.
+    once it is committed. Without an address nothing is stored.
     """
     recommender = Recommender(load_bundle(bundle), encoder())
-    store = ConversationStore(file) if file else None
+    store = ConversationStore(address) if address else None
     stored = store.load(id) if store else None
     session = stored.session if stored else Session(user="alice")
     conversation = Conversation(recommender, WordsAlone(), session, store=store, id=id)
@@ -106,35 +107,35 @@ def made_up(number: int) -> tuple[Turn, Session]:
     return Turn(number=number, utterance=utterance, kind="request", variant="f", text=utterance * 50), session
 
 
-def commit_made_up(file: str, id: str, turns: int, channel: Connection) -> None:
+def commit_made_up(address: str, id: str, turns: int, channel: Connection) -> None:
     """Go on with a stored conversation as fast as commits go; send the number of each turn once it is committed."""
-    store = ConversationStore(file)
+    store = ConversationStore(address)
     channel.send("ready")
     for number in range(store.load(id).session.turns + 1, turns + 1):
         store.commit(id, *made_up(number))
         channel.send(number)
 
 
-def open_only(file: str, channel: Connection) -> None:
+def open_only(address: str, channel: Connection) -> None:
     """Open a store."""
     channel.send("ready")
-    ConversationStore(file)
+    ConversationStore(address)
     channel.send("opened")
 
 
-def begin_and_commit(file: str, id: str, turns: int, start: Barrier, channel: Connection) -> None:
+def begin_and_commit(address: str, id: str, turns: int, start: Barrier, channel: Connection) -> None:
     """With others at once: open a store, begin a conversation of one's own, and commit its turns."""
     start.wait()
-    store = ConversationStore(file)
+    store = ConversationStore(address)
     store.begin(id, Session(user="alice"), "movies")
     for number in range(1, turns + 1):
         store.commit(id, *made_up(number))
     channel.send("done")
 
 
-def commit_one(file: str, id: str, words: str, start: Barrier, channel: Connection) -> None:
+def commit_one(address: str, id: str, words: str, start: Barrier, channel: Connection) -> None:
     """With others at once: load a conversation, then add one turn; send its number, or why it was refused."""
-    store = ConversationStore(file)
+    store = ConversationStore(address)
     number = store.load(id).session.turns + 1
     turn, session = made_up(number)
     start.wait()
@@ -146,4 +147,6 @@ def commit_one(file: str, id: str, words: str, start: Barrier, channel: Connecti
         channel.send(number)
 
 
+with contextlib.suppress(ImportError):
+    import psycopg  # noqa: F401  as above
 encoder()

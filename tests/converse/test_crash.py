@@ -1,4 +1,4 @@
-"""The conversation store under kill -9 at any moment, and under several processes at once."""
+"""The conversation store under kill -9 at any moment, and under several processes at once; SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
+from latentcrs.converse.database import open_engine, store_url
 from latentcrs.converse.session import Session, Turn
 from latentcrs.converse.store import ConversationStore, Stored
+from latentcrs.converse.tables import CONVERSATIONS, TURNS
+from postgres_server import administered
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
 KILLS = 25
@@ -67,20 +71,60 @@ def received(channel: Connection, most: float = float("inf")) -> list[Any]:
     return messages
 
 
-def killed(process: BaseProcess, channel: Connection, messages: int, delay: float) -> list[Any]:
-    """All that a process sent, killed `delay` seconds after its `messages`-th message."""
+def killed(process: BaseProcess, channel: Connection, messages: int, delay: float, address: str) -> list[Any]:
+    """All that a process sent, killed `delay` seconds after its `messages`-th message; it has let go of the store."""
     sent = received(channel, messages)
     time.sleep(delay)
     process.kill()
     process.join(PATIENCE)
-    return sent + received(channel)
+    sent += received(channel)
+    if "://" in address:
+        _wait_for_its_end(address)
+    return sent
 
 
-def sound(file: Path) -> bool:
-    """Whether SQLite finds the file and its references whole."""
-    with sqlite3.connect(file) as connection:
-        whole = connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        return whole and not connection.execute("PRAGMA foreign_key_check").fetchall()
+def _wait_for_its_end(url: str) -> None:
+    # What a process asked PostgreSQL for before it was killed happens without it.
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    deadline = time.monotonic() + PATIENCE
+    engine = administered(url)
+    with engine.connect() as connection:
+        while connection.exec_driver_sql(others).scalar():
+            assert time.monotonic() < deadline, "the connection of a killed process stays"
+            time.sleep(0.002)
+    engine.dispose()
+
+
+def sound(address: str) -> bool:
+    """Whether every conversation has its turns and none are without one, and SQLite finds its file whole."""
+    url = store_url(address)
+    if url.get_backend_name() == "sqlite":
+        with sqlite3.connect(str(url.database)) as connection:
+            whole = connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            if not whole or connection.execute("PRAGMA foreign_key_check").fetchall():
+                return False
+    engine = open_engine(url)
+    with engine.connect() as found:
+        said = dict(found.execute(select(CONVERSATIONS.c.id, CONVERSATIONS.c.turns)).all())
+        kept = dict(found.execute(select(TURNS.c.conversation, func.count()).group_by(TURNS.c.conversation)).all())
+    engine.dispose()
+    return kept == {id: turns for id, turns in said.items() if turns}
+
+
+def loaded(address: str, id: str) -> Stored:
+    """A conversation as it is stored; the store is closed again."""
+    store = ConversationStore(address)
+    try:
+        return store.load(id)
+    finally:
+        store.close()
+
+
+def begin(address: str, id: str) -> None:
+    """Begin a conversation of Alice's; the store is closed again."""
+    store = ConversationStore(address)
+    store.begin(id, Session(user="alice"), "movies")
+    store.close()
 
 
 def untimed(turn: Turn) -> Turn:
@@ -88,27 +132,27 @@ def untimed(turn: Turn) -> Turn:
 
 
 def test_a_conversation_killed_again_and_again_goes_on_as_if_it_was_not(
-    start: Start, small_bundle: Path, tmp_path: Path
+    start: Start, small_bundle: Path, database: str
 ) -> None:
     """Every turn that was printed is stored, once and whole, and the session is the one after the last turn."""
-    file, chance = tmp_path / "conversations.sqlite", random.Random(7)
-    ConversationStore(str(file)).begin("c", Session(user="alice"), "movies")
+    chance, kills = random.Random(7), KILLS // 2 if "://" in database else KILLS
+    begin(database, "c")
     printed: dict[int, tuple[Turn, Session]] = {}
     restarts: list[Stored] = []
-    for _ in range(KILLS):
-        process, channel = start("converse", small_bundle, str(file), "c", 10_000)
+    for _ in range(kills):
+        process, channel = start("converse", small_bundle, database, "c", 10_000)
         # The pauses reach from loading the bundle over the next turn to the one after it.
-        sent = killed(process, channel, chance.randint(0, 4), chance.uniform(0, 0.05))
+        sent = killed(process, channel, chance.randint(0, 4), chance.uniform(0, 0.05), database)
         for turn, session in map(read, [message for message in sent if message != "ready"]):
             assert turn.number not in printed, "a turn was printed twice"
             printed[turn.number] = turn, session
-        restarts.append(ConversationStore(str(file)).load("c"))
+        restarts.append(loaded(database, "c"))
         assert restarts[-1].session.turns >= max(printed, default=0), "a turn that was printed is lost"
-    assert sound(file)
+    assert sound(database)
     turns = restarts[-1].session.turns
     process, channel = start("converse", small_bundle, "", "", turns)
     reference = [read(message) for message in received(channel)[1:]]
-    assert len(reference) == turns >= KILLS / 2
+    assert len(reference) == turns >= kills / 2
     expected = [untimed(turn) for turn, _ in reference]
     for stored in restarts:
         assert [untimed(turn) for turn in stored.turns] == expected[: stored.session.turns]
@@ -122,48 +166,50 @@ def read(message: tuple[str, str]) -> tuple[Turn, Session]:
     return Turn.model_validate_json(message[0]), Session.model_validate_json(message[1])
 
 
-def test_a_kill_inside_a_commit_leaves_all_of_the_turn_or_nothing(start: Start, tmp_path: Path) -> None:
+def test_a_kill_inside_a_commit_leaves_all_of_the_turn_or_nothing(start: Start, database: str) -> None:
     from talkers import made_up
 
-    file, chance = tmp_path / "conversations.sqlite", random.Random(11)
-    store = ConversationStore(str(file))
-    store.begin("c", Session(user="alice"), "movies")
+    chance = random.Random(11)
+    begin(database, "c")
     last = 0
     for _ in range(KILLS):
-        process, channel = start("commit_made_up", str(file), "c", 10_000)
-        sent = killed(process, channel, chance.randint(1, 5), chance.uniform(0, 0.015))[1:]
-        stored = store.load("c")
+        process, channel = start("commit_made_up", database, "c", 10_000)
+        sent = killed(process, channel, chance.randint(1, 5), chance.uniform(0, 0.015), database)[1:]
+        stored = loaded(database, "c")
         assert sent == list(range(last + 1, last + len(sent) + 1))
         assert stored.session.turns in (last + len(sent), last + len(sent) + 1)
         assert [*stored.turns] == [made_up(number)[0] for number in range(1, stored.session.turns + 1)]
         last = stored.session.turns
         assert stored.session == (made_up(last)[1] if last else Session(user="alice"))
     assert last > 0
-    assert sound(file)
+    assert sound(database)
 
 
-def test_a_kill_while_the_tables_are_made_leaves_a_file_that_opens(start: Start, tmp_path: Path) -> None:
+def test_a_kill_while_the_tables_are_made_leaves_a_database_that_opens(
+    start: Start, new_address: Callable[[], str]
+) -> None:
     chance = random.Random(13)
-    for attempt in range(KILLS // 2):
-        file = tmp_path / f"{attempt}.sqlite"
-        process, channel = start("open_only", str(file))
-        killed(process, channel, 1, chance.uniform(0, 0.06))
-        store = ConversationStore(str(file))
-        store.begin("c", Session(), "movies")
-        assert store.load("c").turns == []
-        assert sound(file)
+    for _ in range(KILLS // 2):
+        address = new_address()
+        process, channel = start("open_only", address)
+        killed(process, channel, 1, chance.uniform(0, 0.06), address)
+        begin(address, "c")
+        assert loaded(address, "c").turns == []
+        assert sound(address)
 
 
-def test_processes_that_make_one_file_at_once_all_keep_their_conversations(start: Start, tmp_path: Path) -> None:
+def test_processes_that_make_one_database_at_once_all_keep_their_conversations(
+    start: Start, new_address: Callable[[], str]
+) -> None:
     from talkers import made_up
 
     together, turns = 4, 10
-    for attempt in range(3):
-        file = tmp_path / f"{attempt}" / "conversations.sqlite"
+    for _ in range(3):
+        address = new_address()
         barrier = multiprocessing.get_context("forkserver").Barrier(together)
-        running = [start("begin_and_commit", str(file), f"c{i}", turns, barrier) for i in range(together)]
+        running = [start("begin_and_commit", address, f"c{i}", turns, barrier) for i in range(together)]
         assert [received(channel) for _, channel in running] == [["done"]] * together
-        store = ConversationStore(str(file))
+        store = ConversationStore(address)
         assert len(store.summaries()) == together
         for i in range(together):
             stored = store.load(f"c{i}")
@@ -171,14 +217,14 @@ def test_processes_that_make_one_file_at_once_all_keep_their_conversations(start
             assert stored.session == made_up(turns)[1]
 
 
-def test_of_two_processes_that_go_on_with_one_conversation_one_is_refused(start: Start, tmp_path: Path) -> None:
-    file = tmp_path / "conversations.sqlite"
-    store = ConversationStore(str(file))
+def test_of_two_processes_that_go_on_with_one_conversation_one_is_refused(
+    start: Start, store: ConversationStore, database: str
+) -> None:
     store.begin("c", Session(user="alice"), "movies")
     places = ("here", "there")
     for number in range(1, 11):
         barrier = multiprocessing.get_context("forkserver").Barrier(2)
-        running = [start("commit_one", str(file), "c", words, barrier) for words in places]
+        running = [start("commit_one", database, "c", words, barrier) for words in places]
         answers = {words: received(channel)[0] for words, (_, channel) in zip(places, running, strict=True)}
         added = [words for words, answer in answers.items() if answer == number]
         refused = [answer for answer in answers.values() if answer != number]

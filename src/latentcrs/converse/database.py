@@ -18,6 +18,8 @@ from latentcrs.errors import UserError
 
 VARIABLE = "LATENTCRS_STORE"
 BUSY_SECONDS = 30.0
+CONNECTION = {"connect_timeout": 10, "client_encoding": "utf8"}
+"""What PostgreSQL's driver is told unless the URL says otherwise. connect_timeout: seconds."""
 WANTED = "a path, sqlite:///conversations.sqlite, or postgresql+psycopg://user:password@host/database"
 
 
@@ -68,7 +70,8 @@ def open_engine(url: URL) -> Engine:
     """
     if url.get_backend_name() != "sqlite":
         try:
-            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+            given = {name: value for name, value in CONNECTION.items() if name not in url.query}
+            return create_engine(url, connect_args=given, pool_pre_ping=True, hide_parameters=True)
         except ImportError:
             raise UserError(
                 "Conversations in PostgreSQL need the package psycopg; install it: pip install 'latentcrs[postgres]'"

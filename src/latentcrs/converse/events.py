@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from latentcrs.converse.tables import EVENTS, ITEMS
+from latentcrs.converse.tables import EVENTS, ITEMS, check_names, is_named
+from latentcrs.errors import UserError
 
 EventKind = Literal["like", "purchase", "click", "seen", "refuse", "removed"]
 """like, purchase, click: joins the history. seen, refuse: is not recommended. removed: leaves the history, where the
@@ -28,15 +29,24 @@ class Event(BaseModel):
     at: datetime
 
 
+class AlreadyJoined(UserError):
+    """An item of this id joined the catalogue before."""
+
+
 def put_event(connection: Connection, owner: str, catalogue: str, user: str, event: Event) -> None:
-    """Add an event in the place of the one before on the same item."""
+    """Add an event in the place of the one before on the same item.
+
+    Raises:
+        UserError: an id or a name that cannot be kept, or a time outside the calendar.
+    """
+    check_names(owner, catalogue, user, event.item_id)
     row = {
         "owner": owner,
         "catalogue": catalogue,
         "user_id": user,
         "item_id": event.item_id,
         "kind": event.kind,
-        "at": event.at.astimezone(UTC).replace(tzinfo=None),
+        "at": _utc(event.at),
     }
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     changed = {"kind": row["kind"], "at": row["at"]}
@@ -46,9 +56,7 @@ def put_event(connection: Connection, owner: str, catalogue: str, user: str, eve
 
 def events_of(connection: Connection, owner: str, user: str, catalogue: str | None = None) -> list[Event]:
     """A user's events, oldest first; with the items of every catalogue where none is named."""
-    here = (EVENTS.c.owner == owner) & (EVENTS.c.user_id == user)
-    if catalogue is not None:
-        here &= EVENTS.c.catalogue == catalogue
+    here = _of(owner, user, catalogue)
     rows = connection.execute(select(EVENTS).where(here).order_by(EVENTS.c.at, EVENTS.c.item_id))
     return [Event(item_id=row.item_id, kind=row.kind, at=row.at.replace(tzinfo=UTC)) for row in rows]
 
@@ -57,16 +65,31 @@ def delete_events(
     connection: Connection, owner: str, user: str, catalogue: str | None = None, item_id: str | None = None
 ) -> int:
     """Delete a user's events, or those of one catalogue or one item; how many there were."""
-    here = (EVENTS.c.owner == owner) & (EVENTS.c.user_id == user)
-    if catalogue is not None:
-        here &= EVENTS.c.catalogue == catalogue
+    here = _of(owner, user, catalogue)
     if item_id is not None:
-        here &= EVENTS.c.item_id == item_id
+        here &= is_named(EVENTS.c.item_id, item_id)
     return connection.execute(delete(EVENTS).where(here)).rowcount
 
 
 def put_items(connection: Connection, catalogue: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Add items behind those that joined before."""
+    """Add items behind those that joined before: all of them, or none where one is there.
+
+    Raises:
+        AlreadyJoined: one has the id of another, or of one that joined before.
+        UserError: an id that cannot be kept.
+    """
+    if connection.dialect.name == "postgresql":
+        # SQLite has one writer at a time. Here two would take the same number, or a later one be seen first, and
+        # whoever follows the numbers would miss the earlier. Readers go on meanwhile.
+        connection.exec_driver_sql(f"LOCK TABLE {ITEMS.name} IN SHARE ROW EXCLUSIVE MODE")
+    ids = [str(row.get("item_id")) for row in rows]
+    check_names(*ids)
+    joined = connection.execute(select(ITEMS.c.item).where(ITEMS.c.catalogue == catalogue)).scalars()
+    there = {str(row.get("item_id")) for row in joined}  # read here: PostgreSQL looks into no JSON with a zero byte
+    for id in ids:
+        if id in there:
+            raise AlreadyJoined(f"The catalogue already has an item with the id {id!r}.")
+        there.add(id)
     first = items_joined(connection, catalogue) + 1
     values = [{"catalogue": catalogue, "number": first + place, "item": row} for place, row in enumerate(rows)]
     connection.execute(insert(ITEMS), values)
@@ -82,3 +105,15 @@ def items_after(connection: Connection, catalogue: str, number: int) -> list[tup
     here = (ITEMS.c.catalogue == catalogue) & (ITEMS.c.number > number)
     found = connection.execute(select(ITEMS.c.number, ITEMS.c.item).where(here).order_by(ITEMS.c.number))
     return [(row.number, row.item) for row in found]
+
+
+def _of(owner: str, user: str, catalogue: str | None) -> ColumnElement[bool]:
+    mine = is_named(EVENTS.c.owner, owner) & is_named(EVENTS.c.user_id, user)
+    return mine if catalogue is None else mine & is_named(EVENTS.c.catalogue, catalogue)
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        raise UserError(f"{at.isoformat()} is no time that can be kept: in UTC it is outside the calendar.") from None

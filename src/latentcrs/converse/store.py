@@ -15,7 +15,7 @@ from latentcrs.converse.database import explained, for_reading, open_engine, pla
 from latentcrs.converse.events import Event, delete_events, events_of, items_after, items_joined, put_event, put_items
 from latentcrs.converse.migrations import migrate
 from latentcrs.converse.session import Session, Turn
-from latentcrs.converse.tables import CONVERSATIONS, TURNS
+from latentcrs.converse.tables import CONVERSATIONS, TURNS, check_names, is_named
 from latentcrs.errors import UserError
 
 LONGEST_WORDS = 80
@@ -100,8 +100,9 @@ class ConversationStore:
         """Start a conversation that has no turn yet.
 
         Raises:
-            UserError: there is one with this id.
+            UserError: there is one with this id, or an id or a name cannot be kept.
         """
+        check_names(id, owner, session.user, bundle)
         if session.turns:
             raise ValueError(f"a conversation begins before its first turn, not after turn {session.turns}")
         now = _now()
@@ -129,12 +130,14 @@ class ConversationStore:
         same.
 
         Raises:
-            UserError: no such conversation, it has another turn of this number, or one is missing before it.
+            UserError: no such conversation, it has another turn of this number, one is missing before it, or the name
+                of its user cannot be kept.
         """
+        check_names(session.user)
         if session.turns != turn.number:
             raise ValueError(f"this is turn {turn.number}, but the session is that after turn {session.turns}")
         said, state = turn.model_dump(mode="json"), session.model_dump(mode="json")
-        here = CONVERSATIONS.c.id == id
+        here = is_named(CONVERSATIONS.c.id, id)
         last = select(CONVERSATIONS.c.turns, CONVERSATIONS.c.words, CONVERSATIONS.c.session).where(here)
         with self._writing() as connection:
             row = connection.execute(last.with_for_update()).one_or_none()
@@ -167,9 +170,9 @@ class ConversationStore:
         Raises:
             UserError: this owner has no such conversation, or it cannot be read.
         """
-        turns = select(TURNS.c.turn).where(TURNS.c.conversation == id).order_by(TURNS.c.number)
+        turns = select(TURNS.c.turn).where(is_named(TURNS.c.conversation, id)).order_by(TURNS.c.number)
         with self._readable(id), self._reading() as connection:
-            row = connection.execute(select(CONVERSATIONS).where(_of(owner), CONVERSATIONS.c.id == id)).one_or_none()
+            row = connection.execute(select(CONVERSATIONS).where(_one(id, owner))).one_or_none()
             if row is None:
                 raise _missing(id)
             stored = Stored(
@@ -189,7 +192,7 @@ class ConversationStore:
 
     def head(self, id: str, owner: str = "") -> int | None:
         """The number of a conversation's last turn, 0 before the first; None where this owner has no such one."""
-        found = select(CONVERSATIONS.c.turns).where(_of(owner), CONVERSATIONS.c.id == id)
+        found = select(CONVERSATIONS.c.turns).where(_one(id, owner))
         with self._reading() as connection:
             turns: int | None = connection.execute(found).scalar()
             return turns
@@ -216,14 +219,18 @@ class ConversationStore:
 
     def forget(self, id: str, owner: str = "") -> int:
         """Delete a conversation, its turns and words; how many there were: 1, or 0 where this owner has none."""
-        return self._delete(_of(owner) & (CONVERSATIONS.c.id == id))
+        return self._delete(_one(id, owner))
 
     def forget_user(self, user: str, owner: str = "") -> int:
         """Delete all conversations of a user, their turns and words; how many there were."""
         return self._delete(_of(owner, user))
 
     def add_event(self, owner: str, catalogue: str, user: str, event: Event) -> None:
-        """Keep what a user did with an item of a catalogue, in the place of what they did with it before."""
+        """Keep what a user did with an item of a catalogue, in the place of what they did with it before.
+
+        Raises:
+            UserError: an id or a name that cannot be kept, or a time outside the calendar.
+        """
         with self._writing() as connection:
             put_event(connection, owner, catalogue, user, event)
 
@@ -240,7 +247,11 @@ class ConversationStore:
         return count
 
     def add_items(self, catalogue: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Keep items that joined a catalogue after training."""
+        """Keep items (rows with an `item_id`) that joined a catalogue after training.
+
+        Raises:
+            UserError: one has the id of another that joined, or one that cannot be kept; then none is.
+        """
         with self._writing() as connection:
             put_items(connection, catalogue, rows)
 
@@ -302,8 +313,12 @@ class ConversationStore:
 
 
 def _of(owner: str, user: str | None = None) -> ColumnElement[bool]:
-    mine = CONVERSATIONS.c.owner == owner
-    return mine if user is None else mine & (CONVERSATIONS.c.user_id == user)
+    mine = is_named(CONVERSATIONS.c.owner, owner)
+    return mine if user is None else mine & is_named(CONVERSATIONS.c.user_id, user)
+
+
+def _one(id: str, owner: str) -> ColumnElement[bool]:
+    return _of(owner) & is_named(CONVERSATIONS.c.id, id)
 
 
 def _missing(id: str) -> NoConversation:

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    false,
+)
+
+from latentcrs.errors import UserError
 
 SCHEMA = "0002"
 """The migration that makes exactly these tables, the last one."""
@@ -57,3 +71,24 @@ ITEMS = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, ... in the order they joined
     Column("item", JSON, nullable=False),  # column -> value
 )
+
+
+def check_names(*names: str | None) -> None:
+    """Refuse ids and names that not every database takes: PostgreSQL has no zero bytes in a text, and nobody has half
+    a surrogate pair.
+
+    Raises:
+        UserError: one of these is such a name.
+    """
+    for name in names:
+        if name is not None and not _is_text(name):
+            raise UserError(f"{name!r} cannot be kept: an id or a name is Unicode without zero bytes.")
+
+
+def is_named(column: Column[str], name: str) -> ColumnElement[bool]:
+    """Rows where `column` is `name`: none for a name that `check_names` refuses, whatever the database."""
+    return column == name if _is_text(name) else false()
+
+
+def _is_text(name: str) -> bool:
+    return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)

@@ -21,7 +21,7 @@ def migrate(engine: Engine, place: str) -> None:
     processes may do so at once.
 
     Raises:
-        UserError: a newer version made them, or they are something else's.
+        UserError: a newer version made them, they are something else's, or the database takes no Unicode.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be read or written.
     """
     with engine.execution_options(begin="BEGIN").connect() as connection:
@@ -64,9 +64,22 @@ def _upgrade(connection: Connection, place: str) -> None:
                 f"{place} holds something else (a table {others[0]!r}), no conversations; give the conversation "
                 "store a file or a database of its own."
             )
+        _check_encoding(connection, place)
     elif version not in {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
         raise UserError(
             f"{place} was written by a newer version of LatentCRS (its tables are at {version!r}, this version knows "
             f"{SCHEMA!r}); upgrade LatentCRS, or name another conversation store."
         )
     command.upgrade(config, "head")
+
+
+def _check_encoding(connection: Connection, place: str) -> None:
+    """What people say is Unicode; a PostgreSQL that was set up without a locale keeps bytes of no known encoding."""
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+    if encoding != "UTF8":
+        raise UserError(
+            f"{place} is a database in {encoding}, and conversations are kept in UTF8; make another: createdb "
+            "--encoding UTF8 --template template0 NAME"
+        )
