@@ -16,6 +16,7 @@ from latentcrs.errors import UserError
 from latentcrs.progress import console
 
 if TYPE_CHECKING:
+    from latentcrs.bench.serve import ServeBenchmark
     from latentcrs.bench.train import Benchmark, Stage
 
 group = typer.Typer(
@@ -94,6 +95,86 @@ def turn(
     console.print(
         f"{here['cpu']}, {here['cores']} cores, PyTorch {here['torch']}, on {here['device']}.", highlight=False
     )
+
+
+@group.command("serve")
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    conversations: Annotated[int, typer.Option(min=1, help="How many are held at once.")] = 200,
+    turns: Annotated[int, typer.Option(min=2, help="Turns of each.")] = 20,
+    llm_failing: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Use a language model, of whose calls this share fails."),
+    ] = None,
+    kill: Annotated[bool, typer.Option("--kill", help="Kill the server in the middle, and start it again.")] = False,
+    pause: Annotated[
+        float, typer.Option(min=0.0, help="Seconds that a person takes between an answer and the next utterance.")
+    ] = 0.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Many conversations at once with the real server: throughput, waiting, memory; nothing lost, nothing twice.
+
+    Starts `latentcrs serve` with one worker on a store of its own. Simulated people of the test split talk with it,
+    and every turn is read back at the end. Exit code 1 where anything went wrong.
+
+    Example: `latentcrs bench serve models/ml-1m --kill`
+    """
+    from latentcrs.bench.serve import bench_serve  # late: PyTorch takes seconds
+
+    found = bench_serve(bundle, conversations, turns, llm_failing, kill, pause, device)
+    if as_json:
+        print(json.dumps(found.as_json()))
+    else:
+        show_load(found)
+    if found.faults:
+        raise typer.Exit(1)
+
+
+def show_load(found: ServeBenchmark) -> None:
+    """A load in a table and sentences."""
+    from latentcrs.bench.serve import PEER
+
+    said = f"{found.conversations} conversations at once on {found.dataset}, {found.turns} turns each, one worker"
+    console.print(said, style="italic", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None)
+    for heading in ("a turn", "p50", "p95", "p99"):
+        table.add_column(heading, justify="left" if heading == "a turn" else "right", no_wrap=True)
+    for name, spread in (("as clients wait", found.waited), ("in the engine", found.worked), (PEER, found.peer)):
+        times = (f"{milliseconds:,.0f} ms" for milliseconds in (spread.p50, spread.p95, spread.p99))
+        table.add_row(name, *times, style="bold" if spread is found.waited else "")
+    console.print(table)
+    lines = [
+        f"{found.acknowledged:,} turns in {span(found.seconds)}: {found.per_second:.1f} a second, {found.ratio:.2f} "
+        f"times {PEER}, one after the other in one process ({found.peer_per_second:.1f} a second).",
+        f"Live after {span(found.live_seconds)}, ready after {span(found.ready_seconds)}; "
+        f"at most {found.peak_mib:,.0f} MiB.",
+    ]
+    if found.processor is not None:
+        lines.append(
+            f"Processor time of a turn: {found.processor:.0f} ms in the server, {found.peer_processor:.0f} ms in "
+            f"{PEER}."
+        )
+    if found.pause:
+        lines.append(f"People took {found.pause:g} seconds between an answer and what they said next.")
+    if found.model is not None:
+        model, turns = found.model, found.acknowledged
+        failed = ", ".join(f"{count:,} {how}" for how, count in model.calls.items())
+        lines.append(f"Language model: {model.made:,} calls, {model.failed:,} failed ({failed}).")
+        without = ", ".join(f"{what} {count:,}" for what, count in model.without.items()) or "none"
+        lines.append(f"{model.turns_without:,} of {turns:,} turns went on without it somewhere ({without}).")
+    if found.killed is not None:
+        killed = found.killed
+        lines.append(
+            f"Killed after {killed.acknowledged:,} acknowledged turns; {killed.kept:,} were in the store. Ready "
+            f"again after {span(killed.ready_seconds)}; {killed.broken_off:,} turns were asked again."
+        )
+    same = "" if found.otherwise is None else f", and every answer has the items that {PEER} gave"
+    whole = f"No error; every acknowledged turn is in the store, once{same}; /metrics counts them all."
+    lines.append(f"{'; '.join(found.faults)}." if found.faults else whole)
+    lines.append(f"{hardware_line(found.hardware)} Load average before: {found.busy:.1f}.")
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def table_of(found: Benchmark) -> Table:
