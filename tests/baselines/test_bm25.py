@@ -10,7 +10,7 @@ import pytest
 
 from latentcrs.baselines.bm25 import BM25
 from latentcrs.evaluate.conversing import recommender_of
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.opened import WITH_BM25, Opened
 from latentcrs.recommend.index import ScoreRows
 
 TEXTS = ["a robot learns to love", "robots at war, robots in love", "a quiet war drama", "cooking"]
@@ -41,7 +41,8 @@ def test_words_that_no_item_has_score_nothing() -> None:
 
 def test_beside_behaviour_it_ranks_what_was_asked_for(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Opened(bundle, device="cpu")
-    assert 0 < opened.bm25_weight < 1
+    for beside in WITH_BM25.values():
+        assert 0 < opened.bm25_weight(beside) < 1
     recommender = recommender_of(opened, "bm25-sum")
     items = opened.bundle.items
     history = items["item_id"].to_list()[:3]

@@ -16,6 +16,9 @@ from latentcrs.evaluate.paper import STEPS, evaluate_paper
 from latentcrs.evaluate.paper.page import html_of
 from latentcrs.evaluate.published import PUBLISHED, published, published_counts
 
+OTHERS = "latentcrs.evaluate.paper.steps.TRAINED"
+QUICK = ("attributes", "max-entropy")
+"""Of the other systems those that need no training; of the others each has its own tests."""
 BRIEF = ["em.epochs=2", "em.min_steps=0"]
 ASKED = ("data", "one-turn", "sampled", "conditions", "history", "interactions", "ablation", "intents")
 
@@ -29,6 +32,7 @@ def page(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
         patch.setenv("LATENTCRS_TRAINING", str(out / "work"))
+        patch.setattr(OTHERS, QUICK)
         return evaluate_paper(small_movielens, out, ASKED, [*settings, *BRIEF], n=20, device="cpu")
 
 
@@ -38,6 +42,7 @@ def test_every_step_that_ran_has_its_place_on_the_page(page: Path) -> None:
         assert f"## {heading}" in text, heading
     for row in (
         "| **LatentCRS_F** |",
+        "| attribute filtering |",
         "| *paper: UNICORN* | 0.1215 |",
         "| *paper: Chat-Rec* |",
         "| hard posterior |",
@@ -79,6 +84,7 @@ def test_a_second_run_takes_what_the_first_one_measured(
         raise AssertionError("a finished step was done again")
 
     monkeypatch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
+    monkeypatch.setattr(OTHERS, QUICK)
     for name in ("one_turn_of", "ablations", "by_history", "describe_intents"):
         monkeypatch.setattr(f"latentcrs.evaluate.paper.steps.{name}", never)
     before = page.read_text("utf-8")

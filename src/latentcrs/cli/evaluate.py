@@ -41,6 +41,14 @@ def one_turn(
         str | None,
         typer.Option(help="Judge for variant V: 'local', or the address of an OpenAI endpoint."),
     ] = None,
+    with_: Annotated[
+        str,
+        typer.Option(
+            "--with",
+            help="Other systems too, with commas, trained at first use: attributes, max-entropy, crm, unicorn, crif; "
+            "with --llm: zero-shot, chat-rec, interec.",
+        ),
+    ] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Recall and NDCG at 5 and 20 of every system on the same requests, with intervals and a paired test.
@@ -53,7 +61,8 @@ def one_turn(
     model = None if llm is None else open_chat_model(llm)
     if model is not None:
         sample = sample or 500
-    result = evaluate_one_turn(bundle, split, dataset, device, history, sample, model)
+    others = [name.strip() for name in with_.split(",") if name.strip()]
+    result = evaluate_one_turn(bundle, split, dataset, device, history, sample, model, others)
     if as_json:
         print(json.dumps(result.as_json()))
     elif as_markdown:
@@ -69,7 +78,8 @@ def multi_turn(
         str,
         typer.Option(
             help="Which systems, with commas: b, f, v, b-paper, f-paper; references: popularity, behaviour, text, "
-            "sum, fusion; these under the hard rules: fusion-f and so on."
+            "sum, fusion, bm25-sum, bm25-fusion, bm25-b; these under the hard rules: fusion-f and so on; "
+            "other systems: attributes, max-entropy, crm, unicorn, crif, zero-shot, chat-rec, interec."
         ),
     ] = "b,f",
     user: Annotated[str, typer.Option(help="Who talks: attributes, plot, or llm.")] = "attributes",

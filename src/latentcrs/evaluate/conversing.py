@@ -15,8 +15,7 @@ from latentcrs.converse.conversation import Begun, Conversation
 from latentcrs.converse.metered import Metered
 from latentcrs.converse.session import Session, Variant
 from latentcrs.data import Histories
-from latentcrs.evaluate.opened import Opened
-from latentcrs.evaluate.references import standardised
+from latentcrs.evaluate.opened import WITH_BM25, Opened
 from latentcrs.language import embed
 from latentcrs.language.extract import Extractor
 from latentcrs.recommend import Query, Recommendation, Recommender
@@ -193,9 +192,10 @@ def recommender_of(opened: Opened, name: str) -> Recommender:
 
     @torch.inference_mode()
     def matched(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
-        words = torch.from_numpy(opened.bm25.scores(requests)).to(device)
-        found = torch.lerp(standardised(encoded(histories) @ V.T), standardised(words), opened.bm25_weight)
-        return found.cpu().numpy()
+        query, items, longest = opened.query(WITH_BM25[name])
+        S = encoded(histories if longest is None else histories.newest(longest))
+        scores = query(S, torch.from_numpy(X).to(device)) @ items.T
+        return opened.with_bm25(WITH_BM25[name], scores, requests).cpu().numpy()
 
     @torch.inference_mode()
     def fused(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
@@ -210,7 +210,7 @@ def recommender_of(opened: Opened, name: str) -> Recommender:
         return reference(V, behaved)
     if name == "text":
         return reference(T, said)
-    if name == "bm25-sum":
+    if name in WITH_BM25:
         return Reference(opened, ScoreRows(), matched)
     if name == "sum":
         return reference(torch.cat([V, T], 1), summed)

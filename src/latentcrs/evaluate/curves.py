@@ -22,7 +22,7 @@ HISTORIES = (0, 1, 2, 5, 10, 25, None)
 """Items of each history that are seen; None: all."""
 COUNTS = (0, 6, 21, 51, 101)
 """Where the groups of targets begin, by how often they were chosen in training."""
-SYSTEMS = ("behaviour", "text", "sum", "bm25-sum", "fusion", "latentcrs-b", "latentcrs-f")
+SYSTEMS = ("behaviour", "text", "sum", "bm25-sum", "fusion", "latentcrs-b", "bm25-b", "latentcrs-f")
 MOST = 3000
 """Requests that a curve is measured on, drawn once for all of its points."""
 

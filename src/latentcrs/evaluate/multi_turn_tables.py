@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from latentcrs.baselines.prompted import report_line
 from latentcrs.evaluate.multi_turn import TIERS, Group, MultiTurnResult
 from latentcrs.evaluate.tables import NAMES, as_markdown, print_rows
 
@@ -65,6 +66,7 @@ def notes_of(result: MultiTurnResult) -> list[str]:
         for name, talks in result.systems.items()
         if any(talks.tokens)
     ]
+    lines += [f"{name_of(name)}: {report_line(report)}." for name, report in result.about.get("reports", {}).items()]
     for found in result.comparisons:
         lines.append(
             f"{name_of(found['ours'])} against {name_of(found['theirs'])}: {found['metric'].upper()} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentcrs.baselines.open import ASKED, TRAINED, Baseline, check_system
+from latentcrs.baselines.prompted import reports_of
 from latentcrs.errors import UserError
 from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.judged import judged_ranks
-from latentcrs.evaluate.opened import Opened
-from latentcrs.evaluate.references import standardised, weighted_sum
+from latentcrs.evaluate.opened import WITH_BM25, Opened
+from latentcrs.evaluate.references import weighted_sum
 from latentcrs.intent import GenerativeModel, Rows
 from latentcrs.language.chat import ChatModel
 from latentcrs.language.extract.lexical import LexicalExtractor
@@ -38,8 +40,8 @@ METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]]
     "ndcg@20": (ndcg_at, 20),
 }
 SYSTEMS = (
-    "popularity", "behaviour", "text", "sum", "bm25-sum", "fusion",
-    "latentcrs-b", "latentcrs-b-paper", "latentcrs-f", "latentcrs-f-paper",
+    "popularity", "behaviour", "text", "sum", "bm25-sum", "fusion", "bm25-fusion",
+    "latentcrs-b", "bm25-b", "latentcrs-b-paper", "latentcrs-f", "latentcrs-f-paper",
 )  # fmt: skip
 Scores = Callable[[slice], Tensor]
 
@@ -91,6 +93,7 @@ def evaluate_one_turn(
     history: int | None = None,
     sample: int | None = None,
     model: ChatModel | None = None,
+    baselines: Sequence[str] = (),
 ) -> OneTurnResult:
     """Rank the targets of all requests of `split` by the bundle and by every reference.
 
@@ -98,13 +101,16 @@ def evaluate_one_turn(
     set and kept. Variant F hears its rules with the lexical extractor. `dataset`: where the data set lies now, if it
     was moved. `history`: every system sees only so many of the newest items of each user, 0 for none; the ranking
     still leaves out all of them. `sample`: only so many requests, drawn with seed 0. `model`: judges for variant V.
+    `baselines`: other systems (`baselines.open`), trained at first use; those that ask a model are asked for the
+    sampled requests alone, with `model`.
 
     Raises:
-        UserError: no bundle or data set there, another data set than the bundle's, or a split without requests.
+        UserError: no bundle or data set there, another data set than the bundle's, a split without requests, or an
+            unknown system.
     """
     if split not in ("valid", "test"):
         raise UserError(f"--split {split}: choose valid or test.")
-    return one_turn_of(Opened(bundle_folder, dataset, device), split, history, sample, model)
+    return one_turn_of(Opened(bundle_folder, dataset, device), split, history, sample, model, baselines)
 
 
 def one_turn_of(
@@ -113,21 +119,32 @@ def one_turn_of(
     history: int | None = None,
     sample: int | None = None,
     model: ChatModel | None = None,
+    baselines: Sequence[str] = (),
 ) -> OneTurnResult:
     """`evaluate_one_turn` of a bundle that is open already."""
+    for name in baselines:
+        check_system(name, model)
+    if baselines and history is not None:
+        raise UserError("Other systems are ranked with whole histories; leave out --history, or --with.")
     began = time.perf_counter()
     asked = Asked(opened, opened.dataset.requests.filter(pl.col("split") == split))
     chosen = np.arange(len(asked.targets))
     if sample is not None and sample < len(chosen):
         chosen = np.sort(np.random.default_rng(0).choice(len(chosen), sample, replace=False))
-    systems = SYSTEMS
+    systems: tuple[str, ...] = SYSTEMS
     if find_spec("bm25s") is None or find_spec("Stemmer") is None:
-        say("note: behaviour + BM25 is left out; it needs: pip install 'latentcrs[baselines]'")
-        systems = tuple(name for name in SYSTEMS if name != "bm25-sum")
-    ranks = asked.ranks(systems, history)
+        say("note: nothing is ranked with BM25; that needs: pip install 'latentcrs[baselines]'")
+        systems = tuple(name for name in SYSTEMS if name not in WITH_BM25)
+    trained = tuple(name for name in baselines if name not in ASKED)
+    ranks = asked.ranks((*systems, *trained), history)
     figures = {name: _figures(left_out[chosen], left_in[chosen]) for name, (left_out, left_in) in ranks.items()}
     seconds = time.perf_counter() - began
-    about = {}
+    about: dict[str, Any] = {}
+    if asking := [name for name in baselines if name in ASKED]:
+        some = Asked(opened, asked.requests[chosen])
+        for name, both in some.ranks(asking, None, model).items():
+            figures[name] = _figures(*both)
+        about |= {"language_model": model.id if model else None, "reports": reports_of(some.asking)}
     if model is not None:
         scores = asked.scores(history)["latentcrs-f"]()
         with torch.inference_mode():
@@ -136,7 +153,7 @@ def one_turn_of(
                 ranks["latentcrs-f"][0], asked.texts, asked.targets, asked.histories, chosen,
             )  # fmt: skip
         figures["latentcrs-v"] = _figures(judged.ranks, None)
-        about = {"judge": model.id, "judgements_failed": judged.failed}
+        about |= {"judge": model.id, "judgements_failed": judged.failed}
     info = opened.bundle.info
     return OneTurnResult(
         dataset=info.dataset.name,
@@ -151,7 +168,7 @@ def one_turn_of(
             "behaviour_encoder": info.config.behaviour.encoder,
             "text_encoder": info.text_encoder.id,
             "weight_of_text_in_sum": opened.weight,
-            "weight_of_bm25": opened.bm25_weight if "bm25-sum" in figures else None,
+            "weights_of_bm25": {name: opened.bm25_weight(WITH_BM25[name]) for name in figures if name in WITH_BM25},
             "history": history,
             "rules": asked.rules.counts(),
             "sample": sample,
@@ -177,6 +194,8 @@ class Asked:
         self.texts: list[str] = requests["text"].to_list()
         self.targets: NDArray[np.int64] = requests["target"].to_numpy().astype(np.int64)
         self.histories = opened.dataset.request_histories(requests)
+        self.asking: list[Baseline] = []
+        """The systems opened so far that ask a model."""
 
     @cached_property
     def rules(self) -> HardRules:
@@ -190,9 +209,9 @@ class Asked:
         opened = self.opened
         return rows_of(opened.dataset, self.requests, opened.bundle.behaviour, opened.encoder, newest)
 
-    def scores(self, history: int | None = None) -> dict[str, Callable[[], Scores]]:
-        """Each of `SYSTEMS`: opens its scores of the whole catalogue, (b, n), for a slice of the requests. `history`:
-        only so many of the newest items are seen.
+    def scores(self, history: int | None = None, model: ChatModel | None = None) -> dict[str, Callable[[], Scores]]:
+        """Each of `SYSTEMS` and of the other systems: opens its scores of the whole catalogue, (b, n), for a slice of
+        the requests. `history`: only so many of the newest items are seen. `model` answers for those that ask one.
         """
         opened, bundle = self.opened, self.opened.bundle
         rows = self.rows(None, history)
@@ -220,31 +239,39 @@ class Asked:
             "behaviour": lambda: lambda part: rows.S[part] @ V.T,
             "text": lambda: lambda part: rows.X(part) @ T.T,
             "sum": lambda: lambda part: weighted_sum(rows.S[part], V, rows.X(part), T, opened.weight),
-            "bm25-sum": lambda: self._behaviour_and_bm25(rows.S),
             "fusion": lambda: _scores(opened.fusion.query, opened.fusion.items, rows),
+            **{name: partial(self._with_bm25, name, history) for name in WITH_BM25},
             "latentcrs-b": ours,
             "latentcrs-b-paper": papers,
             "latentcrs-f": lambda: ruled(ours),
             "latentcrs-f-paper": lambda: ruled(papers),
+            **{name: partial(self._baseline, name, model) for name in (*TRAINED, *ASKED)},
         }
 
-    def _behaviour_and_bm25(self, S: Tensor) -> Scores:
-        opened, V = self.opened, self.opened.bundle.generative.V
-        weight = opened.bm25_weight
+    def _baseline(self, name: str, model: ChatModel | None) -> Scores:
+        device = self.opened.bundle.behaviour.device
+        system = self.opened.baseline(name, model if name in ASKED else None)
+        if name in ASKED:
+            self.asking.append(system)
+        return lambda part: torch.from_numpy(system.scores(self.requests[part])).to(device)
+
+    def _with_bm25(self, name: str, history: int | None) -> Scores:
+        opened, system = self.opened, WITH_BM25[name]
+        query, items, longest = opened.query(system)
+        rows = self.rows(longest, history)
 
         def scores(part: slice) -> Tensor:
-            words = torch.from_numpy(opened.bm25.scores(self.texts[part])).to(V.device)
-            return torch.lerp(standardised(S[part] @ V.T), standardised(words), weight)
+            return opened.with_bm25(system, query(rows.S[part], rows.X(part)) @ items.T, self.texts[part])
 
         return scores
 
     def ranks(
-        self, names: Sequence[str], history: int | None = None
+        self, names: Sequence[str], history: int | None = None, model: ChatModel | None = None
     ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """The targets' ranks among the whole catalogue by each of the systems `names`: with the user's whole history
         left out, and left in.
         """
-        scores, count, found = self.scores(history), len(self.opened.bundle.items), {}
+        scores, count, found = self.scores(history, model), len(self.opened.bundle.items), {}
         with step("ranking the whole catalogue", len(names)) as bar:
             for name in names:
                 bar.note(name)

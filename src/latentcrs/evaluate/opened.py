@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from latentcrs.baselines.bm25 import BM25
-from latentcrs.data import PreparedDataset
+from latentcrs.baselines.open import TRAINED, Baseline, Given, open_baseline
+from latentcrs.data import Histories, PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, standardised, train_fusion
 from latentcrs.intent import Config, GenerativeModel, Rows, load_config
 from latentcrs.language import LocalEncoder, open_encoder
+from latentcrs.language.chat import ChatModel
 from latentcrs.progress import say
 from latentcrs.ranking import ndcg_at, ranks_of_scores
-from latentcrs.recommend import Bundle, load_bundle
+from latentcrs.recommend import Bundle, Recommender, load_bundle
 from latentcrs.rows import rows_of
 from latentcrs.training import Inputs, fingerprint, fit_intents, gather_inputs, sample_rows, work_folder
+
+WITH_BM25 = {"bm25-sum": "behaviour", "bm25-fusion": "fusion", "bm25-b": "latentcrs-b"}
+"""Systems that add BM25 to what another one finds."""
 
 
 class Opened:
@@ -42,6 +48,8 @@ class Opened:
         self.encoder: LocalEncoder = open_encoder(trained.spec, device)
         if self.encoder.id != trained.id:
             raise UserError(f"The bundle was trained with the text encoder {trained.id}, not {self.encoder.id}.")
+        self._baselines: dict[str, Baseline] = {}
+        self._bm25_weights: dict[str, float] = {}
         self.bundle.behaviour.report = self.bundle.info.report.get("behaviour", {})
 
     @cached_property
@@ -68,23 +76,75 @@ class Opened:
     @cached_property
     def weight(self) -> float:
         """The weight of the text in the weighted sum with the best validation NDCG@20."""
-        valid, T = sample_rows(self.inputs.valid, 10_000), self.inputs.T
-        return _best_weight(valid, self.inputs.V, lambda part: F.normalize(valid.X(part), dim=1) @ T.T)
+        valid, V, T = sample_rows(self.inputs.valid, 10_000), self.inputs.V, self.inputs.T
+        return _best_weight(
+            valid,
+            len(V),
+            lambda part: valid.S[part] @ V.T,
+            lambda part: F.normalize(valid.X(part), dim=1) @ T.T,
+        )
 
     @cached_property
     def bm25(self) -> BM25:
         """BM25 over the item texts."""
         return BM25(self.bundle.items["text"].fill_null("").to_list())
 
-    @cached_property
-    def bm25_weight(self) -> float:
-        """The weight of BM25 beside behaviour with the best validation NDCG@20."""
-        requests = self.dataset.requests.filter(pl.col("split") == "valid")
-        if len(requests) > 10_000:
-            requests = requests.sample(10_000, seed=0)
-        texts = requests["text"].to_list()
-        valid = rows_of(self.dataset, requests, self.bundle.behaviour, self.encoder, None, "validation requests")
-        return _best_weight(valid, self.inputs.V, lambda part: torch.from_numpy(self.bm25.scores(texts[part])))
+    def query(self, system: str) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor, int | None]:
+        """How one of `WITH_BM25` ranks by itself: queries (B, w) of S (B, d) and X (B, d_x), items (n, w), and how
+        many items of a history it reads.
+        """
+        model = self.bundle.generative
+        if system == "behaviour":
+            return lambda S, X: S, model.V, None
+        learned = self.fusion if system == "fusion" else model
+        with torch.inference_mode():
+            items = learned.items()
+        if isinstance(learned, TwoTowerFusion):
+            return learned.query, items, None
+        return lambda S, X: model(S, X)[2], items, self.bundle.info.config.em.max_history
+
+    def bm25_weight(self, system: str) -> float:
+        """The weight of BM25 beside one of `WITH_BM25` with the best validation NDCG@20."""
+        if system not in self._bm25_weights:
+            requests = self.dataset.requests.filter(pl.col("split") == "valid")
+            if len(requests) > 10_000:
+                requests = requests.sample(10_000, seed=0)
+            texts = requests["text"].to_list()
+            query, items, longest = self.query(system)
+            valid = rows_of(
+                self.dataset, requests, self.bundle.behaviour, self.encoder, longest, "validation requests"
+            )
+            self._bm25_weights[system] = _best_weight(
+                valid,
+                len(items),
+                lambda part: query(valid.S[part], valid.X(part)) @ items.T,
+                lambda part: torch.from_numpy(self.bm25.scores(texts[part])),
+            )
+        return self._bm25_weights[system]
+
+    def with_bm25(self, system: str, scores: Tensor, texts: Sequence[str]) -> Tensor:
+        """Scores (B, n) of one of `WITH_BM25`, and BM25's of the words beside them."""
+        words = torch.from_numpy(self.bm25.scores(texts)).to(scores.device)
+        return torch.lerp(standardised(scores), standardised(words), self.bm25_weight(system))
+
+    def baseline(self, name: str, model: ChatModel | None = None) -> Baseline:
+        """Another system (see `baselines.open`): trained at first use, and kept. `model` answers where it asks one;
+        such a system is a new one each time, for it counts its calls.
+
+        Raises:
+            UserError: as `open_baseline`.
+        """
+        if name in self._baselines:
+            return self._baselines[name]
+        given = Given(self.dataset, Recommender(self.bundle, self.encoder), self._behaviour_scores, model)
+        system = open_baseline(name, given)
+        if name in TRAINED:
+            self._baselines[name] = system
+        return system
+
+    @torch.inference_mode()
+    def _behaviour_scores(self, histories: Histories) -> NDArray[np.float32]:
+        return (self.bundle.behaviour.encode_tensor(histories) @ self.bundle.generative.V.T).cpu().numpy()
 
 
 def dataset_of(bundle: Bundle, path: str | Path | None) -> PreparedDataset:
@@ -131,18 +191,19 @@ def _paper_model(
     return model, paper.em.max_history
 
 
-def _best_weight(valid: Rows, V: Tensor, said: Callable[[slice], Tensor]) -> float:
-    """The weight of what was `said` (scores (b, n) of a slice of the rows) beside behaviour with the best validation
-    NDCG@20; the test split is never looked at.
+def _best_weight(valid: Rows, items: int, base: Callable[[slice], Tensor], said: Callable[[slice], Tensor]) -> float:
+    """The weight of what was `said` beside the `base` (each: scores (b, n) of a slice of the rows) with the best
+    validation NDCG@20; the test split is never looked at. items: n.
     """
-    size = max(1, (1 << 23) // len(V))
+    size = max(1, (1 << 23) // items)
     found = np.zeros(len(WEIGHTS))
     with torch.inference_mode():
         for start in range(0, len(valid), size):
             part = slice(start, start + size)
             targets, histories = valid.targets[part].cpu().numpy(), valid.histories[part]
-            behaviour, text = standardised(valid.S[part] @ V.T), standardised(said(part).to(V.device))
+            scores = standardised(base(part))
+            words = standardised(said(part).to(scores.device))
             for index, weight in enumerate(WEIGHTS):
-                mixed = torch.lerp(behaviour, text, float(weight))
+                mixed = torch.lerp(scores, words, float(weight))
                 found[index] += ndcg_at(ranks_of_scores(mixed, targets, histories), 20).sum()
     return float(WEIGHTS[found.argmax()])

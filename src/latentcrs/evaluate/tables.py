@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
+from latentcrs.baselines.prompted import report_line
 from latentcrs.evaluate.one_turn import METRICS, OneTurnResult
 from latentcrs.evaluate.published import published
 from latentcrs.progress import console
@@ -17,12 +18,22 @@ NAMES = {
     "text": "text only",
     "sum": "weighted sum",
     "bm25-sum": "behaviour + BM25",
+    "bm25-fusion": "two-tower fusion + BM25",
+    "bm25-b": "LatentCRS_B + BM25",
     "fusion": "two-tower fusion",
     "latentcrs-b": "LatentCRS_B",
     "latentcrs-b-paper": "LatentCRS_B (paper)",
     "latentcrs-f": "LatentCRS_F",
     "latentcrs-f-paper": "LatentCRS_F (paper)",
     "latentcrs-v": "LatentCRS_V",
+    "attributes": "attribute filtering",
+    "max-entropy": "max-entropy questions",
+    "crm": "CRM",
+    "unicorn": "UNICORN",
+    "crif": "CRIF",
+    "zero-shot": "zero-shot LLM",
+    "chat-rec": "Chat-Rec",
+    "interec": "InteRecAgent",
 }
 OURS = ("latentcrs-b", "latentcrs-f", "latentcrs-v")
 TITLES = {"recall@5": "Recall@5", "ndcg@5": "NDCG@5", "recall@20": "Recall@20", "ndcg@20": "NDCG@20"}
@@ -95,6 +106,7 @@ def notes(result: OneTurnResult) -> list[str]:
             f"V was judged by {result.about['judge']}; {result.about['judgements_failed']:,} judgements failed, and "
             "F's order stood there. It is not measured with the history left in."
         )
+    lines += [f"{NAMES[name]}: {report_line(report)}." for name, report in result.about.get("reports", {}).items()]
     if result.about["history"] is not None:
         lines.append(f"Every system saw the newest {result.about['history']} items of each history.")
     if published("one-turn", result.dataset):

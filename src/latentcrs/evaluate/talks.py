@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from latentcrs.baselines.open import ASKED, TRAINED
+from latentcrs.baselines.prompted import reports_of
 from latentcrs.converse.metered import Metered
 from latentcrs.converse.session import Variant
 from latentcrs.errors import UserError
 from latentcrs.evaluate.conversing import Conversing, recommender_of
 from latentcrs.evaluate.multi_turn import SAMPLE, MultiTurnResult, evaluate_multi_turn, talk_rows
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.opened import WITH_BM25, Opened
 from latentcrs.language.chat import ChatModel
 from latentcrs.language.extract.open import open_extractor
 from latentcrs.simulate.dialogue import Conversationalist
 from latentcrs.simulate.open import USERS, open_user
 
 VARIANTS = ("b", "f", "v", "b-paper", "f-paper")
-REFERENCES = ("popularity", "behaviour", "text", "sum", "bm25-sum", "fusion")
+REFERENCES = ("popularity", "behaviour", "text", "sum", "fusion", *WITH_BM25)
 RULED = tuple(f"{name}-f" for name in REFERENCES)
 """References under the hard rules of variant F."""
 
@@ -38,31 +40,33 @@ def multi_turn(
     fresh: bool = False,
     transcripts: Path | None = None,
 ) -> MultiTurnResult:
-    """Let the `variants` of a bundle, and references by name, talk with a simulated user about held-out items.
+    """Let the `variants` of a bundle, and other systems by name, talk with a simulated user about held-out items.
 
-    variants: of `VARIANTS`, `REFERENCES` and `RULED`. user: of `USERS`. model: judges in variant v, and hears the
-    rules where `rules` is "llm". user_model: plays the user "llm"; `model` by default. n: conversations, drawn with
-    `seed`; all where no language model is asked, else 500.
+    variants: of `VARIANTS`, `REFERENCES`, `RULED`, and the other systems `TRAINED` and `ASKED`. user: of `USERS`.
+    model: judges in variant v, hears the rules where `rules` is "llm", and answers for the systems that ask one.
+    user_model: plays the user "llm"; `model` by default. n: conversations, drawn with `seed`; all where no language
+    model is asked, else 500.
 
     Raises:
         UserError: an unknown name, a language model that is missing, or what `Opened` refuses.
     """
-    known = (*VARIANTS, *REFERENCES, *RULED)
+    known = (*VARIANTS, *REFERENCES, *RULED, *TRAINED, *ASKED)
     if unknown := [name for name in variants if name not in known]:
         raise UserError(f"There is no system {unknown[0]!r}; choose of {', '.join(known)}.")
     if user not in USERS:
         raise UserError(f"There is no simulated user {user!r}; choose {', '.join(USERS)}.")
     if split not in ("valid", "test"):
         raise UserError(f"--split {split}: choose valid or test.")
-    if model is None and ("v" in variants or rules == "llm"):
-        raise UserError("variant v, and rules heard by a language model, need one; name it with --llm.")
+    needs = rules == "llm" or any(name in ("v", *ASKED) for name in variants)
+    if model is None and needs:
+        raise UserError("variant v, rules heard by a language model, and systems that ask one need --llm.")
     opened = bundle if isinstance(bundle, Opened) else Opened(bundle, dataset, device)
     talker = open_user(user, opened.dataset, seed, user_model or model)
-    asks = rules == "llm" or "v" in variants or user == "llm"
+    asks = needs or user == "llm"
     rows = talk_rows(opened.dataset, split, n or (SAMPLE if asks else None), seed)
     systems = [_system(opened, name, rules, model) for name in dict.fromkeys(variants)]
-    judge = model.id if model is not None and (rules == "llm" or "v" in variants) else None
-    return evaluate_multi_turn(
+    judge = model.id if model is not None and needs else None
+    found = evaluate_multi_turn(
         opened.dataset,
         f"{opened.mark} {rules} {judge}",
         systems,
@@ -74,9 +78,13 @@ def multi_turn(
         {"seed": seed, "rules": rules, "language_model": judge, "preset": opened.bundle.info.config.preset},
         transcripts,
     )
+    found.about["reports"] = reports_of(systems)
+    return found
 
 
 def _system(opened: Opened, name: str, rules: str, model: ChatModel | None) -> Conversationalist:
+    if name in (*TRAINED, *ASKED):
+        return opened.baseline(name, model if name in ASKED else None)
     ruled = name.endswith("-f") or name.split("-")[0] in ("f", "v")
     ranks = name.removesuffix("-f") if name not in VARIANTS else "latentcrs-paper" if "paper" in name else "latentcrs"
     shown = f"latentcrs-{name}" if name in VARIANTS else name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentcrs.evaluate.multi_turn_tables import name_of
-from latentcrs.evaluate.plots import COLOURS, FAINT, GREY, figure, panels, save_png
+from latentcrs.evaluate.plots import COLOURS, FAINT, GREY, INK, figure, panels, save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ _COLOUR_OF = {
     "fusion-f": COLOURS["sky"],
     "sum": COLOURS["orange"],
     "bm25-sum": COLOURS["yellow"],
+    "bm25-b": INK,
     "text": COLOURS["purple"],
     "behaviour": FAINT,
     "popularity": GREY,

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from latentcrs.baselines.open import ASKED
+from latentcrs.baselines.prompted import report_line
 from latentcrs.evaluate.multi_turn_tables import name_of
 from latentcrs.evaluate.published import published, published_counts
 from latentcrs.evaluate.tables import as_markdown
@@ -116,14 +118,25 @@ def _one_turn(title: str, found: Mapping[str, Any], table: str, beside: str | No
     for name, figures in found["systems"].items():
         left_in = figures["history_left_in"].get("recall@5")
         shown = "–" if left_in is None else f"{left_in:.4f}"
-        rows.append([_bold(name), *(_mean(figures, metric) for metric in _ONE_TURN), shown])
+        label = _label(name, found["about"])
+        rows.append([label, *(_mean(figures, metric) for metric in _ONE_TURN), shown])
     rows += [[*row, ""] for row in _paper_rows(table, beside, 4)]
     lines = [f"## {title}", "", as_markdown(header, rows), ""]
     for metric in ("recall@5", "ndcg@20"):
         test = found["comparisons"][metric]
         other = name_of(test["best_other"])
         lines.append(f"- LatentCRS_B against {other}, {metric}: {test['difference']:+.4f} (p = {test['p']:.4f}).")
-    return lines
+    return [*lines, *_reports(found["about"])]
+
+
+def _label(system: str, about: Mapping[str, Any]) -> str:
+    """A system's name, with its language model where its answers are that one's."""
+    return f"{name_of(system)} ({about['language_model']})" if system in ASKED else _bold(system)
+
+
+def _reports(about: Mapping[str, Any]) -> list[str]:
+    """What the systems that ask a language model say of their calls."""
+    return [f"- {name_of(name)}: {report_line(report)}." for name, report in about.get("reports", {}).items()]
 
 
 def _bold(system: str) -> str:
@@ -137,7 +150,9 @@ def _talked(title: str, found: Mapping[str, Any], beside: str | None, pictures: 
     for name, talks in found["systems"].items():
         group = {**talks["all"]["means"], "ci95": talks["all"]["ci95"]}
         means = [_mean(group, metric, 3) for metric in ("s@1", "s@3", "s@5", "at")]
-        rows.append([_bold(name), *means, _turns_of_successes(talks), f"{talks['milliseconds']:.1f}"])
+        rows.append(
+            [_label(name, found["about"]), *means, _turns_of_successes(talks), f"{talks['milliseconds']:.1f}"]
+        )
     rows += [[row[0], "", *row[1:], *[""] * (5 - len(row[1:]))] for row in _paper_rows("multi-turn", beside, 3)]
     leaks = max(talks["leaks"] for talks in found["systems"].values())
     lines = [f"## {title}", "", as_markdown(header, rows), ""]
@@ -152,6 +167,7 @@ def _talked(title: str, found: Mapping[str, Any], beside: str | None, pictures: 
                 f"- {name_of(test['ours'])} against {name_of(test['theirs'])}, S@5: {test['difference']:+.3f} "
                 f"(p = {test['p']:.4f})."
             )
+    lines += _reports(found["about"])
     if "multi-turn" in pictures:
         lines += ["", f"![Share of users shown their item by each turn]({pictures['multi-turn']})"]
     return [*lines, "", *_groups(found)]
@@ -199,7 +215,8 @@ def _role_play(found: Mapping[str, Any], beside: str | None) -> list[str]:
     for label, talks in (("", found["attributes"]), (", rules heard by the model", found["rules by the model"])):
         for name, each in talks["systems"].items():
             tokens = (f"{value:,.1f}" for value in each["tokens"])
-            rows.append([f"{name_of(name)}{label}", *tokens, f"{each['milliseconds']:,.1f}"])
+            shown = _label(name, talks["about"]).strip("*")
+            rows.append([f"{shown}{label}", *tokens, f"{each['milliseconds']:,.1f}"])
     rows += [[*row, ""] for row in _paper_rows("tokens", beside, 2)]
     return [*parts, as_markdown(("system", "input tokens", "output tokens", "ms"), rows)]
 

@@ -46,7 +46,7 @@ def evaluate_paper(
         "name": name,
         "encoder": f"{info.text_encoder.spec} ({info.text_encoder.id})",
         "behaviour": {"sasrec": "SASRec", "iclrec": "ICLRec"}[info.config.behaviour.encoder],
-        "command": f"latentcrs evaluate paper {name}",
+        "command": _command(name, run.setting, steps),
         "hardware": f"{found['cpu']}, {found['cores']} cores, {found['device']}, PyTorch {found['torch']}",
         "seed": seed,
         "seconds": run.seconds,
@@ -63,3 +63,16 @@ def evaluate_paper(
         with atomic_file(folder / file) as temporary:
             temporary.write_text(text, "utf-8")
     return folder / "results.md"
+
+
+def _command(name: str, setting: Setting, steps: Sequence[str]) -> str:
+    """What was typed, but for the folders."""
+    parts = ["latentcrs evaluate paper", name]
+    if set(steps) != set(STEPS):
+        parts += ["--only", ",".join(steps)]
+    parts += [f"--set {each}" for each in setting.settings]
+    if setting.model is not None:
+        parts += [f"--llm {setting.model.id}"]
+    if setting.n != Setting.n:
+        parts += [f"--n {setting.n}"]
+    return " ".join(parts)

@@ -10,12 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from latentcrs.baselines.open import ASKED, TRAINED
 from latentcrs.data import PreparedDataset
 from latentcrs.evaluate.ablation import ABLATIONS, ablations
+from latentcrs.evaluate.curves import SYSTEMS as CURVES
 from latentcrs.evaluate.curves import by_conditions, by_history, by_interactions
 from latentcrs.evaluate.intent_map import write_map
 from latentcrs.evaluate.intents import describe_intents
-from latentcrs.evaluate.one_turn import one_turn_of
+from latentcrs.evaluate.one_turn import SYSTEMS, one_turn_of
 from latentcrs.evaluate.opened import Opened
 from latentcrs.evaluate.sensitivity import sensitivity
 from latentcrs.evaluate.talks import multi_turn
@@ -31,9 +33,9 @@ STEPS = (
 )  # fmt: skip
 TALKING = (
     "b", "f", "b-paper", "f-paper", "popularity", "behaviour", "text", "sum", "bm25-sum",
-    "fusion", "fusion-f", "bm25-sum-f",
+    "fusion", "fusion-f", "bm25-fusion", "bm25-b", "bm25-sum-f", "bm25-b-f", *TRAINED,
 )  # fmt: skip
-TALKING_PLOTS = ("b", "f", "behaviour", "text", "sum", "bm25-sum", "fusion")
+TALKING_PLOTS = ("b", "f", "behaviour", "text", "sum", "bm25-sum", "fusion", "bm25-fusion", "bm25-b", "bm25-b-f")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,13 @@ class PaperRun:
         dataset, model = setting.dataset, setting.model
         checksums = {name: dataset.info.checksums.get(name) for name in ("interactions.parquet", "items.parquet")}
         self._mark = fingerprint("paper", checksums, setting.seed, setting.settings)
-        self._asked_mark = f"{self._mark} {fingerprint(model.id if model else None, setting.n)}"
+        asked = (model.id if model else None, setting.n)
+        self._more: dict[str, Any] = {
+            "one-turn": (SYSTEMS, TRAINED), "sampled": (SYSTEMS, TRAINED, ASKED, asked), "multi-turn": TALKING,
+            "plot": TALKING_PLOTS, "role-play": (ASKED, asked),
+            **dict.fromkeys(("conditions", "history", "interactions"), CURVES),
+        }  # fmt: skip
+        """What a step depends on besides: the systems in it, the model that is asked."""
 
     @property
     def bundle_folder(self) -> Path:
@@ -84,8 +92,8 @@ class PaperRun:
         path, over = self.setting.dataset.path, self.setting.settings
         work: dict[str, Callable[[], Any]] = {
             "data": self._data,
-            "one-turn": lambda: one_turn_of(self.opened).as_json(),
-            "sampled": lambda: one_turn_of(self.opened, sample=self.setting.n, model=self.setting.model).as_json(),
+            "one-turn": lambda: one_turn_of(self.opened, baselines=TRAINED).as_json(),
+            "sampled": self._sampled,
             "multi-turn": lambda: self._talks("attributes", TALKING, None),
             "plot": lambda: self._talks("plot", TALKING_PLOTS, None),
             "role-play": self._role_play,
@@ -104,10 +112,10 @@ class PaperRun:
 
     def _kept(self, name: str, work: Callable[[], Any] | None) -> Any:
         """The result of a step as JSON: read where it is there and belongs to these data, else worked out. Without
-        `work`, what is there is taken whatever model was asked, and None where there is nothing.
+        `work`, what is there is taken whatever systems and model it was for, and None where there is nothing.
         """
         path = self._path(name)
-        mark = self._asked_mark if name in ("sampled", "role-play") else self._mark
+        mark = f"{self._mark} {fingerprint(self._more[name])}" if name in self._more else self._mark
         if path.is_file():
             kept = json.loads(path.read_text("utf-8"))
             if kept["mark"] == mark or (work is None and kept["mark"].split()[0] == self._mark):
@@ -157,12 +165,18 @@ class PaperRun:
         )  # fmt: skip
         return found.as_json()
 
+    def _sampled(self) -> dict[str, Any]:
+        """Table 3: some requests, those systems too that ask the model."""
+        setting = self.setting
+        others = TRAINED if setting.model is None else (*TRAINED, *ASKED)
+        return one_turn_of(self.opened, sample=setting.n, model=setting.model, baselines=others).as_json()
+
     def _role_play(self) -> dict[str, Any] | None:
         """Everything that asks the language model: variant V, and the user that it plays. None without one."""
         if self.setting.model is None:
             return None
         return {
-            "attributes": self._talks("attributes", ("b", "f", "v"), self.setting.n),
+            "attributes": self._talks("attributes", ("b", "f", "v", *ASKED), self.setting.n),
             "llm": self._talks("llm", ("b", "f", "text", "fusion"), self.setting.n),
             "rules by the model": multi_turn(
                 self.opened, ("f",), "attributes", self.setting.model,
