@@ -289,20 +289,21 @@ def _figures(talks: pl.DataFrame, tiers: NDArray[np.str_]) -> SystemTalks:
 
 def _comparisons(systems: dict[str, SystemTalks]) -> list[dict[str, Any]]:
     """Paired tests: F against B, V against F; B against the best reference, and what hears rules against the best
-    reference that does, if there is one.
+    reference that does, if there is one. With BM25 beside them, B against the fusion.
     """
     ours = [name for name in systems if name.startswith("latentcrs")]
-    plain = [name for name in systems if name not in ours and not name.endswith("-f")]
-    ruled = [name for name in systems if name not in ours and name.endswith("-f")]
-    chain = [("latentcrs-f", "latentcrs-b"), ("latentcrs-v", "latentcrs-f")]
+    others = [name for name in systems if name not in ours and not name.startswith("bm25-b")]
+    plain = [name for name in others if not name.endswith("-f")]
+    ruled = [name for name in others if name.endswith("-f")]
+    chain = [("latentcrs-f", "latentcrs-b"), ("latentcrs-v", "latentcrs-f"), ("bm25-b", "bm25-fusion")]
     found = []
     for metric in ("s@3", "s@5", "at"):
         means = {name: talks.all.means[metric] for name, talks in systems.items()}
         pairs = [pair for pair in chain if set(pair) <= set(systems)]
         for name in ours:
-            others = plain if name.startswith("latentcrs-b") else ruled or plain
-            if others:
-                pairs.append((name, (min if metric == "at" else max)(others, key=means.__getitem__)))
+            against = plain if name.startswith("latentcrs-b") else ruled or plain
+            if against:
+                pairs.append((name, (min if metric == "at" else max)(against, key=means.__getitem__)))
         for one, other in pairs:
             a, b = (per_talk(systems[name].outcomes)[:, METRICS.index(metric)] for name in (one, other))
             row = {"ours": one, "theirs": other, "metric": metric, "difference": float((a - b).mean())}

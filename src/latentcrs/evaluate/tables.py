@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from latentcrs.baselines.prompted import report_line
-from latentcrs.evaluate.one_turn import METRICS, OneTurnResult
+from latentcrs.evaluate.one_turn import METRICS, VARIANTS, OneTurnResult
 from latentcrs.evaluate.published import published
 from latentcrs.progress import console
 
@@ -89,11 +89,11 @@ def notes(result: OneTurnResult) -> list[str]:
             f"LatentCRS_B against the best other, {NAMES[found['best_other']]}: {TITLES[metric]} "
             f"{found['difference']:+.4f} (paired randomisation test, p = {found['p']:.4f})."
         )
-    for name, base in (("f", "B"), ("v", "F")):
+    for name, (ours, theirs) in VARIANTS.items():
         for metric in ("recall@5", "ndcg@20") if name in result.variants else ():
             found = result.variants[name][metric]
             lines.append(
-                f"LatentCRS_{name.upper()} against LatentCRS_{base}: {TITLES[metric]} {found['ratio']:.2f} times, "
+                f"{NAMES[ours]} against {NAMES[theirs]}: {TITLES[metric]} {found['ratio']:.2f} times, "
                 f"{found['difference']:+.4f} (paired randomisation test, p = {found['p']:.4f})."
             )
     rules = result.about["rules"]

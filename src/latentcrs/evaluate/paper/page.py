@@ -11,6 +11,7 @@ from typing import Any
 from latentcrs.baselines.open import ASKED
 from latentcrs.baselines.prompted import report_line
 from latentcrs.evaluate.multi_turn_tables import name_of
+from latentcrs.evaluate.one_turn import VARIANTS
 from latentcrs.evaluate.published import published, published_counts
 from latentcrs.evaluate.tables import as_markdown
 
@@ -126,6 +127,11 @@ def _one_turn(title: str, found: Mapping[str, Any], table: str, beside: str | No
         test = found["comparisons"][metric]
         other = name_of(test["best_other"])
         lines.append(f"- LatentCRS_B against {other}, {metric}: {test['difference']:+.4f} (p = {test['p']:.4f}).")
+    for name, (ours, theirs) in VARIANTS.items():
+        for metric in ("recall@5", "ndcg@20") if name in found["variants"] else ():
+            test = found["variants"][name][metric]
+            both = f"{name_of(ours)} against {name_of(theirs)}"
+            lines.append(f"- {both}, {metric}: {test['difference']:+.4f} (p = {test['p']:.4f}).")
     return [*lines, *_reports(found["about"])]
 
 
