@@ -214,7 +214,7 @@ def _role_play(found: Mapping[str, Any], beside: str | None) -> list[str]:
         "A model as small as the embedded one proves the path, not the quality.",
         "",
     ]
-    parts += _talked("Variant V", found["attributes"], None, {})
+    parts += _talked("Variant V, and other systems that ask the model", found["attributes"], None, {})
     parts += _talked("User `llm` (role-play)", found["llm"], None, {})
     parts += ["## Table 6: tokens and milliseconds per turn", ""]
     rows = []

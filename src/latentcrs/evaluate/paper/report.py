@@ -14,6 +14,7 @@ from latentcrs.evaluate.paper.steps import STEPS, PaperRun, Setting
 from latentcrs.evaluate.published import published_name
 from latentcrs.files import atomic_file
 from latentcrs.language.chat import ChatModel
+from latentcrs.language.chat.embedded import NAME as EMBEDDED
 
 
 def evaluate_paper(
@@ -72,7 +73,7 @@ def _command(name: str, setting: Setting, steps: Sequence[str]) -> str:
         parts += ["--only", ",".join(steps)]
     parts += [f"--set {each}" for each in setting.settings]
     if setting.model is not None:
-        parts += [f"--llm {setting.model.id}"]
+        parts += [f"--llm {'local' if setting.model.id == EMBEDDED else setting.model.id}"]
     if setting.n != Setting.n:
         parts += [f"--n {setting.n}"]
     return " ".join(parts)
