@@ -277,15 +277,20 @@ def length_batches(counts: NDArray[np.integer], budget: int) -> Iterator[NDArray
         start += size
 
 
-def open_encoder(spec: str = "minilm", device: str = "auto", precision: Precision = "auto") -> LocalEncoder:
-    """The encoder that `spec` names; nothing is loaded before the first text.
+def open_encoder(spec: str = "minilm", device: str = "auto", precision: Precision = "auto") -> TextEncoder:
+    """The encoder that `spec` names; nothing is loaded, and no endpoint asked, before the first text.
 
     `minilm` (inside a package, needs no network), `st:NAME_OR_FOLDER` (any sentence-transformers model),
-    `prompteol:NAME_OR_FOLDER` (any causal language model), or a bare folder, whose kind is recognised.
+    `prompteol:NAME_OR_FOLDER` (any causal language model), a bare folder, whose kind is recognised, or
+    `https://host/v1#MODEL`, a model behind an OpenAI-compatible embeddings endpoint.
 
     Raises:
         UserError: no such model, or no such device.
     """
+    if spec.startswith(("http://", "https://")):
+        from latentcrs.language.endpoint import open_endpoint
+
+        return open_endpoint(spec)
     if spec == "minilm":
         from latentcrs.language.minilm import MiniLM
 
@@ -299,7 +304,8 @@ def open_encoder(spec: str = "minilm", device: str = "auto", precision: Precisio
     folder = Path(spec).expanduser()
     if not folder.is_dir():
         raise UserError(
-            f"There is no encoder '{spec}'; write minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, or a model's folder."
+            f"There is no encoder '{spec}'; write minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, a model's folder, or "
+            "https://host/v1#MODEL."
         )
     folder = folder.resolve()
     chosen = SentenceEncoder if folder_kind(folder) == "sentence-transformers" else PromptEOL
