@@ -89,9 +89,13 @@ class PeakMemory:
         self._stop = threading.Event()
         self.mib = 0.0
 
+    def resident(self) -> float:
+        """What this process holds now, in MiB."""
+        return float(self._process.memory_info().rss / 2**20)
+
     def _sample(self) -> None:
         while True:
-            self.mib = max(self.mib, self._process.memory_info().rss / 2**20)
+            self.mib = max(self.mib, self.resident())
             if self._stop.wait(SAMPLED_EVERY):
                 return
 
