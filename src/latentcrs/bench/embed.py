@@ -27,7 +27,7 @@ BATCH = 32  # its own default
 
 @dataclass(frozen=True)
 class Encoding:
-    """One kind of text in one precision: sentences a second of both, how many times as fast ours is (by the clock, and
+    """One kind of text in one precision: sentences a second of both, how many times as fast ours is (by the clock and
     by processor time), peak memory (MiB) and the lowest cosine between a text's two vectors.
     """
 
