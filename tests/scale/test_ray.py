@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -9,9 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+from typer.testing import CliRunner
 
-from latentcrs.data import PreparedDataset
+from latentcrs.cli.main import app
+from latentcrs.data import DatasetInfo, PreparedDataset
+from latentcrs.data.dataset import write_manifest
 from latentcrs.errors import UserError
 from latentcrs.language import embed, missing_texts, open_encoder, warm
 from latentcrs.language.cache import EmbeddingCache
@@ -97,19 +102,46 @@ def test_all_users_get_the_same_file_from_ray_as_from_one_process(
 def test_texts_get_the_same_vectors_from_ray_and_only_those_that_are_missing_are_encoded(
     small_movielens: Path, small_movielens_cache: Path, tmp_path: Path, spread: Spread
 ) -> None:
-    texts = PreparedDataset(small_movielens).items["text"].to_list()[:150]
+    texts = PreparedDataset(small_movielens).items["text"].to_list()[:60]
     encoder = open_encoder("minilm", "cpu")
     one_process = embed(texts, encoder, small_movielens_cache / "embeddings")
     assert warm(texts[:20], encoder, cache=tmp_path) == 20  # what a stopped run left
     assert missing_texts(texts, encoder, tmp_path) == texts[20:]
     opener = partial(open_encoder, "minilm", "cpu")
-    assert warm(texts, encoder, spread, opener, tmp_path) == 130
+    assert warm(texts, encoder, spread, opener, tmp_path) == 40
     store = EmbeddingCache(encoder.id, tmp_path)
-    assert len(store) == 150
+    assert len(store) == 60
     store.close()
     on_ray = embed(texts, open_encoder("minilm", "cpu"), tmp_path)
     assert (one_process * on_ray).sum(1).min() > 0.999
     np.testing.assert_allclose(on_ray, one_process, atol=5e-3)  # bfloat16, in other batches
+
+
+def test_both_commands_run_on_ray(
+    bundle: Path, tmp_path: Path, spread: Spread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENTCRS_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    items = {"item_id": ["a", "b", "c"], "title": ["A", "B", "C"], "text": ["a comedy", None, "a western"]}
+    pl.DataFrame(items).write_parquet(folder / "items.parquet")
+    write_manifest(
+        folder,
+        DatasetInfo(
+            name="tiny", source="", terms="", command="", threshold=None, core=1, users=1, items=3, interactions=3,
+            columns={},
+        ),
+    )  # fmt: skip
+    engine = ["--engine", "ray", "--workers", str(WORKERS), "--device", "cpu", "--json"]
+    embedded = CliRunner().invoke(app, ["embed", str(folder), *engine], catch_exceptions=False)
+    assert embedded.exit_code == 0, embedded.output
+    assert {"encoded": 3, "width": 384}.items() <= json.loads(embedded.stdout).items()
+    out = tmp_path / "users.parquet"
+    ranked = CliRunner().invoke(
+        app, ["recommend-all", str(bundle), "--out", str(out), *engine], catch_exceptions=False
+    )
+    assert ranked.exit_code == 0, ranked.output
+    assert json.loads(ranked.stdout)["users"] == len(pl.read_parquet(out)) > 0
 
 
 def test_another_model_on_a_worker_is_refused_by_name(tmp_path: Path, spread: Spread) -> None:

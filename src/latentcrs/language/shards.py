@@ -48,7 +48,7 @@ def warm(
     missing = missing_texts(texts, encoder, cache)
     store = EmbeddingCache(encoder.id, cache)
     try:
-        with step(name, total=len(missing)) as bar:
+        with step(name if missing else None, total=len(missing)) as bar:
             # In this process the bar hears of every batch; from workers, of every shard.
             open_job = partial(_open_job, open_there, encoder.id) if open_there else partial(_job_here, encoder, bar)
             for shard, vectors in spread(open_job, shards(missing)):

@@ -108,7 +108,9 @@ def _spread(
             try:
                 yield ray.get(done)
             except ray.exceptions.RayTaskError as error:
-                raise error.cause from None
+                if isinstance(error.cause, UserError):
+                    raise error.cause from None
+                raise  # with what the worker was doing
             except ray.exceptions.RayActorError as error:
                 raise UserError(f"A worker of Ray died {DEATHS + 1} times: {str(error).splitlines()[0]}") from None
     finally:
