@@ -67,3 +67,22 @@ def quick_products() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def fast_exact_products(device: torch.device) -> Iterator[None]:
+    """float32 matrix products for rankings, as fast as they are exact: on x86 without AMX through oneDNN, two to five
+    times as fast as MKL on AMD's and as exact (512 x 64 by 64 x 3,533: both within 2.3e-5 of float64). With AMX
+    oneDNN would compute in bfloat16, so there nothing changes.
+    """
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    # A private name, as above: without it nothing changes.
+    rounds = getattr(torch.cpu, "_is_amx_tile_supported", lambda: True)()
+    if device.type == "cpu" and not rounds:
+        torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -27,7 +27,7 @@ from latentcrs.files import cache_folder, refuse_foreign_folder
 from latentcrs.intent import EM, Config, GenerativeModel, InferenceModel, Rows, Softmax, load_config
 from latentcrs.intent.em import stages
 from latentcrs.intent.tuning import tune_encoder
-from latentcrs.language import LocalEncoder, open_encoder
+from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.progress import say
 from latentcrs.recommend.bundle import MANIFEST, BundleInfo, save_bundle
 from latentcrs.rows import held_out, item_texts, request_rows, training_counts, training_sequences
@@ -80,7 +80,7 @@ class Inputs:
 
 
 def gather_inputs(
-    dataset: PreparedDataset, behaviour: BehaviourEncoder, encoder: LocalEncoder, config: Config
+    dataset: PreparedDataset, behaviour: BehaviourEncoder, encoder: TextEncoder, config: Config
 ) -> Inputs:
     """Embed every text and every history once."""
     device, em = behaviour.device, config.em
@@ -98,7 +98,7 @@ def gather_inputs(
     )
 
 
-def inputs_mark(dataset: PreparedDataset, behaviour: BehaviourEncoder, encoder: LocalEncoder, config: Config) -> str:
+def inputs_mark(dataset: PreparedDataset, behaviour: BehaviourEncoder, encoder: TextEncoder, config: Config) -> str:
     """What `gather_inputs` calls its result: known without embedding anything."""
     files = {
         name: dataset.info.checksums[name] for name in ("interactions.parquet", "items.parquet", "requests.parquet")

@@ -1,6 +1,7 @@
 """A language model's endpoint in OpenAI's format that fails a share of its calls: `python -m` runs it as a process.
 
-What it does answer is the least that the schema asked for takes, or one sentence.
+What it does answer is the least that the schema asked for takes, or one sentence; of texts, embeddings that only
+the texts decide.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ FAILURES = ("500", "429", "dropped", "silent", "garbage")
 """How calls fail, in equal shares. dropped: the connection is closed. silent: nothing for `SILENT_SECONDS`, then the
 same. garbage: 200, with half of an answer.
 """
+EMBEDDING_WIDTH = 8
 ANSWERED = "answered"
 COUNTS = "/counts"
 
@@ -120,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(int(comes), json.dumps({"error": error}).encode())
         else:
             time.sleep(ANSWER_SECONDS)
-            body = _completion(asked)
+            body = _embeddings(asked) if self.path.endswith("/embeddings") else _completion(asked)
             self._send(200, body[: len(body) // 2] if comes == "garbage" else body)
 
     def _send(self, status: int, body: bytes) -> None:
@@ -145,6 +147,18 @@ def _completion(asked: dict[str, Any]) -> bytes:
     usage["total_tokens"] = sum(usage.values())
     body = {"id": "1", "object": "chat.completion", "created": 1, "model": asked["model"], "choices": [choice]}
     return json.dumps({**body, "usage": usage}).encode()
+
+
+def text_vector(text: str) -> list[float]:
+    """The embedding of a text here: `EMBEDDING_WIDTH` numbers."""
+    dice = random.Random(text)
+    return [dice.gauss(0, 1) for _ in range(EMBEDDING_WIDTH)]
+
+
+def _embeddings(asked: dict[str, Any]) -> bytes:
+    vectors = [{"object": "embedding", "index": n, "embedding": text_vector(t)} for n, t in enumerate(asked["input"])]
+    usage = {"prompt_tokens": len(str(asked["input"])) // 4, "total_tokens": len(str(asked["input"])) // 4}
+    return json.dumps({"object": "list", "model": asked["model"], "data": vectors, "usage": usage}).encode()
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
 from latentcrs.evaluate import evaluate_one_turn
 from latentcrs.intent import load_config
-from latentcrs.language import LocalEncoder, TextEncoder, embed, missing_texts, open_encoder
+from latentcrs.language import TextEncoder, embed, missing_texts, open_encoder
 from latentcrs.recommend import Recommender, load_bundle, save_bundle
 from latentcrs.simulate import fill_requests
 from latentcrs.training import fit_behaviour, fit_intents, gather_inputs
@@ -89,9 +89,13 @@ class PeakMemory:
         self._stop = threading.Event()
         self.mib = 0.0
 
+    def resident(self) -> float:
+        """What this process holds now, in MiB."""
+        return float(self._process.memory_info().rss / 2**20)
+
     def _sample(self) -> None:
         while True:
-            self.mib = max(self.mib, self._process.memory_info().rss / 2**20)
+            self.mib = max(self.mib, self.resident())
             if self._stop.wait(SAMPLED_EVERY):
                 return
 
@@ -108,7 +112,7 @@ class PeakMemory:
 class Remembered:
     """A text encoder that only looks vectors up: recommend() without embedding."""
 
-    def __init__(self, encoder: LocalEncoder, texts: Sequence[str]) -> None:
+    def __init__(self, encoder: TextEncoder, texts: Sequence[str]) -> None:
         self.id, self.width = encoder.id, encoder.width
         self._vectors = dict(zip(texts, embed(texts, encoder), strict=True))
 
@@ -190,7 +194,7 @@ def bench_train(
     return found
 
 
-def warm_texts(dataset: PreparedDataset, encoder: LocalEncoder) -> str:
+def warm_texts(dataset: PreparedDataset, encoder: TextEncoder) -> str:
     """Embed every text of the data set; says whether the cache had them."""
     texts = [*dataset.items["text"].fill_null("").to_list(), *dataset.requests["text"].to_list()]
     missing = len(missing_texts(texts, encoder))
@@ -203,7 +207,7 @@ def outcome(report: dict[str, Any]) -> str:
     return f"{report['epochs']} epochs, NDCG@20 {report['validation_ndcg@20']:.4f}"
 
 
-def calls(bundle: Path, dataset: PreparedDataset, encoder: LocalEncoder, device: str) -> Stage:
+def calls(bundle: Path, dataset: PreparedDataset, encoder: TextEncoder, device: str) -> Stage:
     """The median of `CALLS` calls of recommend(), each for another user, their words embedded before."""
     requests = dataset.requests.filter(pl.col("split") == "test")
     requests = requests.gather_every(max(1, len(requests) // CALLS)).head(CALLS)

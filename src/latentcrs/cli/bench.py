@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from latentcrs.cli import bench_bulk
 from latentcrs.errors import UserError
 from latentcrs.progress import console
 
@@ -28,6 +29,8 @@ group = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
+    group.command("bulk")(bench_bulk.bulk)
+    group.command("embed")(bench_bulk.embed)
     app.add_typer(group, name="bench")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,21 +21,32 @@ def register(app: typer.Typer) -> None:
 def embed_dataset(
     dataset: Annotated[Path, typer.Argument(help="The folder of a prepared data set.")],
     encoder: Annotated[
-        str, typer.Option(help="minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, or the folder of a model.")
+        str,
+        typer.Option(
+            help="minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, the folder of a model, or https://host/v1#MODEL."
+        ),
     ] = "minilm",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[str, typer.Option(help="local: this process; ray: workers of Ray.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of Ray; by default one for each processor or GPU.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Encode the texts of a data set's items and requests, once.
 
-    Says first what it will cost. Stop it at any time: what was encoded is kept.
+    Says first what it will cost. Stop it at any time: what was encoded is kept. `--engine ray` starts Ray on this
+    machine, or joins the cluster of $RAY_ADDRESS; the cache stays here. An endpoint's key is in
+    $LATENTCRS_EMBEDDINGS_KEY.
 
     Example: `latentcrs embed ml-1m --encoder minilm`
     """
     from latentcrs.data import PreparedDataset
-    from latentcrs.language.cache import cache_path, embed, missing_texts
+    from latentcrs.language.cache import cache_path, missing_texts
     from latentcrs.language.cost import cost_of, duration
     from latentcrs.language.encoders import open_encoder
+    from latentcrs.language.shards import warm
+    from latentcrs.scale.engine import engine_of
 
     prepared = PreparedDataset(dataset)
     model = open_encoder(encoder, device)
@@ -45,14 +57,15 @@ def embed_dataset(
         err_console.print(f"No requests yet: 'latentcrs simulate {dataset}' writes some.", soft_wrap=True)
     texts = [text for group in groups.values() for text in group]
     missing = missing_texts(texts, model)
-    if missing:
+    if missing and engine == "local":
         err_console.print(f"To encode with {model.id}: {cost_of(missing, model)}.", soft_wrap=True)
     began = time.monotonic()
-    vectors = embed(texts, model, name="embed")
+    with engine_of(engine, workers, device) as spread:
+        warm(missing, model, spread, partial(open_encoder, encoder, device) if engine != "local" else None)
     seconds = time.monotonic() - began
     result = {
         "encoder": model.id,
-        "width": int(vectors.shape[1]),
+        "width": model.width,
         **{name: len(group) for name, group in groups.items()},
         "encoded": len(missing),
         "seconds": round(seconds, 2),
@@ -63,6 +76,4 @@ def embed_dataset(
         return
     counts = " and ".join(f"{len(group):,} {name}" for name, group in groups.items())
     done = f"{len(missing):,} encoded in {duration(seconds)}" if missing else "all were there already"
-    console.print(
-        f"{counts}: {done}, {vectors.shape[1]} wide, in {cache_path(model.id)}", soft_wrap=True, highlight=False
-    )
+    console.print(f"{counts}: {done}, {model.width} wide, in {cache_path(model.id)}", soft_wrap=True, highlight=False)

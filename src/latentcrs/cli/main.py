@@ -28,7 +28,7 @@ INTERRUPTED = 130
 # One file per group; each has register(app), which adds its commands.
 GROUPS = (
     *("data", "simulate", "embed", "train", "evaluate", "intents", "chat", "bench", "demo", "models", "tokens"),
-    *("serve", "mcp"),
+    *("serve", "mcp", "recommend_all"),
 )
 for group in GROUPS:
     importlib.import_module(f"latentcrs.cli.{group}").register(app)

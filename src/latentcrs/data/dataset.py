@@ -89,14 +89,22 @@ class PreparedDataset:
                 f"{manifest} cannot be read: {error.errors()[0]['msg']}; prepare the data set again."
             ) from None
 
-    def _read(self, name: str) -> pl.DataFrame:
+    def file(self, name: str) -> Path:
+        """Where a file of the data set is, for those who read it piece by piece.
+
+        Raises:
+            UserError: it is missing, or has changed since it was written.
+        """
         path = self.path / name
         if not path.is_file():
             raise UserError(f"{path} is missing; prepare the data set again.")
         expected = self.info.checksums.get(name)
         if expected is not None and sha256_of(path) != expected:
             raise UserError(f"{path} has changed since it was written (checksum); prepare the data set again.")
-        return pl.read_parquet(path)
+        return path
+
+    def _read(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self.file(name))
 
     @cached_property
     def interactions(self) -> pl.DataFrame:

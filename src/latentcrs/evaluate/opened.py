@@ -19,7 +19,7 @@ from latentcrs.data import Histories, PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, standardised, train_fusion
 from latentcrs.intent import Config, GenerativeModel, Rows, load_config
-from latentcrs.language import LocalEncoder, open_encoder
+from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.language.chat import ChatModel
 from latentcrs.progress import say
 from latentcrs.ranking import ndcg_at, ranks_of_scores
@@ -45,7 +45,7 @@ class Opened:
         self.mark = fingerprint(self.bundle.info.checksums, self.bundle.info.config.em.max_history)
         self.dataset = dataset_of(self.bundle, dataset)
         trained = self.bundle.info.text_encoder
-        self.encoder: LocalEncoder = open_encoder(trained.spec, device)
+        self.encoder: TextEncoder = open_encoder(trained.spec, device)
         if self.encoder.id != trained.id:
             raise UserError(f"The bundle was trained with the text encoder {trained.id}, not {self.encoder.id}.")
         self._baselines: dict[str, Baseline] = {}
@@ -178,7 +178,7 @@ def _fusion(inputs: Inputs, config: Config) -> TwoTowerFusion:
 
 
 def _paper_model(
-    bundle: Bundle, prepared: PreparedDataset, encoder: LocalEncoder
+    bundle: Bundle, prepared: PreparedDataset, encoder: TextEncoder
 ) -> tuple[GenerativeModel, int | None]:
     """LatentCRS under the paper's preset on the bundle's encoders, and how many items of a history it reads; the
     bundle's own model where that is the paper's preset already.

@@ -2,6 +2,7 @@
 
 from latentcrs.language.cache import embed, missing_texts
 from latentcrs.language.encoders import LocalEncoder, PromptEOL, SentenceEncoder, TextEncoder, open_encoder
+from latentcrs.language.shards import warm
 
 __all__ = [
     "LocalEncoder",
@@ -11,4 +12,5 @@ __all__ = [
     "embed",
     "missing_texts",
     "open_encoder",
+    "warm",
 ]

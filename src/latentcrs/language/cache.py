@@ -166,6 +166,19 @@ def missing_texts(texts: Sequence[str], encoder: TextEncoder, cache: Path | None
     return [unique[place] for place in np.flatnonzero(absent)]
 
 
+def as_stored(vectors: NDArray[np.floating], texts: Sequence[str], encoder_id: str) -> NDArray[np.float32]:
+    """The vectors of `texts` as they come back from the cache.
+
+    Raises:
+        UserError: one of them is not finite.
+    """
+    rounded = vectors.astype(STORED).astype(np.float32)
+    if not np.isfinite(rounded).all():
+        worst = texts[int(np.argmin(np.isfinite(rounded).all(axis=1)))]
+        raise UserError(f"The encoder {encoder_id} gives no finite vector for the text {worst[:80]!r}.")
+    return rounded
+
+
 def _encoded_chunks(
     texts: list[str], rows: NDArray[np.int64], encoder: TextEncoder, name: str | None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -176,10 +189,7 @@ def _encoded_chunks(
             chunk = rows[start : start + size]
             began = time.monotonic()
             vectors = encoder.encode([texts[row] for row in chunk], progress=bar.advance)
-            rounded = vectors.astype(STORED).astype(np.float32)
-            if not np.isfinite(rounded).all():
-                worst = texts[chunk[int(np.argmin(np.isfinite(rounded).all(axis=1)))]]
-                raise UserError(f"The encoder {encoder.id} gives no finite vector for the text {worst[:80]!r}.")
+            rounded = as_stored(vectors, [texts[row] for row in chunk], encoder.id)
             yield chunk, rounded
             start += len(chunk)
             # The first chunk pays for loading the model, so a chunk at most quadruples.

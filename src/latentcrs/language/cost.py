@@ -8,27 +8,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latentcrs.language.encoders import LocalEncoder
+from latentcrs.language.encoders import LocalEncoder, TextEncoder
 
 SAMPLE = 96
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What there is to encode: `texts`, their `tokens` and the `seconds` it takes, the last two extrapolated."""
+    """What there is to encode: `texts`, their `tokens` and the `seconds` it takes in this process, the last two
+    extrapolated; None where it is done elsewhere.
+    """
 
     texts: int
     tokens: int
-    seconds: float
+    seconds: float | None
 
     def __str__(self) -> str:
-        return f"{self.texts:,} texts, about {self.tokens:,} tokens and {duration(self.seconds)}"
+        time_ = "" if self.seconds is None else f" and {duration(self.seconds)}"
+        return f"{self.texts:,} texts, about {self.tokens:,} tokens{time_}"
 
 
-def cost_of(texts: Sequence[str], encoder: LocalEncoder) -> Cost:
-    """The cost of encoding `texts`, from a random sample of at most 96 of them (loads the model)."""
+def cost_of(texts: Sequence[str], encoder: TextEncoder) -> Cost:
+    """The cost of encoding `texts`, from a random sample of at most 96 of them (loads the model). An encoder that is
+    no folder here is not asked: its tokens are counted as four characters each.
+    """
     if not texts:
         return Cost(0, 0, 0.0)
+    if not isinstance(encoder, LocalEncoder):
+        return Cost(len(texts), sum(1 + len(text) // 4 for text in texts), None)
     rows = np.random.default_rng(0).permutation(len(texts))[:SAMPLE]
     sample = [texts[row] for row in rows]
     encoder.encode(sample[:8])  # the first batches of a process are slow

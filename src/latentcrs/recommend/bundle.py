@@ -20,7 +20,7 @@ from latentcrs.data import ColumnKind, PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.files import atomic_folder, sha256_of
 from latentcrs.intent import Config, GenerativeModel, InferenceModel
-from latentcrs.language import LocalEncoder
+from latentcrs.language import TextEncoder
 from latentcrs.recommend.explain import label_intents
 from latentcrs.recommend.index import ItemIndex
 
@@ -92,7 +92,7 @@ def save_bundle(
     behaviour: BehaviourEncoder,
     inference: InferenceModel,
     generative: GenerativeModel,
-    encoder: LocalEncoder,
+    encoder: TextEncoder,
     config: Config,
     report: dict[str, Any],
     command: str,

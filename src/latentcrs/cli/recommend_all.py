@@ -1,0 +1,70 @@
+"""`latentcrs recommend-all`: every user's best items, as one Parquet file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latentcrs.progress import console
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to `app`."""
+    app.command("recommend-all")(recommend_all)
+
+
+def recommend_all(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    k: Annotated[int, typer.Option(help="How many items for each user.")] = 20,
+    dataset: Annotated[
+        Path | None, typer.Option(help="The data set that the bundle was trained on, if it was moved.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[str, typer.Option(help="local: this process; ray: workers of Ray.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of Ray; by default one for each processor or GPU.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Rank the catalogue for every user by behaviour alone, without what each chose before.
+
+    One row for each user: user_id, and the lists item_id and score, best first. Stop it at any time: the same
+    command goes on from there. `--engine ray` starts Ray on this machine, or joins the cluster of $RAY_ADDRESS.
+
+    Example: `latentcrs recommend-all models/ml-1m --out users.parquet --k 20`
+    """
+    from latentcrs.device import resolve_device
+    from latentcrs.recommend.bulk import recommend_all as run  # late: PyTorch takes seconds
+    from latentcrs.scale.engine import engine_of
+
+    with engine_of(engine, workers, device) as spread:
+        # On a cluster the workers say what they have, which this machine need not.
+        place = resolve_device(device).type if engine == "local" else device
+        found = run(bundle, out, k, dataset, place, spread)
+    per_second = (found.users - found.resumed) / found.seconds
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "out": str(found.out),
+                    "users": found.users,
+                    "resumed": found.resumed,
+                    "k": found.k,
+                    "seconds": round(found.seconds, 3),
+                    "users_per_second": round(per_second, 1),
+                }
+            )
+        )
+        return
+    before = f" ({found.resumed:,} were there from a run that was stopped)" if found.resumed else ""
+    console.print(
+        f"Wrote {found.out}: {found.k} items for each of {found.users:,} users{before}, in {found.seconds:.1f} s "
+        f"({per_second:,.0f} users a second).",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
