@@ -86,7 +86,7 @@ def sampled_softmax_loss(
     """
     drawn = proposal.draw(samples)
     correction = proposal.log_q[drawn] + math.log(samples)
-    negatives = hidden @ vectors(drawn).T - correction  # (N, samples)
-    negatives = negatives.masked_fill(drawn[None, :] == targets[:, None], float("-inf"))
-    positive = (hidden * vectors(targets)).sum(1, keepdim=True)  # (N, 1)
-    return (torch.cat([positive, negatives], 1).logsumexp(1) - positive[:, 0]).mean()
+    negatives = torch.addmm(-correction, hidden, vectors(drawn).T)  # (N, samples)
+    negatives = negatives.masked_fill_(drawn[None, :] == targets[:, None], float("-inf"))
+    positive = (hidden * vectors(targets)).sum(1)  # (N,)
+    return (torch.logaddexp(positive, negatives.logsumexp(1)) - positive).mean()

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from latentcrs.cli.bench_training import add_commands
 from latentcrs.errors import UserError
 from latentcrs.progress import console
 
@@ -28,6 +29,7 @@ group = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
+    add_commands(group)
     app.add_typer(group, name="bench")
 
 
