@@ -1,8 +1,9 @@
-"""Commands of the group 'bench' about training: what a step costs, and the EM stages beside a plain loop."""
+"""Commands of the group 'bench' about training: what a step costs, EM beside a plain loop, SASRec beside a peer."""
 
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ def add_commands(group: typer.Typer) -> None:
     """Add these commands to 'bench'."""
     group.command("step")(step)
     group.command("em")(em)
+    group.command("quality")(quality)
 
 
 def step(
@@ -96,6 +98,44 @@ def em(
         f"Both steps: {found.ratio:.1f} times as fast (to reach: {TARGET_RATIO:.0f}).",
         f"With the {found.encode_milliseconds:,.1f} ms that encoding a batch's histories once takes, spread over "
         f"{found.epochs} epochs of both steps: {found.ratio_with_encoding:.1f} times.",
+        hardware_line(found.hardware),
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def quality(
+    dataset: Annotated[Path, typer.Argument(help="A prepared data set, a small one.")],
+    peer: Annotated[Path, typer.Option("--peer-python", help="A Python that has replay-rec[torch] 0.22.")],
+    epochs: Annotated[int, typer.Option(min=1, help="At most so many, of both.")] = 60,
+    seeds: Annotated[int, typer.Option(min=1, help="How often both are trained.")] = 3,
+    peer_rate: Annotated[float, typer.Option(min=0.0, help="The peer's learning rate.")] = 1e-3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Time to a fixed NDCG@20 on validation: the behaviour encoder beside replay-rec's SASRec of the same shape.
+
+    replay-rec wants older packages than LatentCRS, so it runs in an environment of its own.
+
+    Example: `latentcrs bench quality data/ml-100k --peer-python peer/bin/python`
+    """
+    from latentcrs.bench.quality import OURS, PEER, SHARE, TARGET_RATIO, bench_quality  # late: PyTorch takes seconds
+    from latentcrs.cli.bench import hardware_line
+
+    found = bench_quality(dataset, peer, epochs, seeds, peer_rate)
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    said = f"SASRec on {found.dataset}, {epochs} epochs at most, median of {seeds} seeds, one thread"
+    console.print(said, style="italic", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "best NDCG@20", f"to {found.quality:.4f}", "an epoch"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for side in (OURS, PEER):
+        epoch = statistics.median(run.seconds[-1] / len(run.seconds) for run in found.runs if run.side == side)
+        table.add_row(side, f"{found.best(side):.4f}", f"{found.seconds(side):.1f} s", f"{epoch:.2f} s")
+    console.print(table)
+    for line in (
+        f"{found.ratio:.1f} times as fast (to reach: {TARGET_RATIO:.0f}) to {SHARE:.0%} of the lesser one's best. "
+        "Processor seconds, without validation.",
         hardware_line(found.hardware),
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
