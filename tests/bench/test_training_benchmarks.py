@@ -81,14 +81,14 @@ def test_sizes_that_are_no_numbers_or_too_small_are_refused() -> None:
 def test_time_to_quality_is_the_first_time_that_it_is_reached() -> None:
     slow = Run(PEER, 0, [1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.1, 0.4])
     quick = Run(OURS, 0, [0.5, 1.0], [0.3, 0.5])
-    found = QualityBenchmark("films", [quick, slow], 1e-3, {})
+    found = QualityBenchmark("films", [quick, slow], 2e-3, 1e-3, {})
     assert found.quality == pytest.approx(SHARE * 0.4)
     assert (found.seconds(OURS), found.seconds(PEER), found.ratio) == (1.0, 4.0, 4.0)
     assert slow.seconds_to(0.15) == 2.0 and slow.seconds_to(0.9) == float("inf")
 
 
 def test_our_side_notes_every_epoch_once_and_the_time_only_grows(small_movielens: Path) -> None:
-    run = ours(PreparedDataset(small_movielens), epochs=2, seed=0)
+    run = ours(PreparedDataset(small_movielens), epochs=2, seed=0, rate=2e-3)
     assert len(run.seconds) == len(run.ndcg) == 2
     assert 0 < run.seconds[0] < run.seconds[1] and min(run.ndcg) > 0
 

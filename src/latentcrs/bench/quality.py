@@ -51,6 +51,7 @@ class QualityBenchmark:
 
     dataset: str
     runs: list[Run]
+    rate: float
     peer_rate: float
     hardware: dict[str, Any]
 
@@ -80,12 +81,17 @@ class QualityBenchmark:
 
 
 def bench_quality(
-    dataset: str | Path, python: Path, epochs: int = 60, seeds: int = 3, peer_rate: float = 1e-3
+    dataset: str | Path,
+    python: Path,
+    epochs: int = 60,
+    seeds: int = 3,
+    rate: float = TrainingConfig().learning_rate,
+    peer_rate: float = 1e-3,
 ) -> QualityBenchmark:
     """Train both `seeds` times, in turns, on one thread each, for at most `epochs` epochs of the same windows.
 
     Width, layers, heads, length, dropout and batch are those of the default configuration on both sides, each with
-    its own loss over the whole catalogue. python: one that has `replay-rec[torch]`; peer_rate: its learning rate.
+    its own loss over the whole catalogue. python: one that has `replay-rec[torch]`; rate, peer_rate: learning rates.
     Seconds are the processor's and without validation, so that other work on the machine changes them little.
 
     Raises:
@@ -107,18 +113,21 @@ def bench_quality(
     try:
         with step("runs", 2 * seeds) as bar:
             for seed in range(seeds):
-                for run in (ours, peer):
-                    runs.append(run(prepared, epochs, seed, python, peer_rate))
-                    bar.advance()
-        return QualityBenchmark(prepared.info.name, runs, peer_rate, hardware("cpu"))
+                runs.append(ours(prepared, epochs, seed, rate))
+                bar.advance()
+                runs.append(peer(prepared, epochs, seed, python, peer_rate))
+                bar.advance()
+        return QualityBenchmark(prepared.info.name, runs, rate, peer_rate, hardware("cpu"))
     finally:
         torch.set_num_threads(threads)
 
 
-def ours(prepared: PreparedDataset, epochs: int, seed: int, *_: Any) -> Run:
-    """The default SASRec, with the default training but for its length."""
+def ours(prepared: PreparedDataset, epochs: int, seed: int, rate: float) -> Run:
+    """The default SASRec, with the default training but for its length and learning rate."""
     encoder = _Timed("sasrec", prepared.info.items, device="cpu")
-    config = TrainingConfig(epochs=epochs, min_steps=0, max_steps=10**9, patience=epochs, seed=seed)
+    config = TrainingConfig(
+        epochs=epochs, min_steps=0, max_steps=10**9, patience=epochs, learning_rate=rate, seed=seed
+    )
     encoder.began = time.process_time()
     report = encoder.fit(training_sequences(prepared), held_out(prepared, "valid"), config)
     return Run(OURS, seed, encoder.seconds, report["curve"])

@@ -108,6 +108,7 @@ def quality(
     peer: Annotated[Path, typer.Option("--peer-python", help="A Python that has replay-rec[torch] 0.22.")],
     epochs: Annotated[int, typer.Option(min=1, help="At most so many, of both.")] = 60,
     seeds: Annotated[int, typer.Option(min=1, help="How often both are trained.")] = 3,
+    rate: Annotated[float, typer.Option(min=0.0, help="Our learning rate, the default one's.")] = 2e-3,
     peer_rate: Annotated[float, typer.Option(min=0.0, help="The peer's learning rate.")] = 1e-3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -120,7 +121,7 @@ def quality(
     from latentcrs.bench.quality import OURS, PEER, SHARE, TARGET_RATIO, bench_quality  # late: PyTorch takes seconds
     from latentcrs.cli.bench import hardware_line
 
-    found = bench_quality(dataset, peer, epochs, seeds, peer_rate)
+    found = bench_quality(dataset, peer, epochs, seeds, rate, peer_rate)
     if as_json:
         print(json.dumps(found.as_json()))
         return
