@@ -11,8 +11,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from latentcrs.behaviour import NETWORKS, BehaviourEncoder, TrainingConfig
+from latentcrs.behaviour.row_adam import RowAdam
+from latentcrs.behaviour.training import descend, optimizers_of
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.ranking import ndcg_at, ranks_of_scores, target_ranks
@@ -133,21 +136,23 @@ class Interrupted(BehaviourEncoder):
         return super().encode_tensor(histories, batch)
 
 
+@pytest.mark.parametrize("loss", ["full", "sampled"])
 @pytest.mark.parametrize(("kind", "stop_at"), [("sasrec", 1), ("sasrec", 3), ("iclrec", 4), ("iclrec", 5)])
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_weights_of_one_that_was_not(
-    kind: str, stop_at: int, tmp_path: Path
+    kind: str, stop_at: int, loss: str, tmp_path: Path
 ) -> None:
     sequences, validation = walks()
     checkpoint = tmp_path / "run.safetensors"
-    whole = encoder(kind)
+    settings = SMALL | {"loss": loss, "samples": 20}
+    whole = encoder(kind, loss=loss, samples=20)
     whole_report = whole.fit(sequences, validation, BRIEF)
-    killed = Interrupted(kind, ITEMS, SMALL, "cpu")
+    killed = Interrupted(kind, ITEMS, settings, "cpu")
     killed.stop_at = stop_at
     with pytest.raises(KeyboardInterrupt):
         killed.fit(sequences, validation, BRIEF, checkpoint)
     assert checkpoint.exists() == (stop_at > 1)
     torch.manual_seed(99)  # another process, in another state
-    resumed = Interrupted(kind, ITEMS, SMALL, "cpu")
+    resumed = Interrupted(kind, ITEMS, settings, "cpu")
     report = resumed.fit(sequences, validation, BRIEF, checkpoint)
     done_before = {("sasrec", 1): 0, ("sasrec", 3): 2, ("iclrec", 4): 1, ("iclrec", 5): 2}[kind, stop_at]
     per_epoch = 1 if kind == "sasrec" else 2
@@ -186,6 +191,48 @@ def test_the_sampled_loss_learns_too() -> None:
     of = encoder("sasrec", loss="sampled", samples=20)
     config = TrainingConfig(epochs=15, min_steps=0, batch=16, learning_rate=0.01)
     assert of.fit(sequences, validation, config)["validation_ndcg@20"] > 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_on_a_large_catalogue_touches_the_items_of_the_batch_and_the_negatives_alone(kind: str) -> None:
+    torch.manual_seed(0)
+    config = NETWORKS[kind][0].model_validate(SMALL | {"samples": 20})
+    network = NETWORKS[kind][1](60_000, config)  # more items than `full_softmax_items`
+    optimizers = optimizers_of(network, 0.01)
+    before, seen = network.item_weights().detach().clone(), torch.randint(60_000, (4, 8))
+    tokens, targets = seen.roll(1, 1), seen.clone()
+    targets[3, 5:] = -1
+    descend(network, optimizers, tokens, targets)
+    table = network.embedding.weight
+    assert table.grad is not None and table.grad.is_sparse
+    moved = (network.item_weights() != before).any(1).nonzero()[:, 0]
+    others = set(moved.tolist()) - set(tokens.flatten().tolist()) - set(targets.flatten().tolist())
+    assert 10 < len(others) <= 20
+    network.eval()
+    assert not network.proposal.log_q.requires_grad and set(optimizers) == {"adam", "rows"}
+
+
+def test_a_catalogue_is_large_above_the_setting_and_the_loss_can_be_named() -> None:
+    def sampled(**settings: Any) -> bool:
+        return encoder("sasrec", **settings).network.sampled
+
+    assert not sampled() and not sampled(full_softmax_items=ITEMS)
+    assert sampled(full_softmax_items=ITEMS - 1) and sampled(loss="sampled")
+    assert not sampled(full_softmax_items=1, loss="full")
+
+
+def test_adam_by_rows_takes_the_steps_of_sparse_adam() -> None:
+    generator = torch.Generator().manual_seed(0)
+    tables = [torch.ones(50, 4, requires_grad=True) for _ in range(2)]
+    of = [RowAdam([tables[0]], 0.05), torch.optim.SparseAdam([tables[1]], 0.05)]
+    for _ in range(20):
+        rows, weights = torch.randint(50, (30,), generator=generator), torch.randn(30, 4, generator=generator)
+        for table, optimizer in zip(tables, of, strict=True):
+            optimizer.zero_grad()
+            (F.embedding(rows, table, sparse=True) * weights).sum().backward()
+            optimizer.step()
+    assert torch.allclose(tables[0], tables[1], atol=1e-5)
+    assert float((tables[0] - 1).abs().amax().detach()) > 0.1
 
 
 @pytest.mark.parametrize("kind", KINDS)

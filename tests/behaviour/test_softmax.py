@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from latentcrs.behaviour import softmax
-from latentcrs.behaviour.softmax import full_softmax_loss, sampled_softmax_loss
+from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
 from latentcrs.device import fast_dtype
 
 CPU = torch.device("cpu")
@@ -67,21 +69,45 @@ def test_the_full_softmax_stays_finite_for_a_hopeless_target() -> None:
     assert hidden.grad.tolist() == [[pytest.approx(2.0)]]
 
 
+def among(items: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda rows: F.embedding(rows, items)
+
+
 def test_the_sampled_softmax_with_many_samples_comes_near_the_full_one_whatever_they_are_drawn_from() -> None:
     hidden, items, targets = case(rows=30, items=40, width=8)
     wanted = F.cross_entropy(hidden @ items.T, targets)
     expected = torch.autograd.grad(wanted, items)[0]
-    popularity = torch.arange(1.0, 41.0) ** 2
-    for distribution in (torch.ones(40), popularity):
+    popularity = 10 * torch.arange(40)
+    for counts in (torch.zeros(40), popularity):
         torch.manual_seed(0)
-        log_q = torch.log(distribution / distribution.sum())
-        found = sampled_softmax_loss(hidden, items, targets, log_q, 100_000)
+        found = sampled_softmax_loss(hidden, among(items), targets, Proposal(counts), 100_000)
         assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=0.02)
         assert_close(torch.autograd.grad(found, items)[0], expected, 0.05)
 
 
 def test_a_sample_that_is_the_target_is_no_negative() -> None:
-    hidden, items = torch.tensor([[1.0]]), torch.tensor([[2.0], [5.0]])
-    only_target = torch.log(torch.tensor([1.0, 0.0]))
-    loss = sampled_softmax_loss(hidden, items, torch.tensor([0]), only_target, 10)
+    hidden, items = torch.tensor([[1.0]]), torch.tensor([[2.0]])
+    loss = sampled_softmax_loss(hidden, among(items), torch.tensor([0]), Proposal(torch.zeros(1)), 10)
     assert float(loss) == 0.0
+
+
+def test_negatives_are_drawn_as_often_as_items_were_chosen_and_once_more() -> None:
+    torch.manual_seed(0)
+    counts = torch.tensor([0, 7, 0, 1, 90])
+    proposal = Proposal(counts)
+    drawn = proposal.draw(200_000)
+    shares = (counts + 1) / (counts + 1).sum()
+    assert proposal.log_q.exp().tolist() == pytest.approx(shares.tolist(), rel=1e-5)
+    assert (torch.bincount(drawn, minlength=5) / len(drawn)).tolist() == pytest.approx(shares.tolist(), abs=0.004)
+
+
+def test_the_sampled_softmax_asks_for_the_targets_and_the_negatives_and_for_no_other_item() -> None:
+    asked: list[int] = []
+
+    def vectors(rows: Tensor) -> Tensor:
+        asked.append(len(rows))
+        return torch.ones(len(rows), 4)
+
+    million = Proposal(torch.zeros(1_000_000))
+    sampled_softmax_loss(torch.ones(7, 4), vectors, torch.arange(7), million, 30)
+    assert sorted(asked) == [7, 30]

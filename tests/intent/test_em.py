@@ -262,3 +262,29 @@ def test_an_m_and_an_e_step_at_the_papers_size_stay_under_2_gib(form: str, negat
         [sys.executable, "-c", MEASURE, form, negatives, str(most)], capture_output=True, text=True, check=True
     )
     assert 50 < float(ran.stdout) < 2048  # MiB
+
+
+@pytest.mark.parametrize("negatives", ["all", 10])
+@pytest.mark.parametrize(
+    "shape", [{"item_text": True, "skip": True, "popularity": True}, {"form": "full"}], ids=["additions", "full form"]
+)
+def test_a_step_on_a_large_catalogue_computes_the_items_it_needs_and_learns_as_well(
+    inputs: Inputs, shape: dict[str, Any], negatives: str | int
+) -> None:
+    asked: list[int] = []
+
+    class Watched(GenerativeModel):
+        def content(self, rows: Tensor | None = None) -> Tensor:
+            asked.append(len(self.V) if rows is None else len(rows))
+            return super().content(rows)
+
+    settings = {"full_softmax_items": len(inputs.V) - 1, "samples": 50, "negatives": negatives, "epochs": 4}
+    em = em_of(inputs, shape=shape, **settings)
+    em.generative.__class__ = Watched
+    batch = torch.arange(16)
+    em.m_loss(inputs.train, batch).backward()
+    em.e_loss(inputs.train, batch)
+    assert asked and max(asked) <= 16 * 11 < len(inputs.V)
+    curve = em.fit(inputs.train, inputs.valid)["generative"]["curve"]
+    whole = em_of(inputs, shape=shape, **settings | {"full_softmax_items": 50_000})
+    assert max(curve) > 0.7 * max(whole.fit(inputs.train, inputs.valid)["generative"]["curve"])

@@ -91,17 +91,20 @@ def test_stages_are_shared_by_configurations_that_do_not_differ_in_them() -> Non
 
 
 @pytest.fixture
-def behaviour(inputs: Inputs) -> BehaviourEncoder:
+def behaviour(inputs: Inputs, request: pytest.FixtureRequest) -> BehaviourEncoder:
     """An encoder of the shape of the inputs', untrained but for its item table."""
     torch.manual_seed(1)
-    encoder = BehaviourEncoder("sasrec", len(inputs.V), {"width": inputs.V.shape[1], "length": 30}, "cpu")
+    shape = {"width": inputs.V.shape[1], "length": 30, "loss": getattr(request, "param", "auto")}
+    encoder = BehaviourEncoder("sasrec", len(inputs.V), shape, "cpu")
     with torch.no_grad():
         encoder.network.item_weights().copy_(inputs.V)
     return encoder
 
 
+@pytest.mark.parametrize("behaviour", ["full", "sampled"], indirect=True)
 def test_tuning_moves_the_encoder_and_v_follows_it(inputs: Inputs, behaviour: BehaviourEncoder) -> None:
-    em = em_of(inputs, shape={"skip": True}, tune_encoder=2, tune_learning_rate=3e-3)
+    large = {"full_softmax_items": 10, "samples": 200} if behaviour.network.sampled else {}
+    em = em_of(inputs, shape={"skip": True}, tune_encoder=2, tune_learning_rate=3e-3, **large)
     M, S = em.generative.M.clone(), inputs.train.S.clone()
     before = {name: tensor.clone() for name, tensor in behaviour.network.state_dict().items()}
     report = tune_encoder(em, behaviour, inputs.train, inputs.valid, Checkpoint(None, ""))

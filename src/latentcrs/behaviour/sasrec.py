@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latentcrs.behaviour.softmax import full_softmax_loss, sampled_softmax_loss
+from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
 
 
 class SASRecConfig(BaseModel):
@@ -25,8 +25,8 @@ class SASRecConfig(BaseModel):
     """Items of a history that are seen: the newest ones."""
     dropout: float = Field(0.2, ge=0, lt=1)
     loss: Literal["auto", "full", "sampled"] = "auto"
-    """Next-item loss: over the whole catalogue, or sampled softmax with log-Q correction; auto switches at
-    `full_softmax_items`."""
+    """Next-item loss: over the whole catalogue, or sampled softmax with log-Q correction and sparse gradients; auto
+    switches above `full_softmax_items`."""
     full_softmax_items: int = 50_000
     samples: int = Field(2048, ge=1)
     """Negatives of the sampled softmax, shared by a batch."""
@@ -64,6 +64,9 @@ class SASRec(nn.Module):
     Histories are aligned on the left: position 0 is the oldest item seen, and rows shorter than the longest are
     padded on the right, which causal attention never looks at. A history that is seen from its beginning starts with
     a learned START token, so the empty history has an embedding too.
+
+    Under the sampled softmax the gradient of the item table is sparse, for `RowAdam`: a step costs the same whatever
+    the size of the catalogue.
     """
 
     wants_epochs = False  # whether `begin_epoch` needs the histories' S
@@ -72,14 +75,14 @@ class SASRec(nn.Module):
         super().__init__()
         self.config = config
         self.items = items
-        self.embedding = nn.Embedding(items + 2, config.width)  # row n is START, n + 1 is MASK
+        self.sampled = config.loss == "sampled" or (config.loss == "auto" and items > config.full_softmax_items)
+        # Row n is START, n + 1 is MASK. The full softmax reaches every row, the sampled one a few thousand.
+        self.embedding = nn.Embedding(items + 2, config.width, sparse=self.sampled)
         self.position = nn.Embedding(config.length, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.drop = nn.Dropout(config.dropout)
-        counts = torch.ones(items) if training_counts is None else training_counts.float() + 1
-        self.register_buffer("log_q", torch.log(counts / counts.sum()), persistent=False)
-        self.log_q: Tensor
+        self.proposal = Proposal(torch.ones(items) if training_counts is None else training_counts)
         for weight in (self.embedding.weight, self.position.weight):
             nn.init.normal_(weight, std=0.02)
 
@@ -110,11 +113,8 @@ class SASRec(nn.Module):
 
     def next_item_loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """hidden (N, d), targets (N,) -> scalar."""
-        sampled = self.config.loss == "sampled" or (
-            self.config.loss == "auto" and self.items > self.config.full_softmax_items
-        )
-        if sampled:
-            return sampled_softmax_loss(hidden, self.item_weights(), targets, self.log_q, self.config.samples)
+        if self.sampled:
+            return sampled_softmax_loss(hidden, self.embedding, targets, self.proposal, self.config.samples)
         return full_softmax_loss(hidden, self.item_weights(), targets)
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:

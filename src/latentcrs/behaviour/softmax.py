@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentcrs.device import fast_dtype
 
@@ -50,16 +52,41 @@ def full_softmax_loss(hidden: Tensor, items: Tensor, targets: Tensor) -> Tensor:
     return _FullSoftmax.apply(hidden.contiguous(), items.contiguous(), targets)
 
 
-def sampled_softmax_loss(hidden: Tensor, items: Tensor, targets: Tensor, log_q: Tensor, samples: int) -> Tensor:
+class Proposal(nn.Module):
+    """q, which the sampled softmax draws its negatives from: how often an item was chosen in training, plus one."""
+
+    def __init__(self, counts: Tensor) -> None:
+        """counts (n,): whole numbers."""
+        super().__init__()
+        weights = counts.long() + 1
+        self.tickets = int(weights.sum())
+        self.register_buffer("log_q", torch.log(weights.float()) - math.log(self.tickets), persistent=False)
+        self.register_buffer("reach", weights.cumsum(0), persistent=False)
+        self.log_q: Tensor
+        self.reach: Tensor
+
+    def draw(self, samples: int) -> Tensor:
+        """Item numbers (samples,), with replacement, in ascending order.
+
+        One binary search each: nothing here is as long as the catalogue. Sorted, because neighbours then share most
+        of their way through memory.
+        """
+        drawn = torch.randint(self.tickets, (samples,), device=self.reach.device)
+        return torch.searchsorted(self.reach, drawn.sort().values, right=True)
+
+
+def sampled_softmax_loss(
+    hidden: Tensor, vectors: Callable[[Tensor], Tensor], targets: Tensor, proposal: Proposal, samples: int
+) -> Tensor:
     """Softmax over the target and `samples` negatives shared by the batch, with log-Q correction.
 
-    hidden (N, d), items (n, d), targets (N,), log_q (n,): the log of the distribution that negatives are drawn from.
+    hidden (N, d), vectors: item numbers (m,) -> (m, d), asked for the targets and the negatives alone, targets (N,).
     Each negative's logit is lowered by log(samples * q) so that the loss estimates the full softmax
     (Bengio & Senecal 2008; Yi et al., RecSys 2019); a negative that is a row's own target is masked for that row.
     """
-    drawn = torch.multinomial(log_q.exp(), samples, replacement=True)
-    correction = log_q[drawn] + torch.log(torch.tensor(float(samples), device=hidden.device))
-    negatives = hidden @ items[drawn].T - correction  # (N, samples)
-    negatives = negatives.masked_fill(drawn[None, :] == targets[:, None], float("-inf"))
-    positive = (hidden * items[targets]).sum(1, keepdim=True)  # (N, 1)
-    return (torch.cat([positive, negatives], 1).logsumexp(1) - positive[:, 0]).mean()
+    drawn = proposal.draw(samples)
+    correction = proposal.log_q[drawn] + math.log(samples)
+    negatives = torch.addmm(-correction, hidden, vectors(drawn).T)  # (N, samples)
+    negatives = negatives.masked_fill_(drawn[None, :] == targets[:, None], float("-inf"))
+    positive = (hidden * vectors(targets)).sum(1)  # (N,)
+    return (torch.logaddexp(positive, negatives.logsumexp(1)) - positive).mean()

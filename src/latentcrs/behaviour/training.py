@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
+from torch import Tensor, nn
 
+from latentcrs.behaviour.row_adam import RowAdam
 from latentcrs.behaviour.windows import batches, cut_windows, window_tokens
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.histories import Histories
@@ -42,6 +43,27 @@ class TrainingConfig(BaseModel):
     seed: int = 0
 
 
+def optimizers_of(network: nn.Module, learning_rate: float) -> dict[str, torch.optim.Optimizer]:
+    """Adam for everything, but for the tables with sparse gradients, which have one of their own: "rows"."""
+    tables = [part.weight for part in network.modules() if isinstance(part, nn.Embedding) and part.sparse]
+    dense = [weight for weight in network.parameters() if all(weight is not table for table in tables)]
+    fused = dense[0].device.type != "mps"
+    optimizers: dict[str, torch.optim.Optimizer] = {"adam": torch.optim.Adam(dense, lr=learning_rate, fused=fused)}
+    if tables:
+        optimizers["rows"] = RowAdam(tables, learning_rate)
+    return optimizers
+
+
+def descend(network: Any, optimizers: Mapping[str, torch.optim.Optimizer], tokens: Tensor, targets: Tensor) -> None:
+    """One step on a batch of windows, (B, L) each."""
+    device = next(network.parameters()).device
+    for optimizer in optimizers.values():
+        optimizer.zero_grad(set_to_none=True)
+    network.loss(tokens.to(device), targets.to(device)).backward()
+    for optimizer in optimizers.values():
+        optimizer.step()
+
+
 def train(
     network: Any,
     encode: Callable[[Histories], Tensor],
@@ -56,18 +78,18 @@ def train(
     and went on from `checkpoint` ends with the same weights as one that was not.
     """
     began = time.perf_counter()
-    device = next(network.parameters()).device
     size = network.config.length
     rows = np.random.default_rng(config.seed).permutation(len(validation[0]))[: config.validation_users]
     held_out, targets = validation[0][np.sort(rows)], validation[1][np.sort(rows)]
     per_epoch = max(1, round(len(cut_windows(sequences.lengths, size, np.random.default_rng(0))) / config.batch))
     fewest, most = -(-config.min_steps // per_epoch), max(3, config.max_steps // per_epoch)
     epochs = min(max(config.epochs, fewest), most)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=device.type != "mps")
-    saved = Checkpoint(checkpoint, f"{config.model_dump_json()} {network.config.model_dump_json()} {network.items}")
+    optimizers = optimizers_of(network, config.learning_rate)
+    mark = f"{config.model_dump_json()} {network.config.model_dump_json()} {network.items}"
+    saved = Checkpoint(checkpoint, f"{mark} rows" if "rows" in optimizers else mark)
     loop: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": 0, "curve": []}
     best: dict[str, Tensor] = {}
-    if restored := saved.restore({"network": network}, {"adam": optimizer}):
+    if restored := saved.restore({"network": network}, optimizers):
         best, loop = restored
 
     with step("behaviour encoder", epochs * per_epoch) as bar:
@@ -76,17 +98,16 @@ def train(
             epoch = loop["epoch"]
             torch.manual_seed(config.seed * 100_003 + epoch)
             rng = np.random.default_rng([config.seed, epoch])
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * max(0.02, 1 - epoch / epochs)
+            for optimizer in optimizers.values():
+                for group in optimizer.param_groups:
+                    group["lr"] = config.learning_rate * max(0.02, 1 - epoch / epochs)
             if network.wants_epochs:
                 network.begin_epoch(encode(sequences), config.seed + epoch)
             network.train()
             with quick_products():
                 for batch in batches(cut_windows(sequences.lengths, size, rng), config.batch, rng):
                     tokens, wanted = window_tokens(sequences, batch, network.start)
-                    optimizer.zero_grad(set_to_none=True)
-                    network.loss(torch.from_numpy(tokens).to(device), torch.from_numpy(wanted).to(device)).backward()
-                    optimizer.step()
+                    descend(network, optimizers, torch.from_numpy(tokens), torch.from_numpy(wanted))
                     bar.advance()
             network.eval()
             items = network.item_weights().detach()
@@ -97,7 +118,7 @@ def train(
                 loop |= {"best": ndcg, "best_epoch": loop["epoch"]}
                 best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
             bar.note(f"epoch {loop['epoch']}/{epochs}, validation NDCG@20 {ndcg:.4f}, best {loop['best']:.4f}")
-            saved.save({"network": network}, {"adam": optimizer}, best, loop)
+            saved.save({"network": network}, optimizers, best, loop)
     network.load_state_dict(best)
     network.eval()
     return {

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from latentcrs.bench.train import PeakMemory
+from latentcrs.bench.memory import PeakMemory
 
 Work = Callable[[], object]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.bench.machine import hardware
+from latentcrs.bench.memory import PeakMemory
 from latentcrs.data import PreparedDataset
 from latentcrs.data.prepare import prepare
 from latentcrs.data.sources import SOURCES
@@ -30,7 +30,6 @@ from latentcrs.simulate import fill_requests
 from latentcrs.training import fit_behaviour, fit_intents, gather_inputs
 
 CALLS = 200
-SAMPLED_EVERY = 0.02
 TARGET_SECONDS = {
     "prepare": 10.0,
     "behaviour encoder": 720.0,
@@ -75,38 +74,6 @@ class Benchmark:
             for stage in self.stages
         ]
         return {"data": self.data, "hardware": self.hardware, "stages": stages}
-
-
-class PeakMemory:
-    """The highest resident memory of this process while it is entered, sampled in a thread, in MiB."""
-
-    def __init__(self) -> None:
-        try:
-            import psutil
-        except ImportError:
-            raise UserError("the benchmark needs psutil: pip install 'latentcrs[dev]'.") from None
-        self._process = psutil.Process()
-        self._stop = threading.Event()
-        self.mib = 0.0
-
-    def resident(self) -> float:
-        """What this process holds now, in MiB."""
-        return float(self._process.memory_info().rss / 2**20)
-
-    def _sample(self) -> None:
-        while True:
-            self.mib = max(self.mib, self.resident())
-            if self._stop.wait(SAMPLED_EVERY):
-                return
-
-    def __enter__(self) -> PeakMemory:
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
 
 class Remembered:

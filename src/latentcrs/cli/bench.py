@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentcrs.cli import bench_bulk
+from latentcrs.cli.bench_training import add_commands
 from latentcrs.errors import UserError
 from latentcrs.progress import console
 
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
     group.command("bulk")(bench_bulk.bulk)
     group.command("embed")(bench_bulk.embed)
+    add_commands(group)
     app.add_typer(group, name="bench")
 
 

@@ -46,9 +46,10 @@ class TwoTowerFusion(nn.Module):
         """(B, d), (B, d_x) -> (B, w)."""
         return torch.cat([self.mlp(torch.cat([self.norm_S(S), self.norm_X(X)], 1)), self.a * S, self.b * X], 1)
 
-    def items(self) -> Tensor:
-        """(n, w)."""
-        return torch.cat([self.item(torch.cat([self.V, self.T], 1)), self.V, self.T], 1)
+    def items(self, rows: Tensor | None = None) -> Tensor:
+        """(n, w), or those `rows` of it."""
+        V, T = (self.V, self.T) if rows is None else (F.embedding(rows, self.V), F.embedding(rows, self.T))
+        return torch.cat([self.item(torch.cat([V, T], 1)), V, T], 1)
 
 
 def train_fusion(
@@ -63,7 +64,7 @@ def train_fusion(
     softmax = Softmax(counts, budget)
 
     def loss(batch: Tensor) -> Tensor:
-        return softmax(model.query(train.S[batch], train.X(batch)), model.items(), train.targets[batch])
+        return softmax(model.query(train.S[batch], train.X(batch)), model.items, train.targets[batch])
 
     def validate() -> float:
         return ndcg20(model.query(valid.S, valid.X()), model.items(), valid)

@@ -41,8 +41,14 @@ class EM:
     @property
     def over_catalogue(self) -> bool:
         """Whether g is normalised over the whole catalogue, rather than over sampled candidates."""
-        small = len(self.generative.V) <= self.config.full_softmax_items
-        return self.generative.config.form == "factorised" and self.softmax.everything and small
+        factorised = self.generative.config.form == "factorised"
+        return factorised and self.softmax.everything and not self.softmax.large
+
+    def item_vectors(self, items: Tensor) -> Tensor:
+        """v W_v of items of any shape (..., d). One product for the catalogue where that is small, as ever."""
+        if self.softmax.large:
+            return self.generative.item_vectors(items.flatten()).unflatten(0, items.shape)
+        return F.embedding(items, self.generative.item_vectors())
 
     def log_likelihood(self, Z: Tensor, targets: Tensor) -> Tensor:
         """log p(v | m_j, S, x) of each row's target, (B, K): what Eq. 8 sums and Eq. 13 multiplies.
@@ -51,13 +57,12 @@ class EM:
         over sampled candidates otherwise; the full form always over sampled ones. Never B x K x n.
         """
         model = self.generative
-        intents, items = model.intent_vectors(), model.item_vectors()
-        factor = model.factor(Z)
+        intents, factor = model.intent_vectors(), model.factor(Z)
         if self.over_catalogue:
-            return catalogue_log_likelihood(intents, items, targets)
+            return catalogue_log_likelihood(intents, model.item_vectors(), targets)
         count = self.config.infonce_negatives if self.softmax.everything else int(self.config.negatives)
         candidates = self.softmax.candidates(targets, count)
-        g = torch.einsum("kd,bcd->bkc", intents, F.embedding(candidates, items))  # (B, K, 1 + negatives)
+        g = torch.einsum("kd,bcd->bkc", intents, self.item_vectors(candidates))  # (B, K, 1 + negatives)
         return candidates_log_likelihood(g if factor is None else g * factor[..., None])
 
     def target_log_ratio(self, Z: Tensor, targets: Tensor) -> Tensor:
@@ -66,13 +71,13 @@ class EM:
         """
         if self.over_catalogue:
             return self.log_likelihood(Z, targets)
-        g = self.generative.item_vectors()[targets] @ self.generative.intent_vectors().T
+        g = self.item_vectors(targets) @ self.generative.intent_vectors().T
         factor = self.generative.factor(Z)
         return g if factor is None else g * factor
 
     def inference_rec_loss(self, log_q: Tensor, targets: Tensor) -> Tensor:
         """Eq. 16."""
-        return self.softmax(self.inference.query(log_q), self.inference.items(), targets)
+        return self.softmax(self.inference.query(log_q), self.inference.items, targets)
 
     def e_loss(self, rows: Rows, batch: Tensor) -> Tensor:
         """L^E of Eq. 17, the generative model held fixed."""
@@ -93,7 +98,7 @@ class EM:
         """
         targets = rows.targets[batch]
         log_f, Z, query = self.generative(rows.S[batch] if S is None else S, rows.X(batch))
-        rec = self.softmax(query, self.generative.items(), targets)
+        rec = self.softmax(query, self.generative.items, targets)
         if self.config.scheme == "no-inference":
             return self.config.alpha_m * rec
         with torch.no_grad():
@@ -110,7 +115,7 @@ class EM:
         log_q = self.inference.log_q(S)
         log_f, _, query = self.generative(S, rows.X(batch))
         rec_e = self.inference_rec_loss(log_q, targets)
-        rec_m = self.softmax(query, self.generative.items(), targets)
+        rec_m = self.softmax(query, self.generative.items, targets)
         return direct_kl_loss(log_q, log_f, rec_e, rec_m, self.config.kl, self.config.alpha_e, self.config.alpha_m)
 
     def ndcg20(self, valid: Rows, S: Tensor | None = None) -> float:

@@ -34,9 +34,9 @@ class InferenceModel(nn.Module):
         """r W_e, (B, d), whose inner product with v is the score of Eq. 16."""
         return intent_pool(log_q.exp(), self.M) @ self.W_e
 
-    def items(self) -> Tensor:
-        """V, (n, d): what `query` is multiplied with."""
-        return self.V
+    def items(self, rows: Tensor | None = None) -> Tensor:
+        """V, or those `rows` of it, (n, d): what `query` is multiplied with."""
+        return self.V if rows is None else F.embedding(rows, self.V)
 
 
 class GenerativeModel(nn.Module):
@@ -105,13 +105,19 @@ class GenerativeModel(nn.Module):
         """m_j W_j, (K, d)."""
         return self.M @ self.W_j
 
-    def item_vectors(self) -> Tensor:
-        """v W_v, (n, d)."""
-        return self.content() @ self.W_v
+    def item_vectors(self, rows: Tensor | None = None) -> Tensor:
+        """v W_v, (n, d), or of those `rows` alone."""
+        return self.content(rows) @ self.W_v
 
-    def content(self) -> Tensor:
+    def content(self, rows: Tensor | None = None) -> Tensor:
         """v: V, or [V ; T] where item text is on."""
-        return torch.cat([self.V, self.T], 1) if self.config.item_text else self.V
+        return torch.cat([self._V(rows), self._T(rows)], 1) if self.config.item_text else self._V(rows)
+
+    def _V(self, rows: Tensor | None) -> Tensor:
+        return self.V if rows is None else F.embedding(rows, self.V)
+
+    def _T(self, rows: Tensor | None) -> Tensor:
+        return self.T if rows is None else F.embedding(rows, self.T)
 
     def factor(self, Z: Tensor) -> Tensor | None:
         """c_j = FFN(..) . (m_j W_m) of the full form, (B, K); None for the factorised one."""
@@ -128,13 +134,15 @@ class GenerativeModel(nn.Module):
             parts.append(self.prior.expand(len(S), 1))
         return torch.cat(parts, 1)
 
-    def items(self) -> Tensor:
-        """What `query` is multiplied with: (n, w)."""
-        parts = [self.item_vectors()]
+    def items(self, rows: Tensor | None = None) -> Tensor:
+        """What `query` is multiplied with: (n, w), or those `rows` of it, at the cost of those."""
+        parts = [self.item_vectors(rows)]
         if self.config.skip:
-            parts += [self.content() @ self.W_s, self.V, F.normalize(self.T @ self.W_t, dim=1)]
+            text = F.normalize(self._T(rows) @ self.W_t, dim=1)
+            parts += [self.content(rows) @ self.W_s, self._V(rows), text]
         if self.config.popularity:
-            parts.append(self.log_popularity[:, None])
+            popularity = self.log_popularity if rows is None else self.log_popularity[rows]
+            parts.append(popularity[:, None])
         return torch.cat(parts, 1)
 
     def forward(self, S: Tensor, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from latentcrs.behaviour.softmax import full_softmax_loss, sampled_softmax_loss
+from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.histories import Histories
 from latentcrs.device import quick_products
@@ -46,30 +46,42 @@ class Rows:
         return Rows(self.S[index], self.texts, self.text_of[index], self.targets[index], self.histories[rows])
 
 
+class ItemVectors(Protocol):
+    """What queries are multiplied with: the whole catalogue, (n, w), or the rows that are named, (m,) -> (m, w)."""
+
+    def __call__(self, rows: Tensor | None = None) -> Tensor: ...
+
+
 class Softmax:
     """-log softmax of a row's target among its negatives, as `EMSection.negatives` asks."""
 
     def __init__(self, counts: Tensor, config: EMSection) -> None:
         """counts (n,): how often each item is chosen in training."""
         self.config = config
-        self.log_q = torch.log((counts + 1.0) / (counts + 1.0).sum())
+        self.proposal = Proposal(counts)
         self.everything = config.negatives == "all"
+        self.large = len(counts) > config.full_softmax_items
+        """Whether a step computes the items that it needs alone, rather than the catalogue."""
 
     def candidates(self, targets: Tensor, negatives: int) -> Tensor:
         """The target first, then uniform negatives: (B,) -> (B, 1 + negatives). A draw of the target is moved on."""
-        n = len(self.log_q)
+        n = len(self.proposal.log_q)
         drawn = torch.randint(n, (len(targets), negatives), device=targets.device)
         drawn = torch.where(drawn == targets[:, None], (drawn + 1) % n, drawn)
         return torch.cat([targets[:, None], drawn], 1)
 
-    def __call__(self, query: Tensor, items: Tensor, targets: Tensor) -> Tensor:
-        """query (B, w), items (n, w), targets (B,) -> scalar."""
+    def __call__(self, query: Tensor, items: ItemVectors, targets: Tensor) -> Tensor:
+        """query (B, w), items: the (n, w) that it is multiplied with, or some rows of it, targets (B,) -> scalar."""
         if not self.everything:
             candidates = self.candidates(targets, int(self.config.negatives))
-            return rec_loss(sampled_scores(query, items, candidates), torch.zeros_like(targets))
-        if len(items) > self.config.full_softmax_items:
-            return sampled_softmax_loss(query, items, targets, self.log_q, self.config.samples)
-        return full_softmax_loss(query, items, targets)
+            if self.large:
+                scores = torch.einsum("bw,bcw->bc", query, items(candidates.flatten()).unflatten(0, candidates.shape))
+            else:
+                scores = sampled_scores(query, items(), candidates)
+            return rec_loss(scores, torch.zeros_like(targets))
+        if self.large:
+            return sampled_softmax_loss(query, items, targets, self.proposal, self.config.samples)
+        return full_softmax_loss(query, items(), targets)
 
 
 def ndcg20(query: Tensor, items: Tensor, rows: Rows) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from latentcrs.baselines.crm.belief import tracking_loss
 from latentcrs.baselines.crm.fitting import fit
@@ -18,7 +20,7 @@ from latentcrs.baselines.crm.model import CrmModel
 from latentcrs.baselines.crm.rehearsal import Rehearsal, imitation_loss, reinforce_loss
 from latentcrs.baselines.crm.settings import CrmSettings
 from latentcrs.baselines.crm.values import Values, shared_out
-from latentcrs.behaviour.softmax import full_softmax_loss, sampled_softmax_loss
+from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.device import quick_products
@@ -96,8 +98,7 @@ def fit_machine(
     settings, machine = model.settings, model.machine
     log = lessons.log(dataset)
     words = beliefs_of_words(model, lessons.tracking) if settings.heard_share else None
-    counts = torch.from_numpy(dataset.training_counts + 1.0).float()
-    log_q = torch.log(counts / counts.sum())
+    proposal = Proposal(torch.from_numpy(dataset.training_counts))
     adam = torch.optim.Adam(machine.parameters(), lr=settings.machine_rate)
 
     def batches(rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64], sparse.csr_matrix]:
@@ -122,10 +123,12 @@ def fit_machine(
             wanted = torch.from_numpy(items[part])
             with quick_products():
                 query = machine.query(torch.from_numpy(users[part]), machine.wishes(*bags_of(beliefs[part])))
-                if len(log_q) <= settings.full_softmax_items:
-                    loss = full_softmax_loss(query, machine.items(), wanted)
+                vectors = machine.items()
+                if len(vectors) <= settings.full_softmax_items:
+                    loss = full_softmax_loss(query, vectors, wanted)
                 else:
-                    loss = sampled_softmax_loss(query, machine.items(), wanted, log_q, settings.samples)
+                    among = partial(F.embedding, weight=vectors)
+                    loss = sampled_softmax_loss(query, among, wanted, proposal, settings.samples)
                 _step(adam, machine, loss)
 
     said = lessons.judged.speech.opening[:, None]

@@ -1,0 +1,142 @@
+"""Commands of the group 'bench' about training: what a step costs, EM beside a plain loop, SASRec beside a peer."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from latentcrs.errors import UserError
+from latentcrs.progress import console
+
+
+def add_commands(group: typer.Typer) -> None:
+    """Add these commands to 'bench'."""
+    group.command("step")(step)
+    group.command("em")(em)
+    group.command("quality")(quality)
+
+
+def step(
+    sizes: Annotated[str, typer.Option(help="Numbers of items, with commas between.")] = "3000,30000,300000,3000000",
+    repeats: Annotated[int, typer.Option(min=1, help="Steps of each, after one to warm up.")] = 5,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """What one training step costs as the catalogue grows: full softmax, sampled softmax, EM stages.
+
+    Item numbers are synthetic. The largest default size takes about 7 GB.
+
+    Example: `latentcrs bench step --sizes 3000,300000`
+    """
+    from latentcrs.bench.step_cost import bench_step  # late: PyTorch takes seconds
+    from latentcrs.cli.bench import hardware_line
+
+    try:
+        items = sorted({int(size.replace("_", "")) for size in sizes.split(",")})
+    except ValueError:
+        raise UserError(
+            f"--sizes {sizes}: write whole numbers with commas between, for example 3000,300000."
+        ) from None
+    found = bench_step(items, repeats, device)
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    title = f"One training step, milliseconds by number of items (median of {repeats}; synthetic item numbers)"
+    console.print(title, style="italic", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for size in items:
+        table.add_column(f"{size:,}", justify="right", no_wrap=True)
+    table.add_column("last / first", justify="right")
+    table.add_column("peak MiB", justify="right")
+    for curve in found.curves:
+        cells = (f"{curve.milliseconds[size]:,.0f}" if size in curve.milliseconds else "–" for size in items)
+        table.add_row(curve.name, *cells, f"{curve.growth:.1f}", f"{curve.peak_mib:,.0f}")
+    console.print(table)
+    console.print(hardware_line(found.hardware), highlight=False, markup=False, soft_wrap=True)
+
+
+def em(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    batches: Annotated[int, typer.Option(min=1, help="How many batches are trained in each way.")] = 8,
+    preset: Annotated[
+        str, typer.Option(help="paper (sampled negatives) or default (the whole catalogue).")
+    ] = "paper",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A setting over the preset.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """The EM stages beside a plain loop that encodes histories in every batch and holds B x K x negatives.
+
+    Example: `latentcrs bench em models/ml-1m`
+    """
+    from latentcrs.bench.em import OURS, PEER, STEPS, TARGET_RATIO, bench_em  # late: PyTorch takes seconds
+    from latentcrs.cli.bench import hardware_line
+
+    found = bench_em(bundle, batches, preset, set_ or [], device)
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    title = (
+        f"{found.dataset}, preset {found.preset}: batch {found.batch}, K {found.intents}, negatives "
+        f"{found.negatives}, median of {found.batches}"
+    )
+    console.print(title, style="italic", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", *STEPS, "peak MiB"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for side in (OURS, PEER):
+        times = (f"{found.milliseconds[side][name]:,.1f} ms" for name in STEPS)
+        table.add_row(side, *times, f"{found.peak_mib[side]:,.0f}")
+    console.print(table)
+    for line in (
+        f"Both steps: {found.ratio:.1f} times as fast (to reach: {TARGET_RATIO:.0f}).",
+        f"With the {found.encode_milliseconds:,.1f} ms that encoding a batch's histories once takes, spread over "
+        f"{found.epochs} epochs of both steps: {found.ratio_with_encoding:.1f} times.",
+        hardware_line(found.hardware),
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def quality(
+    dataset: Annotated[Path, typer.Argument(help="A prepared data set, a small one.")],
+    peer: Annotated[Path, typer.Option("--peer-python", help="A Python that has replay-rec[torch] 0.22.")],
+    epochs: Annotated[int, typer.Option(min=1, help="At most so many, of both.")] = 60,
+    seeds: Annotated[int, typer.Option(min=1, help="How often both are trained.")] = 3,
+    rate: Annotated[float, typer.Option(min=0.0, help="Our learning rate, the default one's.")] = 2e-3,
+    peer_rate: Annotated[float, typer.Option(min=0.0, help="The peer's learning rate.")] = 1e-3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Time to a fixed NDCG@20 on validation: the behaviour encoder beside replay-rec's SASRec of the same shape.
+
+    replay-rec wants older packages than LatentCRS, so it runs in an environment of its own.
+
+    Example: `latentcrs bench quality data/ml-100k --peer-python peer/bin/python`
+    """
+    from latentcrs.bench.quality import OURS, PEER, SHARE, TARGET_RATIO, bench_quality  # late: PyTorch takes seconds
+    from latentcrs.cli.bench import hardware_line
+
+    found = bench_quality(dataset, peer, epochs, seeds, rate, peer_rate)
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    said = f"SASRec on {found.dataset}, {epochs} epochs at most, median of {seeds} seeds, one thread"
+    console.print(said, style="italic", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "best NDCG@20", f"to {found.quality:.4f}", "an epoch"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for side in (OURS, PEER):
+        epoch = statistics.median(run.seconds[-1] / len(run.seconds) for run in found.runs if run.side == side)
+        table.add_row(side, f"{found.best(side):.4f}", f"{found.seconds(side):.1f} s", f"{epoch:.2f} s")
+    console.print(table)
+    for line in (
+        f"{found.ratio:.1f} times as fast (to reach: {TARGET_RATIO:.0f}) to {SHARE:.0%} of the lesser one's best. "
+        "Processor seconds, without validation.",
+        hardware_line(found.hardware),
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
