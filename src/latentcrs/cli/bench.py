@@ -30,6 +30,8 @@ group = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
+    from latentcrs.cli import bench_retrieve  # its command joins the group  # noqa: F401
+
     group.command("bulk")(bench_bulk.bulk)
     group.command("embed")(bench_bulk.embed)
     add_commands(group)

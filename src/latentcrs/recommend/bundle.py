@@ -22,9 +22,12 @@ from latentcrs.files import atomic_folder, sha256_of
 from latentcrs.intent import Config, GenerativeModel, InferenceModel
 from latentcrs.language import TextEncoder
 from latentcrs.recommend.explain import label_intents
-from latentcrs.recommend.index import ItemIndex
+from latentcrs.recommend.index import ItemIndex, kind_for
 
 MANIFEST = "bundle.json"
+INDEX = "index.faiss"
+BEHAVIOUR_INDEX = "behaviour.faiss"
+"""The index of V, written for a large catalogue; for a small one it is made in no time."""
 
 
 class BundleDataset(BaseModel):
@@ -74,6 +77,7 @@ class Bundle:
     items: pl.DataFrame
     intents: pl.DataFrame  # intent, label, titles
     index: ItemIndex
+    behaviour_index: ItemIndex | None = None  # of a large catalogue: that of V, ready
 
     @property
     def columns(self) -> Mapping[str, ColumnKind]:
@@ -127,7 +131,9 @@ def save_bundle(
         save_tensors(folder / "intent.safetensors", tensors, {})
         dataset.items.write_parquet(folder / "items.parquet")
         label_intents(affinity, dataset.items, dataset.info.columns).write_parquet(folder / "intents.parquet")
-        ItemIndex.build(vectors).save(folder / "index.faiss")
+        ItemIndex.build(vectors).save(folder / INDEX)
+        if kind_for(*generative.V.shape) != "full":
+            ItemIndex.build(generative.V.cpu().numpy()).save(folder / BEHAVIOUR_INDEX)
         info.checksums = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
         (folder / MANIFEST).write_text(info.model_dump_json(indent=2), "utf-8")
     return info
@@ -185,5 +191,6 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
         generative=generative.eval(),
         items=pl.read_parquet(folder / "items.parquet"),
         intents=pl.read_parquet(folder / "intents.parquet"),
-        index=ItemIndex.load(folder / "index.faiss"),
+        index=ItemIndex.load(folder / INDEX),
+        behaviour_index=ItemIndex.load(folder / BEHAVIOUR_INDEX) if BEHAVIOUR_INDEX in info.checksums else None,
     )

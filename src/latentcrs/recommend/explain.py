@@ -95,14 +95,15 @@ def matching_words(
 
 
 def nearest_past(
-    V: NDArray[np.float32], item: int, history: NDArray[np.integer], most: int = 2, least: float = 0.25
+    V: NDArray[np.floating], item: int, history: NDArray[np.integer], most: int = 2, least: float = 0.25
 ) -> list[int]:
     """The past items most like `item` by the cosine of their behaviour embeddings V (n, d), at least `least`."""
     if not len(history):
         return []
     past = np.unique(history[-200:])
     past = past[past != item]
-    near = V[past] @ V[item] / (np.linalg.norm(V[past], axis=1) * np.linalg.norm(V[item]) + 1e-9)
+    rows, this = V[past].astype(np.float32), V[item].astype(np.float32)
+    near = rows @ this / (np.linalg.norm(rows, axis=1) * np.linalg.norm(this) + 1e-9)
     order = np.argsort(-near, kind="stable")[:most]
     return [int(past[o]) for o in order if near[o] >= least]
 

@@ -1,43 +1,114 @@
-"""The item index: exact inner product search by FAISS, over all items or those that pass the rules."""
+"""The item index: the top of the inner products with all items, or with those that pass the rules.
+
+One representation of the vectors, chosen by size (docs/large-catalogues.md has the figures): whole precision for a
+small catalogue, half precision for a large one, memory-mapped where it was loaded, and beside it lists of near items
+for a catalogue that would take too long to be read at every request.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Literal
 
 import faiss
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from latentcrs.errors import UserError
 from latentcrs.files import atomic_file
+from latentcrs.recommend.index_lists import NearLists
+
+Kind = Literal["full", "half", "lists"]
 
 GATHER_BELOW = 0.12
-"""Share of passing items under which gathering them beats searching all behind a bitmap (measured)."""
+"""Share of passing items under which gathering them beats searching all behind a bitmap, in whole precision."""
+GATHER_HALF_BELOW = 0.3
+"""The same in half precision, where rows are gathered block by block."""
+HALF_FROM = 1 << 23
+"""Numbers (items times width) from which vectors are kept in half precision: 32 MiB of whole ones."""
+LISTS_FROM = 200_000_000
+"""Numbers (items times width) from which lists are searched: 3.1 million items of width 64, read in some 15 ms."""
+GATHERED = 1 << 21
+"""Numbers that are gathered rather than looked for in lists: some 1 ms."""
+DROPPED = 256
+"""So few items that do not pass are found along with the others, and dropped."""
+BLOCK = 1 << 18
+"""Numbers that are brought to whole precision at once: they stay in the processor's cache."""
+MULTIPLE = 16
+"""Widths in half precision are filled up to a multiple of this: FAISS scans others some ten times slower."""
+LARGEST = 60_000.0
+"""The largest number that half precision is trusted with."""
 
 
 class ItemIndex:
     """Item vectors (n, w) and the top of their inner products with a query."""
 
-    def __init__(self, index: faiss.Index) -> None:
-        self.index = index
-        self.vectors: NDArray[np.float32] = index.reconstruct_n(0, index.ntotal)
+    def __init__(self, index: faiss.Index, lists: NearLists | None = None) -> None:
+        self.index, self.lists = index, lists
+        # (n, w), in half precision w filled up with zeros to `MULTIPLE`. The index owns them, perhaps in a file.
+        self.vectors = vectors_of(index)
+        self._rows = torch.from_numpy(self.vectors)
+        self.vectors.flags.writeable = False
 
     @classmethod
-    def build(cls, vectors: NDArray[np.float32]) -> ItemIndex:
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(np.ascontiguousarray(vectors, np.float32))
-        return cls(index)
+    def build(cls, vectors: NDArray[np.float32], kind: Kind | None = None) -> ItemIndex:
+        """Of vectors (n, w). `kind`: full, half, or half with lists; by default what suits their size."""
+        kind = kind or kind_for(*vectors.shape)
+        if kind != "full" and len(vectors) and max(vectors.max(), -vectors.min()) > LARGEST:
+            kind = "full"
+        if kind == "full":
+            index: faiss.Index = faiss.IndexFlatIP(vectors.shape[1])
+            index.add(np.ascontiguousarray(vectors, np.float32))
+            return cls(index)
+        index = faiss.IndexScalarQuantizer(
+            math.ceil(vectors.shape[1] / MULTIPLE) * MULTIPLE,
+            faiss.ScalarQuantizer.QT_fp16,
+            faiss.METRIC_INNER_PRODUCT,
+        )
+        index.codes.resize(len(vectors) * index.code_size)
+        index.ntotal = len(vectors)
+        vectors_of(index)[:, : vectors.shape[1]] = vectors
+        return cls(index, NearLists.build(vectors) if kind == "lists" else None)
 
     @classmethod
     def load(cls, path: Path) -> ItemIndex:
-        return cls(faiss.read_index(str(path)))
+        """Map the file that `save` wrote: processes share one copy, and only what is searched is read.
+
+        Raises:
+            UserError: another kind of index, or a damaged one.
+        """
+        try:
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:
+            raise UserError(f"{path} is no index that can be read ({str(error).splitlines()[0]}).") from None
+        if not isinstance(index, faiss.IndexFlatIP | faiss.IndexScalarQuantizer):
+            raise UserError(f"{path} is an index of another kind ({type(index).__name__}); train again.")
+        beside = lists_path(path)
+        return cls(index, NearLists.load(beside) if beside.is_file() else None)
 
     def save(self, path: Path) -> None:
+        """Write to `path`, and lists beside it (`lists_path`)."""
         with atomic_file(path) as temporary:
             faiss.write_index(self.index, str(temporary))
+        if self.lists is not None:
+            self.lists.save(lists_path(path))
+
+    @property
+    def kind(self) -> Kind:
+        """How the vectors are kept and searched."""
+        if self.lists is not None:
+            return "lists"
+        return "full" if self.vectors.dtype == np.float32 else "half"
+
+    def rows(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The vectors of these items, (m, w)."""
+        return self.vectors[items].astype(np.float32, copy=False)
 
     def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Every item's score for one query (w,): (n,)."""
-        return self.vectors @ query
+        return self._scores_of(None, self._fitted(query))
 
     def top(
         self,
@@ -48,19 +119,64 @@ class ItemIndex:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The best k items of one query (w,) and their scores, best first; fewer than k when fewer pass.
 
-        passing (n,): the items that may be returned; None: all. bonus (n,): added to the scores.
+        passing (n,): the items that may be returned; None: all. bonus (n,): added to the scores. Exact (as far as
+        half precision is), but for an index with lists: there it is where at most `GATHERED` numbers pass, and with a
+        bonus.
         """
-        n = self.index.ntotal
-        if bonus is not None or (passing is not None and passing.mean() < GATHER_BELOW):
-            candidates = np.arange(n) if passing is None else np.flatnonzero(passing)
-            return _best(candidates, self.vectors[candidates] @ query, k, bonus)
-        parameters = None
-        if passing is not None:
+        query, n = self._fitted(query), self.index.ntotal
+        count = n if passing is None else int(np.count_nonzero(passing))
+        if bonus is not None or count < n * self._gather_below:
+            candidates = None if passing is None or count == n else np.flatnonzero(passing)
+            return best(candidates, self._scores_of(candidates, query), k, bonus)
+        if self.lists is not None:
+            near: NDArray[np.integer] = self.lists.near(query, count / n)
+            near = near if passing is None or count == n else near[passing[near]]
+            if len(near) < min(k, count):  # the rules leave none of what is near
+                near = np.arange(n) if passing is None else np.flatnonzero(passing)
+            return best(near, self._scores_of(near, query), k, None)
+        return self._scanned(query, k, passing, n - count)
+
+    def _scanned(
+        self, query: NDArray[np.float32], k: int, passing: NDArray[np.bool_] | None, failing: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """`top` by reading all vectors; `failing` of them do not pass."""
+        parameters, wanted = None, k
+        if passing is not None and self.kind == "half" and failing <= DROPPED:
+            wanted += failing
+        elif passing is not None:
             bitmap = np.packbits(passing, bitorder="little")
             parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
-        scores, items = self.index.search(query[None, :], min(k, n), params=parameters)
+        scores, items = self.index.search(query[None, :], min(wanted, self.index.ntotal), params=parameters)
         found = items[0] >= 0
-        return items[0][found], scores[0][found]
+        if wanted > k and passing is not None:
+            found &= passing[items[0]]
+        return items[0][found][:k], scores[0][found][:k]
+
+    @property
+    def _gather_below(self) -> float:
+        if self.lists is not None:
+            return GATHERED / self.vectors.size
+        return GATHER_BELOW if self.kind == "full" else GATHER_HALF_BELOW
+
+    def _fitted(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The query as wide as the vectors are kept."""
+        missing = self.index.d - len(query)
+        return np.pad(query, (0, missing)) if missing else np.ascontiguousarray(query)
+
+    def _scores_of(self, items: NDArray[np.integer] | None, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The scores of these items, (m,); None: of all."""
+        if self.vectors.dtype == np.float32:
+            rows: NDArray[np.float32] = self.vectors if items is None else self.vectors[items]
+            return rows @ query
+        # By PyTorch, for NumPy takes eight times as long to widen half precision.
+        total, step = self.index.ntotal if items is None else len(items), BLOCK // self.index.d + 1
+        scores, by = torch.empty(total), torch.from_numpy(query)
+        numbers = None if items is None else torch.from_numpy(items)
+        for start in range(0, total, step):
+            part = slice(start, start + step)
+            rows_of = self._rows[part] if numbers is None else self._rows.index_select(0, numbers[part])
+            torch.mv(rows_of.float(), by, out=scores[part])
+        return scores.numpy()
 
 
 class ScoreRows(ItemIndex):
@@ -81,15 +197,45 @@ class ScoreRows(ItemIndex):
         bonus: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """See `ItemIndex.top`."""
-        candidates = np.arange(len(query)) if passing is None else np.flatnonzero(passing)
-        return _best(candidates, query[candidates], k, bonus)
+        candidates = None if passing is None else np.flatnonzero(passing)
+        return best(candidates, query if candidates is None else query[candidates], k, bonus)
 
 
-def _best(
-    candidates: NDArray[np.int64], scores: NDArray[np.float32], k: int, bonus: NDArray[np.float32] | None
+def vectors_of(index: faiss.Index) -> NDArray[np.floating]:
+    """The vectors in a flat index (n, w), as they lie there: float32 or float16."""
+    codes = faiss.rev_swig_ptr(index.codes.data(), index.ntotal * index.code_size)  # type: ignore[attr-defined]
+    vectors: NDArray[np.floating] = codes.view(np.float32 if isinstance(index, faiss.IndexFlat) else np.float16)
+    return vectors.reshape(index.ntotal, index.d)
+
+
+def kind_for(items: int, width: int) -> Kind:
+    """How so many vectors of this width are kept and searched."""
+    if items * width < HALF_FROM:
+        return "full"
+    return "half" if items * width < LISTS_FROM else "lists"
+
+
+def lists_path(path: Path) -> Path:
+    """Where the lists of the index at `path` are."""
+    return path.with_suffix(".lists.safetensors")
+
+
+def best(
+    candidates: NDArray[np.integer] | None,
+    scores: NDArray[np.float32],
+    k: int,
+    bonus: NDArray[np.float32] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The best k of `candidates` by their `scores`, with the bonus (n,) that each gets."""
+    """The best k of `candidates` (None: all items) by their `scores`, with the bonus (n,) that each gets; of equals
+    those that come first.
+    """
     if bonus is not None:
-        scores = scores + bonus[candidates]
-    best = np.argsort(-scores, kind="stable")[:k]
-    return candidates[best], scores[best]
+        scores = scores + (bonus if candidates is None else bonus[candidates])
+    places = np.arange(len(scores))
+    if k < len(scores):
+        least = np.partition(scores, len(scores) - k)[len(scores) - k]
+        above = np.flatnonzero(scores > least)
+        places = np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: k - len(above)]]))
+    places = places[np.argsort(-scores[places], kind="stable")]
+    chosen = places if candidates is None else candidates[places]
+    return chosen.astype(np.int64, copy=False), scores[places]

@@ -68,4 +68,5 @@ def with_items(bundle: Bundle, rows: pl.DataFrame, T: NDArray[np.float32]) -> Bu
     grown.eval()
     with torch.inference_mode():
         index = ItemIndex.build(grown.items().cpu().numpy())
-    return replace(bundle, generative=grown, items=pl.concat([bundle.items, rows]), index=index)
+    items = pl.concat([bundle.items, rows])
+    return replace(bundle, generative=grown, items=items, index=index, behaviour_index=None)

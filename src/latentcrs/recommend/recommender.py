@@ -88,7 +88,7 @@ class Recommender:
 
     @cached_property
     def _behaviour_index(self) -> ItemIndex:
-        return ItemIndex.build(self.bundle.generative.V.cpu().numpy())
+        return self.bundle.behaviour_index or ItemIndex.build(self.bundle.generative.V.cpu().numpy())
 
     @cached_property
     def _affinity(self) -> NDArray[np.float32]:

@@ -1,0 +1,78 @@
+"""`latentcrs bench retrieve`: the top of a large catalogue, beside plain NumPy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from latentcrs.cli.bench import group, hardware_line, span
+from latentcrs.errors import UserError
+from latentcrs.progress import console
+
+if TYPE_CHECKING:
+    from latentcrs.bench.retrieve import RetrieveBenchmark
+
+NAMED = {"half": "exact", "lists": "lists"}
+
+
+@group.command("retrieve")
+def retrieve(
+    items: Annotated[int, typer.Option(min=1, help="How many items.")] = 1_000_000,
+    width: Annotated[int, typer.Option(min=1, help="Width of made-up vectors.")] = 64,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Repeat the vectors of this bundle, and ask as its people would.")
+    ] = None,
+    words: Annotated[
+        bool, typer.Option("--words", help="Of the bundle: the vectors that requests are compared with.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Milliseconds for the best 100 of many items on one thread, with rules and without, as ratios to plain NumPy.
+
+    Builds an exact index and one with lists in a temporary folder; needs some 500 bytes of memory for each item.
+
+    Example: `latentcrs bench retrieve --items 1000000`
+    """
+    from latentcrs.bench.retrieve import bench_retrieve  # late: PyTorch takes seconds
+
+    if words and bundle is None:
+        raise UserError("--words says which vectors of a bundle are meant; name one with --bundle.")
+    found = bench_retrieve(items, width, bundle, words)
+    if as_json:
+        print(json.dumps(found.as_json()))
+    else:
+        show(found)
+
+
+def show(found: RetrieveBenchmark) -> None:
+    """The searches as a table, and what the indexes cost."""
+    from latentcrs.bench.retrieve import REPEATS, K
+
+    said = f"The best {K} of {found.items:,} items of width {found.width}, {found.vectors}."
+    console.print(said, style="italic", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None)
+    for heading in ("index", "pass", "time", "NumPy", "ratio", "recall"):
+        table.add_column(heading, justify="left" if heading == "index" else "right", no_wrap=True)
+    for search in found.searches:
+        table.add_row(
+            NAMED[search.kind],
+            "all" if search.share is None else f"{search.share:.1%}",
+            f"{search.milliseconds:.2f} ms",
+            f"{search.numpy_milliseconds:.2f} ms",
+            f"{search.ratio:.3f}",
+            f"{search.recall:.3f}",
+        )
+    console.print(table)
+    for kind, size in found.sizes.items():
+        line = f"{NAMED[kind]}: {size:,.0f} MiB, {size / found.vectors_mib:.2f} times NumPy's; "
+        console.print(f"{line}built in {span(found.built[kind])}.", highlight=False, soft_wrap=True)
+    lines = (
+        f"Medians of {REPEATS} searches on one thread, by turns with NumPy: matrix product, boolean mask, argpartition.",
+        f"{hardware_line(found.hardware)} Load average before: {found.busy:.1f}.",
+    )
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
