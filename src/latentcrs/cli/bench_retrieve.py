@@ -71,7 +71,7 @@ def show(found: RetrieveBenchmark) -> None:
         line = f"{NAMED[kind]}: {size:,.0f} MiB, {size / found.vectors_mib:.2f} times NumPy's; "
         console.print(f"{line}built in {span(found.built[kind])}.", highlight=False, soft_wrap=True)
     lines = (
-        f"Medians of {REPEATS} searches on one thread, by turns with NumPy: matrix product, boolean mask, argpartition.",
+        f"Medians of {REPEATS} searches on one thread, by turns with NumPy (matrix product, mask, argpartition).",
         f"{hardware_line(found.hardware)} Load average before: {found.busy:.1f}.",
     )
     for line in lines:
