@@ -191,7 +191,7 @@ def tiled(items: int, bundle: Path, words: bool) -> tuple[Floats, Floats, str]:
     ]
     texts = requests["text"].to_list()
     asked = recommender.read_many(pasts, texts, recommender.text_encoder.encode(texts) if words else None)
-    own = asked[0].index.vectors[:, : len(asked[0].vector)].astype(np.float32)
+    own = asked[0].index.rows(np.arange(len(recommender.bundle.items)))[:, : len(asked[0].vector)]
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((items, own.shape[1]), np.float32)
     vectors *= TILE_NOISE * own.std(0)

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.data import ColumnKind
+from latentcrs.recommend.index import ItemIndex
 
 WORD = re.compile(r"[\w']+", re.UNICODE)
 STOPWORDS = frozenset(
@@ -95,15 +96,15 @@ def matching_words(
 
 
 def nearest_past(
-    V: NDArray[np.floating], item: int, history: NDArray[np.integer], most: int = 2, least: float = 0.25
+    index: ItemIndex, item: int, history: NDArray[np.integer], most: int = 2, least: float = 0.25
 ) -> list[int]:
-    """The past items most like `item` by the cosine of their behaviour embeddings V (n, d), at least `least`."""
+    """The past items most like `item` by the cosine of their behaviour embeddings (`index`), at least `least`."""
     if not len(history):
         return []
     past = np.unique(history[-200:])
     past = past[past != item]
-    rows, this = V[past].astype(np.float32), V[item].astype(np.float32)
-    near = rows @ this / (np.linalg.norm(rows, axis=1) * np.linalg.norm(this) + 1e-9)
+    V, this = index.rows(past), index.rows(np.array([item]))[0]
+    near = V @ this / (np.linalg.norm(V, axis=1) * np.linalg.norm(this) + 1e-9)
     order = np.argsort(-near, kind="stable")[:most]
     return [int(past[o]) for o in order if near[o] >= least]
 

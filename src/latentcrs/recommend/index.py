@@ -47,7 +47,8 @@ class ItemIndex:
 
     def __init__(self, index: faiss.Index, lists: NearLists | None = None) -> None:
         self.index, self.lists = index, lists
-        # (n, w), in half precision w filled up with zeros to `MULTIPLE`. The index owns them, perhaps in a file.
+        # (n, w); in half precision w is filled up with zeros to `MULTIPLE`. The index owns them, perhaps in a file.
+        # With lists, the row of an item is `lists.rows` of it.
         self.vectors = vectors_of(index)
         self._rows = torch.from_numpy(self.vectors)
         self.vectors.flags.writeable = False
@@ -69,8 +70,12 @@ class ItemIndex:
         )
         index.codes.resize(len(vectors) * index.code_size)
         index.ntotal = len(vectors)
-        vectors_of(index)[:, : vectors.shape[1]] = vectors
-        return cls(index, NearLists.build(vectors) if kind == "lists" else None)
+        lists = NearLists.build(vectors) if kind == "lists" else None
+        kept, step = vectors_of(index), BLOCK // index.d + 1
+        for start in range(0, len(vectors), step):
+            part = slice(start, start + step)
+            kept[part, : vectors.shape[1]] = vectors[part if lists is None else lists.items[part]]
+        return cls(index, lists)
 
     @classmethod
     def load(cls, path: Path) -> ItemIndex:
@@ -104,11 +109,12 @@ class ItemIndex:
 
     def rows(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
         """The vectors of these items, (m, w)."""
-        return self.vectors[items].astype(np.float32, copy=False)
+        return self.vectors[self._rows_of(items)].astype(np.float32, copy=False)
 
     def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Every item's score for one query (w,): (n,)."""
-        return self._scores_of(None, self._fitted(query))
+        scores = self._scores_of(None, self._fitted(query))
+        return scores if self.lists is None else scores[self.lists.rows]
 
     def top(
         self,
@@ -125,15 +131,19 @@ class ItemIndex:
         """
         query, n = self._fitted(query), self.index.ntotal
         count = n if passing is None else int(np.count_nonzero(passing))
-        if bonus is not None or count < n * self._gather_below:
-            candidates = None if passing is None or count == n else np.flatnonzero(passing)
-            return best(candidates, self._scores_of(candidates, query), k, bonus)
+        below = 1.0 if bonus is not None and self.kind == "full" else self._gather_below
+        if passing is not None and count < n * below:
+            candidates = np.flatnonzero(passing)
+            return best(candidates, self._scores_of(self._rows_of(candidates), query), k, bonus)
+        if bonus is not None:
+            scores = self.scores(query) + bonus
+            if passing is not None:
+                scores = np.where(passing, scores, -np.inf).astype(np.float32, copy=False)
+            return best(None, scores, min(k, count), None)
         if self.lists is not None:
-            near: NDArray[np.integer] = self.lists.near(query, count / n)
-            near = near if passing is None or count == n else near[passing[near]]
-            if len(near) < min(k, count):  # the rules leave none of what is near
-                near = np.arange(n) if passing is None else np.flatnonzero(passing)
-            return best(near, self._scores_of(near, query), k, None)
+            rows = self.lists.near(query, k, passing if count < n else None, count / n)
+            found, scores = best(None, self._scores_of(rows, query), k, None)
+            return self.lists.items[rows[found]].astype(np.int64), scores
         return self._scanned(query, k, passing, n - count)
 
     def _scanned(
@@ -163,19 +173,23 @@ class ItemIndex:
         missing = self.index.d - len(query)
         return np.pad(query, (0, missing)) if missing else np.ascontiguousarray(query)
 
-    def _scores_of(self, items: NDArray[np.integer] | None, query: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The scores of these items, (m,); None: of all."""
+    def _rows_of(self, items: NDArray[np.integer]) -> NDArray[np.integer]:
+        """Where the vectors of these items lie."""
+        return items if self.lists is None else self.lists.rows[items]
+
+    def _scores_of(self, rows: NDArray[np.integer] | None, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The scores of these rows, (m,); None: of all."""
         if self.vectors.dtype == np.float32:
-            rows: NDArray[np.float32] = self.vectors if items is None else self.vectors[items]
-            return rows @ query
+            vectors: NDArray[np.float32] = self.vectors if rows is None else self.vectors[rows]
+            return vectors @ query
         # By PyTorch, for NumPy takes eight times as long to widen half precision.
-        total, step = self.index.ntotal if items is None else len(items), BLOCK // self.index.d + 1
+        total, step = self.index.ntotal if rows is None else len(rows), BLOCK // self.index.d + 1
         scores, by = torch.empty(total), torch.from_numpy(query)
-        numbers = None if items is None else torch.from_numpy(items)
+        numbers = None if rows is None else torch.from_numpy(rows)
         for start in range(0, total, step):
             part = slice(start, start + step)
-            rows_of = self._rows[part] if numbers is None else self._rows.index_select(0, numbers[part])
-            torch.mv(rows_of.float(), by, out=scores[part])
+            block = self._rows[part] if numbers is None else self._rows.index_select(0, numbers[part])
+            torch.mv(block.float(), by, out=scores[part])
         return scores.numpy()
 
 

@@ -13,25 +13,31 @@ from numpy.typing import NDArray
 from latentcrs.checkpoint import load_tensors, save_tensors
 from latentcrs.progress import step
 
-PROBED = 64
-"""Lists that a query is compared with; under a rule that passes a share p of the items, `PROBED` / sqrt(p)."""
+PROBED = 96
+"""Lists that a query is compared with; under a rule that passes a share p of the items, `PROBED` / p."""
 SAMPLED = 40
 """Items by which the centre of each list is found."""
 ROUNDS = 8
 """Rounds of k-means."""
+PARTS = ("centres", "starts", "items", "rows")
 ASSIGNED = 1 << 16
 """Items that are given to their lists at once."""
 
 
 class NearLists:
-    """Every item in the list of its nearest centre. centres (L, w); starts (L + 1,): where each list begins in
-    `items` (n,), the item numbers list by list.
+    """Every item in the list of its nearest centre; vectors lie list by list. centres (L, w); starts (L + 1,): the
+    row at which each list begins; items (n,): of each row; rows (n,): of each item.
     """
 
     def __init__(
-        self, centres: NDArray[np.float32], starts: NDArray[np.int64], items: NDArray[np.int32], probed: int = PROBED
+        self,
+        centres: NDArray[np.float32],
+        starts: NDArray[np.int64],
+        items: NDArray[np.int32],
+        rows: NDArray[np.int32],
+        probed: int = PROBED,
     ) -> None:
-        self.centres, self.starts, self.items, self.probed = centres, starts, items, probed
+        self.centres, self.starts, self.items, self.rows, self.probed = centres, starts, items, rows, probed
 
     @classmethod
     def build(cls, vectors: NDArray[np.float32], count: int | None = None, seed: int = 0) -> NearLists:
@@ -59,28 +65,45 @@ class NearLists:
                 bar.advance()
         items = np.argsort(list_of, kind="stable").astype(np.int32)
         starts = np.concatenate([[0], np.cumsum(np.bincount(list_of, minlength=count))])
-        return cls(kmeans.centroids, starts, items)
+        rows = np.empty(n, np.int32)
+        rows[items] = np.arange(n, dtype=np.int32)
+        return cls(kmeans.centroids, starts, items, rows)
 
     @classmethod
     def load(cls, path: Path) -> NearLists:
         tensors, _ = load_tensors(path)
-        centres, starts, items = (tensors[name].numpy() for name in ("centres", "starts", "items"))
-        return cls(centres, starts, items)
+        centres, starts, items, rows = (tensors[name].numpy() for name in PARTS)
+        return cls(centres, starts, items, rows)
 
     def save(self, path: Path) -> None:
-        arrays = {"centres": self.centres, "starts": self.starts, "items": self.items}
-        save_tensors(path, {name: torch.from_numpy(array) for name, array in arrays.items()}, {})
+        save_tensors(path, {name: torch.from_numpy(getattr(self, name)) for name in PARTS}, {})
 
-    def near(self, query: NDArray[np.float32], share: float = 1.0) -> NDArray[np.int32]:
-        """The items that are worth comparing with a query (w or wider: what is behind w is zero), where this share
-        of all items may be returned.
+    def near(
+        self, query: NDArray[np.float32], k: int, passing: NDArray[np.bool_] | None = None, share: float = 1.0
+    ) -> NDArray[np.int64]:
+        """The rows that are worth comparing with a query (w or wider: what is behind w is zero), at least k where
+        there are. `passing` (n,): the items that may be returned, this share of all.
+
+        Rules that forbid what the query likes leave little in the nearest lists: then twice as many are looked into.
         """
-        probed = math.ceil(self.probed / math.sqrt(share))
-        if probed >= len(self.centres):
-            return self.items
-        closeness = self.centres @ query[: self.centres.shape[1]]
-        chosen = np.argpartition(closeness, -probed)[-probed:]
-        return np.concatenate([self.items[self.starts[at] : self.starts[at + 1]] for at in chosen])
+        closeness, count = self.centres @ query[: self.centres.shape[1]], len(self.centres)
+        wanted = max(k, self.probed * len(self.items) // count // 2)
+        probed = math.ceil(self.probed / share)
+        while True:
+            chosen = np.argpartition(closeness, -probed)[-probed:] if probed < count else np.arange(count)
+            rows = joined(self.starts[chosen], self.starts[chosen + 1])
+            if passing is not None:
+                rows = rows[passing[self.items[rows]]]
+            if len(rows) >= wanted or probed >= count:
+                return rows
+            probed *= 2
+
+
+def joined(begins: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers from each begin to its end, one range behind the other."""
+    lengths = ends - begins
+    before = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(begins - before, lengths)
 
 
 def lists_for(n: int) -> int:

@@ -242,15 +242,14 @@ class Recommender:
 
     def explain(self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Recommendation]:
         """Ranked item numbers and their scores as recommendations with reasons."""
-        titles = self.bundle.items["title"]
-        V = self._behaviour_index.vectors
+        titles, near = self.bundle.items["title"], self._behaviour_index
         answers = []
         for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
             share = query.f * (self._affinity[number] - self._affinity[number].mean())
             leading = [int(j) for j in np.argsort(-share, kind="stable")[:2] if share[j] > 0]
             reason = Reason(
                 intents=list(dict.fromkeys(self._labels[j] for j in leading)),
-                because_of=[str(titles[other]) for other in nearest_past(V, number, query.past)],
+                because_of=[str(titles[other]) for other in nearest_past(near, number, query.past)],
                 words=matching_words(query.request, self.bundle.items.row(number, named=True), self.bundle.columns),
             )
             answers.append(
