@@ -14,7 +14,9 @@ from latentcrs.checkpoint import load_tensors, save_tensors
 from latentcrs.progress import step
 
 PROBED = 96
-"""Lists that a query is compared with; under a rule that passes a share p of the items, `PROBED` / p."""
+"""Lists that a query is compared with; under a rule that passes a share p of the items, `PROBED` / p ** `WIDER`."""
+WIDER = 0.75
+"""1 would find as many passing items as without rules, but reads more lists than that is worth."""
 SAMPLED = 40
 """Items by which the centre of each list is found."""
 ROUNDS = 8
@@ -88,7 +90,7 @@ class NearLists:
         """
         closeness, count = self.centres @ query[: self.centres.shape[1]], len(self.centres)
         wanted = max(k, self.probed * len(self.items) // count // 2)
-        probed = math.ceil(self.probed / share)
+        probed = math.ceil(self.probed / share**WIDER)
         while True:
             chosen = np.argpartition(closeness, -probed)[-probed:] if probed < count else np.arange(count)
             rows = joined(self.starts[chosen], self.starts[chosen + 1])
@@ -107,5 +109,5 @@ def joined(begins: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int
 
 
 def lists_for(n: int) -> int:
-    """How many lists n items get: the power of two next to 4 sqrt(n), and at most 8192, which minutes suffice for."""
-    return min(8192, 1 << round(math.log2(4 * math.sqrt(max(n, 1)))))
+    """How many lists n items get: the power of two next to 4 sqrt(n), at most 4096: building takes long."""
+    return min(4096, 1 << round(math.log2(4 * math.sqrt(max(n, 1)))))
