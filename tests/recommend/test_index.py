@@ -231,6 +231,18 @@ def test_an_index_of_another_kind_is_refused_in_a_sentence(tmp_path: Path) -> No
         ItemIndex.load(tmp_path / "broken.faiss")
 
 
+def test_lists_of_another_index_are_refused_and_those_of_an_older_one_removed(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(300, 20)).astype(np.float32)
+    path, lists = tmp_path / "index.faiss", tmp_path / "index.lists.safetensors"
+    ItemIndex.build(vectors, "lists").save(path)
+    shutil.copy(lists, tmp_path / "kept")
+    ItemIndex.build(vectors[:200], "half").save(path)
+    assert not lists.exists() and ItemIndex.load(path).kind == "half"
+    shutil.copy(tmp_path / "kept", lists)
+    with pytest.raises(UserError, match="belongs to another index"):
+        ItemIndex.load(path)
+
+
 @pytest.mark.parametrize("kind", ["half", "lists"])
 def test_a_bundle_with_the_index_of_a_large_catalogue_recommends_the_same(
     bundle: Path, recommender: Recommender, tmp_path: Path, kind: Kind

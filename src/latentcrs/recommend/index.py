@@ -24,7 +24,7 @@ Kind = Literal["full", "half", "lists"]
 
 GATHER_BELOW = 0.12
 """Share of passing items under which gathering them beats searching all behind a bitmap, in whole precision."""
-GATHER_HALF_BELOW = 0.3
+GATHER_HALF_BELOW = 0.4
 """The same in half precision, where rows are gathered block by block."""
 HALF_FROM = 1 << 23
 """Numbers (items times width) from which vectors are kept in half precision: 32 MiB of whole ones."""
@@ -91,7 +91,10 @@ class ItemIndex:
         if not isinstance(index, faiss.IndexFlatIP | faiss.IndexScalarQuantizer):
             raise UserError(f"{path} is an index of another kind ({type(index).__name__}); train again.")
         beside = lists_path(path)
-        return cls(index, NearLists.load(beside) if beside.is_file() else None)
+        lists = NearLists.load(beside) if beside.is_file() else None
+        if lists is not None and len(lists.items) != index.ntotal:
+            raise UserError(f"{beside} belongs to another index than {path.name}; train again.")
+        return cls(index, lists)
 
     def save(self, path: Path) -> None:
         """Write to `path`, and lists beside it (`lists_path`)."""
@@ -99,6 +102,8 @@ class ItemIndex:
             faiss.write_index(self.index, str(temporary))
         if self.lists is not None:
             self.lists.save(lists_path(path))
+        else:
+            lists_path(path).unlink(missing_ok=True)
 
     @property
     def kind(self) -> Kind:
