@@ -55,13 +55,14 @@ def show(found: RetrieveBenchmark) -> None:
     said = f"The best {K} of {found.items:,} items of width {found.width}, {found.vectors}."
     console.print(said, style="italic", highlight=False, markup=False, soft_wrap=True)
     table = Table(box=None)
-    for heading in ("index", "pass", "time", "NumPy", "ratio", "recall"):
+    for heading in ("index", "pass", "time", "CPU", "NumPy", "ratio", "recall"):
         table.add_column(heading, justify="left" if heading == "index" else "right", no_wrap=True)
     for search in found.searches:
         table.add_row(
             NAMED[search.kind],
             "all" if search.share is None else f"{search.share:.1%}",
             f"{search.milliseconds:.2f} ms",
+            f"{search.processor_milliseconds:.2f} ms",
             f"{search.numpy_milliseconds:.2f} ms",
             f"{search.ratio:.3f}",
             f"{search.recall:.3f}",

@@ -13,40 +13,44 @@ from numpy.typing import NDArray
 from latentcrs.checkpoint import load_tensors, save_tensors
 from latentcrs.progress import step
 
-PROBED = 96
+PROBED = 48
 """Lists that a query is compared with; under a rule that passes a share p of the items, `PROBED` / p ** `WIDER`."""
-WIDER = 0.75
+WIDER = 0.5
 """1 would find as many passing items as without rules, but reads more lists than that is worth."""
+REACH = 4.0
+"""How far from its centre, in standard deviations, a list is taken to have an item that the query likes."""
 SAMPLED = 40
 """Items by which the centre of each list is found."""
 ROUNDS = 8
 """Rounds of k-means."""
-PARTS = ("centres", "starts", "items", "rows")
+PARTS = ("centres", "spread", "starts", "items", "rows")
 ASSIGNED = 1 << 16
 """Items that are given to their lists at once."""
 
 
 class NearLists:
-    """Every item in the list of its nearest centre; vectors lie list by list. centres (L, w); starts (L + 1,): the
-    row at which each list begins; items (n,): of each row; rows (n,): of each item.
+    """Every item in the list of its nearest centre; vectors lie list by list. centres (L, w); spread (L,): the
+    standard deviation of a list's items around its centre, in one direction; starts (L + 1,): the row at which each
+    list begins; items (n,): of each row; rows (n,): of each item.
     """
 
     def __init__(
         self,
         centres: NDArray[np.float32],
+        spread: NDArray[np.float32],
         starts: NDArray[np.int64],
         items: NDArray[np.int32],
         rows: NDArray[np.int32],
         probed: int = PROBED,
     ) -> None:
-        self.centres, self.starts, self.items, self.rows, self.probed = centres, starts, items, rows, probed
+        self.centres, self.spread, self.starts, self.items, self.rows = centres, spread, starts, items, rows
+        self.probed = probed
 
     @classmethod
     def build(cls, vectors: NDArray[np.float32], count: int | None = None, seed: int = 0) -> NearLists:
         """Of vectors (n, w), on all threads that FAISS may use; `count` lists, by default `lists_for(n)`.
 
-        Centres by k-means of a sample. An item goes to the centre nearest to it in space, and a query looks where
-        the centre's inner product is highest: the mean of those of its items.
+        Centres by k-means of a sample; an item goes to the centre nearest to it in space.
         """
         n, width = vectors.shape
         count = min(count or lists_for(n), n)
@@ -60,22 +64,26 @@ class NearLists:
             assert kmeans.centroids is not None
             nearest = faiss.IndexFlatL2(width)
             nearest.add(kmeans.centroids)
-            list_of = np.empty(n, np.int32)
+            list_of, apart = np.empty(n, np.int32), np.empty(n, np.float32)
             for start in range(0, n, ASSIGNED):
                 block = np.ascontiguousarray(vectors[start : start + ASSIGNED], np.float32)
-                list_of[start : start + len(block)] = nearest.search(block, 1)[1][:, 0]
+                squares, found = nearest.search(block, 1)
+                list_of[start : start + len(block)], apart[start : start + len(block)] = found[:, 0], squares[:, 0]
                 bar.advance()
         items = np.argsort(list_of, kind="stable").astype(np.int32)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(list_of, minlength=count))])
+        lengths = np.bincount(list_of, minlength=count)
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        mean = np.bincount(list_of, apart, count) / np.maximum(lengths, 1)
+        spread = np.sqrt(np.maximum(mean, 0) / width).astype(np.float32)
         rows = np.empty(n, np.int32)
         rows[items] = np.arange(n, dtype=np.int32)
-        return cls(kmeans.centroids, starts, items, rows)
+        return cls(kmeans.centroids, spread, starts, items, rows)
 
     @classmethod
     def load(cls, path: Path) -> NearLists:
         tensors, _ = load_tensors(path)
-        centres, starts, items, rows = (tensors[name].numpy() for name in PARTS)
-        return cls(centres, starts, items, rows)
+        centres, spread, starts, items, rows = (tensors[name].numpy() for name in PARTS)
+        return cls(centres, spread, starts, items, rows)
 
     def save(self, path: Path) -> None:
         save_tensors(path, {name: torch.from_numpy(getattr(self, name)) for name in PARTS}, {})
@@ -86,13 +94,16 @@ class NearLists:
         """The rows that are worth comparing with a query (w or wider: what is behind w is zero), at least k where
         there are. `passing` (n,): the items that may be returned, this share of all.
 
-        Rules that forbid what the query likes leave little in the nearest lists: then twice as many are looked into.
+        Lists are looked into for the best that they may have: the centre's inner product, which is the mean of those
+        of a list's items, and `REACH` times their spread. Rules that forbid what the query likes leave little there:
+        then twice as many are looked into.
         """
-        closeness, count = self.centres @ query[: self.centres.shape[1]], len(self.centres)
-        wanted = max(k, self.probed * len(self.items) // count // 2)
+        query, count = query[: self.centres.shape[1]], len(self.centres)
+        hope = self.centres @ query + REACH * np.linalg.norm(query) * self.spread
         probed = math.ceil(self.probed / share**WIDER)
+        wanted = max(k, round(probed / count * share * len(self.items) / 2))
         while True:
-            chosen = np.argpartition(closeness, -probed)[-probed:] if probed < count else np.arange(count)
+            chosen = np.argpartition(hope, -probed)[-probed:] if probed < count else np.arange(count)
             rows = joined(self.starts[chosen], self.starts[chosen + 1])
             if passing is not None:
                 rows = rows[passing[self.items[rows]]]
