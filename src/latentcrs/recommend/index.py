@@ -38,6 +38,8 @@ BLOCK = 1 << 18
 """Numbers that are brought to whole precision at once: they stay in the processor's cache."""
 MULTIPLE = 16
 """Widths in half precision are filled up to a multiple of this: FAISS scans others some ten times slower."""
+PAGE = 4096
+"""Bytes that are mapped at once, at least."""
 LARGEST = 60_000.0
 """The largest number that half precision is trusted with."""
 
@@ -79,7 +81,7 @@ class ItemIndex:
 
     @classmethod
     def load(cls, path: Path) -> ItemIndex:
-        """Map the file that `save` wrote: processes share one copy, and only what is searched is read.
+        """Map the file that `save` wrote: processes share one copy.
 
         Raises:
             UserError: another kind of index, or a damaged one.
@@ -94,7 +96,10 @@ class ItemIndex:
         lists = NearLists.load(beside) if beside.is_file() else None
         if lists is not None and len(lists.items) != index.ntotal:
             raise UserError(f"{beside} belongs to another index than {path.name}; train again.")
-        return cls(index, lists)
+        loaded = cls(index, lists)
+        if loaded.kind != "full":  # its pages are mapped now, and not one by one by the first searches
+            loaded.vectors.view(np.uint8).reshape(-1)[::PAGE].max(initial=0)
+        return loaded
 
     def save(self, path: Path) -> None:
         """Write to `path`, and lists beside it (`lists_path`)."""
@@ -252,8 +257,9 @@ def best(
         scores = scores + (bonus if candidates is None else bonus[candidates])
     places = np.arange(len(scores))
     if k < len(scores):
-        least = np.partition(scores, len(scores) - k)[len(scores) - k]
-        above = np.flatnonzero(scores > least)
+        top = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
+        least = scores[top].min(initial=np.inf)
+        above = top[scores[top] > least]
         places = np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: k - len(above)]]))
     places = places[np.argsort(-scores[places], kind="stable")]
     chosen = places if candidates is None else candidates[places]
