@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import narwhals as nw
 
 
-def k_core(log: nw.LazyFrame, user_core: int, item_core: int) -> tuple[nw.DataFrame, nw.DataFrame]:
-    """The users and items of the (user_core, item_core)-core of `log`, taken to the fixed point.
+def collected(frame: nw.LazyFrame) -> nw.LazyFrame:
+    """`frame` computed once and held in memory."""
+    return frame.collect(**streaming(frame)).lazy()
 
-    Each round looks only at counts: memory grows with users and items, never with interactions, and the log is read
-    once or twice per round from wherever it lies.
+
+def k_core(
+    log: nw.LazyFrame,
+    user_core: int,
+    item_core: int,
+    hold: Callable[[nw.LazyFrame], nw.LazyFrame] = collected,
+) -> tuple[nw.LazyFrame, nw.LazyFrame]:
+    """The users and items of the (user_core, item_core)-core of `log`, taken to the fixed point by peeling.
+
+    Everything is counted once. A round then takes away the users, and the items, that have too little, and subtracts
+    what goes with them: it reads the two columns of the log from wherever they lie, and groups only the rows that
+    leave. Memory grows with users and items, never with interactions.
 
     Args:
         log: columns user and item, one row per distinct pair.
         user_core: fewest interactions of a user that stays.
         item_core: fewest interactions of an item that stays.
+        hold: computes a frame of at most as many rows as there are users or items, once, and returns it.
 
     Returns:
-        Two frames (column `user`, column `item`), without order. Both empty where no such part exists.
+        Two frames without order: (user, rows) and (item, rows), rows being the interactions in the core. Both empty
+        where no such part exists.
     """
     log = log.select("user", "item")
-    alive = {"user": counts_of(log, "user", user_core), "item": counts_of(log, "item", item_core)}
     least = {"user": user_core, "item": item_core}
+    alive = {side: hold(counts_of(log, side)) for side in least}
     while True:
-        before = {side: len(frame) for side, frame in alive.items()}
+        changed = False
         for side, other in (("user", "item"), ("item", "user")):
-            left = log.join(alive[other].lazy(), on=other, how="semi")
-            left = left.join(alive[side].lazy(), on=side, how="semi")
-            alive[side] = counts_of(left, side, least[side])
-        if before == {side: len(frame) for side, frame in alive.items()}:
+            # Rows of such a user whose item left before are counted too; the left join does not find their item.
+            dying = hold(alive[side].filter(nw.col("rows") < least[side]).select(side))
+            if number_of_rows(dying) == 0:
+                continue
+            changed = True
+            lost = counts_of(log.join(dying, on=side, how="semi"), other).rename({"rows": "lost"})
+            alive[side] = alive[side].filter(nw.col("rows") >= least[side])
+            left = alive[other].join(lost, on=other, how="left")
+            alive[other] = hold(left.select(other, nw.col("rows") - nw.col("lost").fill_null(0)))
+        if not changed:
             return alive["user"], alive["item"]
 
 
-def counts_of(log: nw.LazyFrame, side: str, least: int) -> nw.DataFrame:
-    """Users or items (`side`) with at least `least` rows in `log`, as one column."""
-    counts = log.group_by(side).agg(nw.len().alias("rows"))
-    return counts.filter(nw.col("rows") >= least).select(side).collect(**streaming(log))
+def counts_of(log: nw.LazyFrame, side: str) -> nw.LazyFrame:
+    """(`side`, rows): how many rows of `log` each user or item has."""
+    return log.group_by(side).agg(nw.len().cast(nw.Int64).alias("rows"))
+
+
+def number_of_rows(frame: nw.LazyFrame) -> int:
+    """How many rows `frame` has."""
+    return int(frame.select(nw.len().alias("rows")).collect(**streaming(frame)).item())
 
 
 def streaming(log: nw.LazyFrame) -> dict[str, Any]:
