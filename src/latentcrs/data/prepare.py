@@ -28,7 +28,7 @@ from latentcrs.data.dropped import (
 from latentcrs.data.engine import Engine, PolarsEngine
 from latentcrs.data.ordering import encode, mark_first, name_duplicates, number_positions, renumbered
 from latentcrs.data.raw import RAW_INTERACTIONS_SCHEMA, RawData
-from latentcrs.errors import UserError
+from latentcrs.errors import UserError, first_line
 from latentcrs.files import atomic_folder, sha256_of
 from latentcrs.progress import step
 
@@ -192,11 +192,6 @@ def judged(log: nw.LazyFrame, known: nw.LazyFrame, least: float | None) -> nw.La
     )
     found = log.join(known, on="item_id", how="left").with_columns(reason.alias("reason"))
     return found.select(*RAW_INTERACTIONS_SCHEMA, "reason")
-
-
-def first_line(error: Exception) -> str:
-    """What an error of an engine says, without the plan or stack below it."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def text_problems(raw: RawData) -> pl.DataFrame:
