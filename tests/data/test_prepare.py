@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from latentcrs.data import PreparedDataset
 from latentcrs.data.core import k_core
 from latentcrs.data.dropped import BELOW_THRESHOLD, DUPLICATE, OUTSIDE_CORE, UNKNOWN_ITEM
+from latentcrs.data.engine import PolarsEngine
 from latentcrs.data.prepare import TOO_SHORT, prepare
 from latentcrs.data.raw import RawData, raw_interactions
 from latentcrs.data.sources import SOURCES
@@ -58,10 +59,12 @@ def brute_force_core(pairs: set[tuple[int, int]], user_core: int, item_core: int
     st.integers(1, 5),
 )
 def test_the_k_core_is_the_one_that_peeling_by_hand_leaves(
-    pairs: set[tuple[int, int]], user_core: int, item_core: int
+    tmp_path_factory: pytest.TempPathFactory, pairs: set[tuple[int, int]], user_core: int, item_core: int
 ) -> None:
+    engine = PolarsEngine(tmp_path_factory.getbasetemp())
+    engine.few = len(pairs) % 7  # joins where more leave at once
     log = pl.LazyFrame(sorted(pairs), schema={"user": pl.Int32, "item": pl.Int32}, orient="row")
-    users, items = (side.collect() for side in k_core(nw.from_native(log), user_core, item_core))
+    users, items = (side.collect() for side in k_core(nw.from_native(log), user_core, item_core, engine))
     expected = brute_force_core(pairs, user_core, item_core)
     assert set(users["user"].to_list()) == {user for user, _ in expected}
     assert set(items["item"].to_list()) == {item for _, item in expected}

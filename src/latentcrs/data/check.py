@@ -11,9 +11,8 @@ import narwhals as nw
 import polars as pl
 
 from latentcrs.data.catalogue import rows_with_ids
-from latentcrs.data.core import number_of_rows, streaming
 from latentcrs.data.dropped import DUPLICATE, NO_RATING, Dropped
-from latentcrs.data.engine import PolarsEngine, user_ranges
+from latentcrs.data.engine import PolarsEngine, number_of_rows, streaming, user_ranges
 from latentcrs.data.ordering import EncodedLog, encode, mark_first, name_duplicates
 from latentcrs.data.prepare import file_name, judge_rows
 from latentcrs.data.raw import RawData

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import narwhals as nw
 
-
-def collected(frame: nw.LazyFrame) -> nw.LazyFrame:
-    """`frame` computed once and held in memory."""
-    return frame.collect(**streaming(frame)).lazy()
+from latentcrs.data.engine import Engine
 
 
-def k_core(
-    log: nw.LazyFrame,
-    user_core: int,
-    item_core: int,
-    hold: Callable[[nw.LazyFrame], nw.LazyFrame] = collected,
-) -> tuple[nw.LazyFrame, nw.LazyFrame]:
+def k_core(log: nw.LazyFrame, user_core: int, item_core: int, engine: Engine) -> tuple[nw.LazyFrame, nw.LazyFrame]:
     """The users and items of the (user_core, item_core)-core of `log`, taken to the fixed point by peeling.
 
     Everything is counted once. A round then takes away the users, and the items, that have too little, and subtracts
@@ -29,7 +20,6 @@ def k_core(
         log: columns user and item, one row per distinct pair.
         user_core: fewest interactions of a user that stays.
         item_core: fewest interactions of an item that stays.
-        hold: computes a frame of at most as many rows as there are users or items, once, and returns it.
 
     Returns:
         Two frames without order: (user, rows) and (item, rows), rows being the interactions in the core. Both empty
@@ -37,33 +27,43 @@ def k_core(
     """
     log = log.select("user", "item")
     least = {"user": user_core, "item": item_core}
-    alive = {side: hold(counts_of(log, side)) for side in least}
+    alive = {side: engine.hold(counts_of(log, side)) for side in least}
     while True:
         changed = False
         for side, other in (("user", "item"), ("item", "user")):
-            # Rows of such a user whose item left before are counted too; the left join does not find their item.
-            dying = hold(alive[side].filter(nw.col("rows") < least[side]).select(side))
-            if number_of_rows(dying) == 0:
+            dying = alive[side].filter(nw.col("rows") < least[side])
+            names = named(dying, side, engine)
+            if names == []:
                 continue
             changed = True
-            lost = counts_of(log.join(dying, on=side, how="semi"), other).rename({"rows": "lost"})
             alive[side] = alive[side].filter(nw.col("rows") >= least[side])
-            left = alive[other].join(lost, on=other, how="left")
-            alive[other] = hold(left.select(other, nw.col("rows") - nw.col("lost").fill_null(0)))
+            # Rows whose item left before are counted too, and find no count any more to be taken from.
+            leaving = part(log, side, dying, names)
+            lost = engine.hold(counts_of(leaving, other).rename({"rows": "lost"}))
+            names = named(lost, other, engine)
+            less = part(alive[other], other, lost, names).join(lost, on=other, how="inner")
+            less = less.select(other, nw.col("rows") - nw.col("lost"))
+            alive[other] = engine.hold(nw.concat([part(alive[other], other, lost, names, within=False), less]))
         if not changed:
             return alive["user"], alive["item"]
+
+
+def named(keys: nw.LazyFrame, side: str, engine: Engine) -> list[Any] | None:
+    """The ids in `keys`; None where they are too many to be named in a filter."""
+    ids = engine.collect(keys.select(side).head(engine.few + 1))[side].to_list()
+    return ids if len(ids) <= engine.few else None
+
+
+def part(
+    frame: nw.LazyFrame, side: str, keys: nw.LazyFrame, names: list[Any] | None, within: bool = True
+) -> nw.LazyFrame:
+    """The rows of `frame` whose `side` is one of those in `keys`, or (`within` false) none of them."""
+    if names is None:
+        return frame.join(keys.select(side), on=side, how="semi" if within else "anti")
+    chosen = nw.col(side).is_in(names)
+    return frame.filter(chosen if within else ~chosen)
 
 
 def counts_of(log: nw.LazyFrame, side: str) -> nw.LazyFrame:
     """(`side`, rows): how many rows of `log` each user or item has."""
     return log.group_by(side).agg(nw.len().cast(nw.Int64).alias("rows"))
-
-
-def number_of_rows(frame: nw.LazyFrame) -> int:
-    """How many rows `frame` has."""
-    return int(frame.select(nw.len().alias("rows")).collect(**streaming(frame)).item())
-
-
-def streaming(log: nw.LazyFrame) -> dict[str, Any]:
-    """Keywords that make `collect` work in bounded memory where the backend has such an engine."""
-    return {"engine": "streaming"} if log.implementation.is_polars() else {}

@@ -6,6 +6,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -13,7 +14,6 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentcrs.data.core import collected, streaming
 from latentcrs.data.raw import RawData
 
 ROWS_AT_ONCE = 6_000_000
@@ -30,6 +30,7 @@ class Engine(ABC):
     """
 
     failures: tuple[type[Exception], ...]  # what reading a damaged file raises
+    few: int = 100_000  # ids that a filter may name, which reads a log up to ten times faster than a join
 
     @abstractmethod
     def log(self, raw: RawData) -> nw.LazyFrame:
@@ -105,7 +106,7 @@ class PolarsEngine(Engine):
         self._place(name).unlink()
 
     def hold(self, frame: nw.LazyFrame) -> nw.LazyFrame:
-        return collected(frame)
+        return frame.collect(**streaming(frame)).lazy()
 
     def save(self, frame: nw.LazyFrame, path: Path) -> None:
         frame.sink_parquet(path)
@@ -134,3 +135,13 @@ def user_ranges(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     part = np.cumsum(rows) // ROWS_AT_ONCE
     bounds = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(rows)]
     yield from itertools.pairwise(bounds)
+
+
+def number_of_rows(frame: nw.LazyFrame) -> int:
+    """How many rows `frame` has."""
+    return int(frame.select(nw.len().alias("rows")).collect(**streaming(frame)).item())
+
+
+def streaming(frame: nw.LazyFrame) -> dict[str, Any]:
+    """Keywords that make `collect` work in bounded memory where the backend has such an engine."""
+    return {"engine": "streaming"} if frame.implementation.is_polars() else {}

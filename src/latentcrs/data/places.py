@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 
 from latentcrs.errors import UserError, first_line
@@ -68,6 +71,32 @@ def parquet_files(place: str | Path) -> list[str]:
     if not names or not names[0].endswith(".parquet"):
         raise UserError(f"{place} holds no .parquet files.")
     return [name if "file" in protocols(system) else system.unstrip_protocol(name) for name in names]
+
+
+def row_counts(files: Sequence[str], columns: Sequence[str]) -> list[int]:
+    """How many rows each of some Parquet files has, by its footer; all have to have `columns`, of the same types.
+
+    Raises:
+        UserError: a file is not Parquet, or differs from the first in a column.
+    """
+    counts: list[int] = []
+    first: dict[str, pl.DataType] = {}
+    for place in files:
+        system, path = file_system(place)
+        with told_in_a_sentence(place), system.open(path, "rb") as stream:
+            try:
+                file = pq.ParquetFile(stream)
+                kinds = dict(pl.DataFrame(file.schema_arrow.empty_table()).schema)
+            except pa.ArrowException as error:
+                raise UserError(f"{place} cannot be read as parquet: {first_line(error).rstrip('.')}.") from None
+            counts.append(file.metadata.num_rows)
+        first = first or kinds
+        for name in columns:
+            if name not in kinds:
+                raise UserError(f"{place} has no column {name!r}, which {files[0]} has.")
+            if kinds[name] != first[name]:
+                raise UserError(f"{place} has {name!r} as {kinds[name]}, and {files[0]} has it as {first[name]}.")
+    return counts
 
 
 def is_part(name: str) -> bool:

@@ -11,7 +11,7 @@ import narwhals as nw
 import polars as pl
 
 from latentcrs.data.catalogue import Catalogue, build_catalogue, rows_with_ids
-from latentcrs.data.core import k_core, number_of_rows
+from latentcrs.data.core import k_core
 from latentcrs.data.dataset import MANIFEST, DatasetInfo, PreparedDataset, write_manifest
 from latentcrs.data.dropped import (
     BELOW_THRESHOLD,
@@ -25,7 +25,7 @@ from latentcrs.data.dropped import (
     WITHOUT_INTERACTIONS,
     Dropped,
 )
-from latentcrs.data.engine import Engine, PolarsEngine
+from latentcrs.data.engine import Engine, PolarsEngine, number_of_rows
 from latentcrs.data.ordering import encode, mark_first, name_duplicates, number_positions, renumbered
 from latentcrs.data.raw import RAW_INTERACTIONS_SCHEMA, RawData
 from latentcrs.errors import UserError, first_line
@@ -219,7 +219,7 @@ def core_with_counts(
     """Users and items (old dense ids) that stay and how many interactions they have; the others are counted."""
 
     def stay(fewest: int) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-        users, items = (engine.collect(side) for side in k_core(log, fewest, item_core, engine.hold))
+        users, items = (engine.collect(side) for side in k_core(log, fewest, item_core, engine))
         return users, items, int(users["rows"].sum())
 
     users, items, left = stay(user_core)

@@ -27,11 +27,14 @@ RAW_INTERACTIONS_SCHEMA = {
 class LogTable:
     """A log that lies as Parquet, for an engine that reads it by itself.
 
-    files: paths or URLs, in the order of their rows. columns: those that are read. read: turns any of the rows, with
-    `LINE` and `PROBLEM` of `latentcrs.data.tables`, into columns of `RAW_INTERACTIONS_SCHEMA`.
+    files: paths or URLs, in the order of their rows.
+    rows: how many each file has.
+    columns: those that are read.
+    read: turns any of the rows, with `LINE` and `PROBLEM` of `latentcrs.data.tables`, into the raw schema.
     """
 
     files: tuple[str, ...]
+    rows: tuple[int, ...]
     columns: tuple[str, ...]
     read: Callable[[pl.LazyFrame], pl.LazyFrame]
 

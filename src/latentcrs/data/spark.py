@@ -19,7 +19,6 @@ from latentcrs.data.engine import Engine, Plan
 from latentcrs.data.places import file_system, is_url, protocols, told_in_a_sentence
 from latentcrs.data.raw import RAW_INTERACTIONS_SCHEMA, LogTable, RawData
 from latentcrs.data.tables import LINE, PROBLEM
-from latentcrs.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -29,6 +28,8 @@ PLACE = "__file__"
 
 class SparkEngine(Engine):
     """Lazy frames of PySpark. What is kept lies as folders of Parquet in `work`, which every worker can reach."""
+
+    few = 1000  # each id is a call into Java
 
     def __init__(self, session: SparkSession, work: str) -> None:
         from py4j.protocol import Py4JError
@@ -53,24 +54,25 @@ class SparkEngine(Engine):
         """
         from pyspark.sql import functions as F
 
-        lengths = row_counts(table)
         columns = [*table.columns, "_metadata.file_path as " + PLACE, "_metadata.row_index as " + LINE]
         quoted = [f"`{name}`" for name in table.columns] + columns[len(table.columns) :]
         rows = self.session.read.parquet(*map(for_hadoop, table.files)).selectExpr(*quoted)
         # How Spark writes a URL differs from place to place, so it is asked which files it reads.
         theirs = [row[0] for row in rows.select(PLACE).distinct().collect()]
-        before = dict(zip(table.files, accumulate([0, *lengths[:-1]]), strict=True))
+        before = dict(zip(table.files, accumulate([0, *table.rows[:-1]]), strict=True))
         offsets = {place: before[matching(place, table.files)] for place in theirs}
-        starts = self.table(pl.DataFrame({PLACE: list(offsets), "start": pl.Series(offsets.values(), dtype=pl.Int64)}))
+        starts = self.table(
+            pl.DataFrame({PLACE: list(offsets), "start": pl.Series(offsets.values(), dtype=pl.Int64)})
+        )
         numbered = rows.join(F.broadcast(starts.to_native()), PLACE).withColumn(LINE, F.expr(f"{LINE} + start + 1"))
         numbered = numbered.drop(PLACE, "start")
-        read, schema = table.read, pl.DataFrame(schema=RAW_INTERACTIONS_SCHEMA).to_arrow().schema
+        read, raw = table.read, pl.DataFrame(schema=RAW_INTERACTIONS_SCHEMA).to_arrow().schema
 
         def in_raw_schema(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
                 frame = pl.DataFrame(pa.Table.from_batches([batch])).lazy()
                 frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(PROBLEM))
-                yield from read(frame).collect().to_arrow().cast(schema).to_batches()
+                yield from read(frame).collect().to_arrow().cast(raw).to_batches()
 
         kinds = {pl.String: "string", pl.Float64: "double", pl.Int64: "long"}
         wanted = ", ".join(f"`{name}` {kinds[kind]}" for name, kind in RAW_INTERACTIONS_SCHEMA.items())
@@ -83,9 +85,9 @@ class SparkEngine(Engine):
             return nw.from_native(self._read(self._put(Path(copy.name), f"table-{self._held}")))
 
     def keep(self, frame: nw.LazyFrame, name: str) -> nw.LazyFrame:
-        place = f"{self.work}/{name}"
-        frame.to_native().write.mode("overwrite").parquet(for_hadoop(place))
-        return nw.from_native(self._read(place))
+        place, native = for_hadoop(f"{self.work}/{name}"), frame.to_native()
+        native.write.mode("overwrite").parquet(place)
+        return nw.from_native(self.session.read.schema(native.schema).parquet(place))  # without a job to look
 
     def keep_by_user(
         self, log: nw.LazyFrame, rows: NDArray[Any], plan: Plan, name: str, on_part: Callable[[int], None]
@@ -139,30 +141,6 @@ class SparkEngine(Engine):
             system.makedirs(path, exist_ok=True)
             system.put_file(str(file), f"{path}/part-0.parquet")
         return place
-
-
-def row_counts(table: LogTable) -> list[int]:
-    """How many rows each file of `table` has, by its footer; all have to have its columns, of the same types.
-
-    Raises:
-        UserError: a file is not Parquet, or lacks a column.
-    """
-    counts, first = [], None
-    for place in table.files:
-        system, path = file_system(place)
-        with told_in_a_sentence(place), system.open(path, "rb") as stream:
-            try:
-                file = pq.ParquetFile(stream)
-            except pa.ArrowInvalid as error:
-                raise UserError(f"{place} cannot be read as parquet: {first_line(error).rstrip('.')}.") from None
-            kinds = {name: file.schema_arrow.field(name).type for name in table.columns if name in file.schema.names}
-            counts.append(file.metadata.num_rows)
-        first = first or kinds
-        for name in table.columns:
-            if kinds.get(name) != first.get(name):
-                told = f"has {name!r} as {kinds[name]}" if name in kinds else f"has no column {name!r}"
-                raise UserError(f"{place} {told}, and {table.files[0]} as {first.get(name)}.")
-    return counts
 
 
 def matching(theirs: str, files: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from latentcrs.data.engine import Engine
 from latentcrs.data.places import file_system, is_url
 from latentcrs.data.spark import SparkEngine
-from latentcrs.errors import UserError
+from latentcrs.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -105,7 +106,9 @@ def quiet(log: Path) -> Iterator[None]:
 
 
 def reason(error: Exception, log: Path) -> str:
-    """Why Spark did not start: what Java said last, or the error itself."""
-    said = [line for line in log.read_text("utf-8", "replace").splitlines() if "rror" in line or "xception" in line]
-    words = said[-1] if said else str(error).splitlines()[0]
-    return words.strip().rstrip(".")
+    """Why Spark did not start: the first thing that went wrong by its own log, else the error itself."""
+    lines = log.read_text("utf-8", "replace").splitlines()
+    said = [line for line in lines if re.search(r"\berror\b|exception", line, re.IGNORECASE)]
+    # Without the date and the level before the message.
+    words = re.sub(r"^\S+ \S+ ERROR ", "", said[0]) if said else first_line(error)
+    return words.strip().rstrip(".!")

@@ -34,7 +34,10 @@ def scan_table(path: Path | str, workspace: Path) -> tuple[pl.LazyFrame, list[Li
     if is_parquet(path):
         files = parquet_files(path)
         try:
-            table = pl.scan_parquet(files, row_index_name=LINE, row_index_offset=1)
+            # Parts may differ in columns that nobody reads; the reader looks at those it wants.
+            table = pl.scan_parquet(
+                files, row_index_name=LINE, row_index_offset=1, missing_columns="insert", extra_columns="ignore"
+            )
             return with_problem(table, pl.lit(None, dtype=pl.String)), []
         except (pl.exceptions.PolarsError, OSError) as error:
             raise UserError(f"{path} cannot be read as parquet: {first_line(error).rstrip('.')}.") from None

@@ -9,7 +9,7 @@ import polars as pl
 
 from latentcrs.data.lines import TOO_MANY_FIELDS, LineProblem
 from latentcrs.data.mapping import find_columns, read_mapping
-from latentcrs.data.places import parquet_files
+from latentcrs.data.places import parquet_files, row_counts
 from latentcrs.data.raw import LogTable, RawData, raw_interactions
 from latentcrs.data.tables import LINE, PROBLEM, is_parquet, scan_table
 from latentcrs.errors import UserError
@@ -56,7 +56,8 @@ def read_own(interactions: Path | str, items: Path, mapping_path: Path | None, w
     read = log_reader(log, columns, schema)
     table = None
     if is_parquet(interactions):
-        table = LogTable(tuple(parquet_files(interactions)), tuple(dict.fromkeys(columns.values())), read)
+        files, wanted = parquet_files(interactions), list(dict.fromkeys(columns.values()))
+        table = LogTable(tuple(files), tuple(row_counts(files, wanted)), tuple(wanted), read)
     return RawData(
         name="own",
         source=f"own data ({str(interactions).rstrip('/').rpartition('/')[2]}, {items.name})",
