@@ -79,7 +79,12 @@ def test_a_folder_of_parquet_gives_the_same_data_set_on_polars_and_on_spark(log:
     polars, spark = PreparedDataset(tmp_path / "polars"), PreparedDataset(tmp_path / "spark")
     assert polars.info.interactions > 1000
     reasons = polars.info.dropped
-    for reason in ("item not in the catalogue", "rating below the threshold", "repeats a user and item", "outside the k-core"):
+    for reason in (
+        "item not in the catalogue",
+        "rating below the threshold",
+        "repeats a user and item",
+        "outside the k-core",
+    ):
         assert reasons[reason] > 20
     assert polars.interactions["timestamp"].null_count() > 0
     ties = polars.interactions.select(pl.struct("user", "timestamp").is_duplicated().sum()).item()

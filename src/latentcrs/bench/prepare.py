@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -59,6 +60,7 @@ class PrepareBenchmark:
     core: int
     repeats: int
     comparisons: list[Comparison]
+    busy: float  # load average before: ours uses every core, pandas one, so others' work costs ours more
     hardware: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
@@ -79,6 +81,7 @@ def bench_prepare(raw: RawData, rows: int, core: int, repeats: int) -> PrepareBe
     Raises:
         UserError: a process failed, or the two differ.
     """
+    busy = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="latentcrs-") as name:
         folder = Path(name)
         with step("Making the log larger"):
@@ -100,7 +103,8 @@ def bench_prepare(raw: RawData, rows: int, core: int, repeats: int) -> PrepareBe
                     raise UserError(f"the two k-cores differ in what they keep: {sorted(left)} rows.")
                 ours, peer = (side_of(side, runs) for side, runs in found.items())
                 comparisons.append(Comparison(ids, ours, peer, left.pop()))
-    return PrepareBenchmark(raw.name, copies, *shape, core, repeats, comparisons, hardware("cpu"))
+    data = raw.source if raw.name == "own" else raw.name
+    return PrepareBenchmark(data, copies, *shape, core, repeats, comparisons, busy, hardware("cpu"))
 
 
 def enlarged(raw: RawData, rows: int) -> tuple[pl.DataFrame, int]:

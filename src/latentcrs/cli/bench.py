@@ -99,7 +99,8 @@ def prepare(
         return
     said = f"{found.core}-core of {found.data}, {found.copies} disjoint copies: {found.rows:,} rows, {found.users:,} "
     said += f"users, {found.items:,} items"
-    table = Table(title=said, title_justify="left", box=None, pad_edge=False)
+    console.print(said, style="italic", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
     for heading in ("ids", "rows left", "latentcrs", "pandas", "faster", "to reach", "MiB", "pandas"):
         table.add_column(heading, justify="left" if heading == "ids" else "right", no_wrap=True)
     for one in found.comparisons:
@@ -108,7 +109,8 @@ def prepare(
         missed = "yellow" if one.ratio < TARGET else ""
         table.add_row(one.ids, f"{one.rows_left:,}", *times, *memory, style=missed)
     console.print(table)
-    line = f"Medians of {found.repeats} runs each, in turns, each in a process of its own. "
+    line = f"Medians of {found.repeats} runs each, in turns, each in a process of its own; load average before: "
+    line += f"{found.busy:.1f}. "
     console.print(line + hardware_line(found.hardware), highlight=False, markup=False, soft_wrap=True)
 
 
