@@ -108,7 +108,7 @@ def quiet(log: Path) -> Iterator[None]:
 def reason(error: Exception, log: Path) -> str:
     """Why Spark did not start: the first thing that went wrong by its own log, else the error itself."""
     lines = log.read_text("utf-8", "replace").splitlines()
-    said = [line for line in lines if re.search(r"\berror\b|exception", line, re.IGNORECASE)]
+    said = [line for line in lines if re.search(r" ERROR |[Ee]xception|^Error", line)]
     # Without the date and the level before the message.
     words = re.sub(r"^\S+ \S+ ERROR ", "", said[0]) if said else first_line(error)
     return words.strip().rstrip(".!")
