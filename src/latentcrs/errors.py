@@ -7,3 +7,8 @@ class UserError(Exception):
     """A mistake in what the user gave: a file, a column, an option. The command line prints it without a traceback
     and exits with code 2; the HTTP server answers 4xx.
     """
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, without the plan or stack below it."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from latentcrs.data import PreparedDataset
 from latentcrs.data.core import k_core
-from latentcrs.data.prepare import BELOW_THRESHOLD, DUPLICATE, OUTSIDE_CORE, TOO_SHORT, UNKNOWN_ITEM, prepare
+from latentcrs.data.dropped import BELOW_THRESHOLD, DUPLICATE, OUTSIDE_CORE, UNKNOWN_ITEM
+from latentcrs.data.engine import PolarsEngine
+from latentcrs.data.prepare import TOO_SHORT, prepare
 from latentcrs.data.raw import RawData, raw_interactions
 from latentcrs.data.sources import SOURCES
 from latentcrs.data.sources.own import read_own
@@ -57,13 +59,16 @@ def brute_force_core(pairs: set[tuple[int, int]], user_core: int, item_core: int
     st.integers(1, 5),
 )
 def test_the_k_core_is_the_one_that_peeling_by_hand_leaves(
-    pairs: set[tuple[int, int]], user_core: int, item_core: int
+    tmp_path_factory: pytest.TempPathFactory, pairs: set[tuple[int, int]], user_core: int, item_core: int
 ) -> None:
+    engine = PolarsEngine(tmp_path_factory.getbasetemp())
+    engine.few = len(pairs) % 7  # joins where more leave at once
     log = pl.LazyFrame(sorted(pairs), schema={"user": pl.Int32, "item": pl.Int32}, orient="row")
-    users, items = k_core(nw.from_native(log), user_core, item_core)
+    users, items = (side.collect() for side in k_core(nw.from_native(log), user_core, item_core, engine))
     expected = brute_force_core(pairs, user_core, item_core)
     assert set(users["user"].to_list()) == {user for user, _ in expected}
     assert set(items["item"].to_list()) == {item for _, item in expected}
+    assert sum(users["rows"].to_list()) == sum(items["rows"].to_list()) == len(expected)
 
 
 def test_movielens_1m_has_the_users_and_items_of_the_paper_s_protocol(
@@ -180,7 +185,7 @@ def test_items_without_a_title_show_their_id(tmp_path: Path) -> None:
 def test_many_small_parts_give_the_same_data_set_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[Row] = [(f"u{n % 37}", f"i{n * 7 % 23}", float(3 + n % 3), n % 11) for n in range(2000)]
     whole = prepare(raw_of(rows), tmp_path / "whole").dataset.interactions
-    monkeypatch.setattr("latentcrs.data.ordering.ROWS_AT_ONCE", 50)
+    monkeypatch.setattr("latentcrs.data.engine.ROWS_AT_ONCE", 50)
     parts = prepare(raw_of(rows), tmp_path / "parts").dataset.interactions
     assert parts.equals(whole) and len(whole) > 200
 

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from latentcrs.progress import console, err_console
 
 if TYPE_CHECKING:
     from latentcrs.data.dataset import PreparedDataset
+    from latentcrs.data.engine import Engine
     from latentcrs.data.raw import RawData
 
 group = typer.Typer(help="Data: fetch it, check it, prepare it.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -35,15 +37,16 @@ def register(app: typer.Typer) -> None:
 @group.command()
 def prepare(
     name: Annotated[str, typer.Argument(help="A source of `latentcrs data list`, or `own` for your own files.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the prepared data set.")],
+    out: Annotated[str, typer.Option("--out", help="Folder for the prepared data set; path or URL.")],
     origin: Annotated[
         Path | None, typer.Option("--from", help="Folder, zip or file to read; else $LATENTCRS_DATA/NAME.")
     ] = None,
     interactions: Annotated[
-        Path | None, typer.Option(help="`own`: the log (.csv, .parquet, .jsonl; .gz too).")
+        str | None,
+        typer.Option(help="`own`: the log (.csv, .parquet, .jsonl; .gz too) or a folder of Parquet; path or URL."),
     ] = None,
     items: Annotated[
-        Path | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; .gz too).")
+        str | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; .gz too); path or URL.")
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")] = None,
     requests: Annotated[Path | None, typer.Option(help="Requests written elsewhere (JSON lines) to import.")] = None,
@@ -51,6 +54,14 @@ def prepare(
     core: Annotated[int | None, typer.Option(min=1, help="Sets both --user-core and --item-core.")] = None,
     user_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of a user.")] = None,
     item_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of an item.")] = None,
+    engine: Annotated[str, typer.Option(help="polars: this process; spark: PySpark, for logs past one machine.")] = (
+        "polars"
+    ),
+    master: Annotated[str | None, typer.Option(help="`spark`: local[N] or a cluster; local[*] by default.")] = None,
+    work: Annotated[
+        str | None, typer.Option(help="`spark`: folder that all workers reach, for what lies between; path or URL.")
+    ] = None,
+    spark_conf: Annotated[list[str] | None, typer.Option(help="`spark`: a setting of Spark, KEY=VALUE.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Turn raw files into a prepared data set, the one folder that all later steps read.
@@ -60,10 +71,17 @@ def prepare(
         latentcrs data prepare ml-1m --from ml-1m --out data/ml-1m
 
         latentcrs data prepare own --interactions log.csv --items catalogue.csv --out data/shop
+
+        latentcrs data prepare own --interactions s3://shop/log --items items.parquet --out data/shop --engine spark
     """
+    from latentcrs.data.copies import placed
     from latentcrs.data.prepare import prepare as prepare_data
 
-    with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace:
+    with (
+        tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace,
+        placed(out, Path(workspace)) as folder,
+    ):
+        open_engine = chosen_engine(engine, master, work, spark_conf or [])
         raw = read_raw(name, origin, interactions, items, mapping, Path(workspace))
         finish = None
         if requests is not None:
@@ -72,15 +90,17 @@ def prepare(
             def finish(folder: Path) -> None:
                 import_requests(folder, requests, raw)
 
-        prepared = prepare_data(
-            raw,
-            out,
-            threshold=threshold,
-            user_core=user_core if user_core is not None else core,
-            item_core=item_core if item_core is not None else core,
-            command=shlex.join(["latentcrs", *sys.argv[1:]]),
-            finish=finish,
-        )
+        with open_engine as running:
+            prepared = prepare_data(
+                raw,
+                folder,
+                threshold=threshold,
+                user_core=user_core if user_core is not None else core,
+                item_core=item_core if item_core is not None else core,
+                command=shlex.join(["latentcrs", *sys.argv[1:]]),
+                finish=finish,
+                engine=running,
+            )
     info = prepared.dataset.info
     if as_json:
         print(info.model_dump_json(indent=2))
@@ -91,11 +111,33 @@ def prepare(
     console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
 
 
+def chosen_engine(
+    name: str, master: str | None, work: str | None, conf: list[str]
+) -> AbstractContextManager[Engine | None]:
+    """The engine that the options of `prepare` name; None is this process.
+
+    Raises:
+        UserError: an unknown engine, or options that do not go together.
+    """
+    if name not in ("polars", "spark"):
+        raise UserError(f"There is no engine {name!r}; use polars or spark.")
+    settings = dict(entry.split("=", 1) for entry in conf if "=" in entry)
+    if len(settings) < len(conf):
+        raise UserError(f"--spark-conf wants KEY=VALUE, each key once, not {', '.join(conf)}.")
+    if name == "spark":
+        from latentcrs.data.spark_session import spark_engine
+
+        return spark_engine(master or "local[*]", work, settings)
+    if master or work or conf:
+        raise UserError("--master, --work and --spark-conf belong to --engine spark.")
+    return nullcontext(None)
+
+
 def read_raw(
     name: str,
     origin: Path | None,
-    interactions: Path | None,
-    items: Path | None,
+    interactions: Path | str | None,
+    items: Path | str | None,
     mapping: Path | None,
     workspace: Path,
 ) -> RawData:
@@ -104,6 +146,7 @@ def read_raw(
     Raises:
         UserError: an unknown name, or options that do not go together.
     """
+    from latentcrs.data.places import fetched
     from latentcrs.data.sources import SOURCES
     from latentcrs.data.sources.own import read_own
 
@@ -112,7 +155,7 @@ def read_raw(
             raise UserError("'data prepare own' wants --interactions FILE and --items FILE.")
         if origin is not None:
             raise UserError("'data prepare own' reads --interactions and --items; leave --from out.")
-        return read_own(interactions, items, mapping, workspace)
+        return read_own(interactions, fetched(items, workspace / "fetched"), mapping, workspace)
     if name not in SOURCES:
         raise UserError(f"No source is called {name!r}; use one of {', '.join([*SOURCES, 'own'])}.")
     if interactions or items or mapping:

@@ -24,6 +24,7 @@ def register(group: typer.Typer) -> None:
     group.command()(fetch)
     group.command()(check)
     group.command()(requests)
+    group.command()(copy)
 
 
 def fetch(
@@ -164,3 +165,18 @@ def requests(
         markup=False,
         soft_wrap=True,
     )
+
+
+def copy(
+    source: Annotated[str, typer.Argument(help="A prepared data set: a path or a URL.")],
+    target: Annotated[str, typer.Argument(help="Where it shall lie: a path or a URL.")],
+) -> None:
+    """Copy a prepared data set from or to a URL, every checksum checked; all later steps read a local folder.
+
+    Example: `latentcrs data copy s3://shop/prepared data/shop`
+    """
+    from latentcrs.data.copies import copy_dataset
+
+    info = copy_dataset(source, target).info
+    told = f"{info.users:,} users, {info.items:,} items, {info.interactions:,} interactions copied to {target}"
+    console.print(told, markup=False, highlight=False, soft_wrap=True)

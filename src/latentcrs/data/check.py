@@ -11,9 +11,10 @@ import narwhals as nw
 import polars as pl
 
 from latentcrs.data.catalogue import rows_with_ids
-from latentcrs.data.core import streaming
-from latentcrs.data.ordering import EncodedLog, encode, order_log, user_ranges
-from latentcrs.data.prepare import DUPLICATE, NO_RATING, Dropped, file_name, in_log, judge_rows
+from latentcrs.data.dropped import DUPLICATE, NO_RATING, Dropped
+from latentcrs.data.engine import PolarsEngine, number_of_rows, streaming, user_ranges
+from latentcrs.data.ordering import EncodedLog, encode, mark_first, name_duplicates
+from latentcrs.data.prepare import file_name, judge_rows
 from latentcrs.data.raw import RawData
 from latentcrs.errors import UserError
 from latentcrs.files import atomic_file
@@ -93,21 +94,19 @@ def check(raw: RawData, workspace: Path) -> Report:
     items, without_id = rows_with_ids(raw)
     dropped.keep(without_id.with_columns(pl.lit(file_name(raw, "items")).alias("file")))
     parts.append(problem_frame(untitled_items(raw)).lazy())
+    engine = PolarsEngine(workspace)
     with step("Reading the log"):
-        judged = workspace / "judged.parquet"
         # No rating is below this one: the check judges whether a rating can be read, not whether it is high.
         least = float("-inf") if raw.has_ratings else None
-        log = judge_rows(raw, items["item_id"], least, judged, dropped)
-        rows = int(pl.scan_parquet(judged).select(pl.len()).collect().item())
-        encoded = encode(log, items["item_id"], workspace / "encoded.parquet")
+        log = judge_rows(raw, items["item_id"], least, engine, dropped)
+        encoded = encode(log, items["item_id"], engine, "encoded")
+        rows = number_of_rows(nw.scan_parquet(workspace / "judged.parquet", backend="polars"))
     if encoded.rows:
-        with step("Looking for repeated rows", total=encoded.rows) as bar:
-
-            def keep_duplicates(found: pl.DataFrame) -> None:
-                named = name_rows(encoded, items["item_id"], found).with_columns(pl.lit(DUPLICATE).alias("reason"))
-                dropped.keep(in_log(raw, named))
-
-            order_log(encoded, workspace / "ordered.parquet", keep_duplicates, bar.advance)
+        with step("Looking for repeated rows", total=2 * encoded.rows) as bar:
+            marked = engine.keep_by_user(encoded.log, encoded.rows_of_users, mark_first, "marked", bar.advance)
+            dropped.count(DUPLICATE, number_of_rows(marked.filter(~nw.col("first"))))
+            named = name_duplicates(encoded, file_name(raw, "interactions"))
+            engine.save_by_user(marked, encoded.rows_of_users, named, dropped.next_part(), bar.advance)
         with step("Looking at the order of time"):
             for number, found in enumerate(odd_times(raw, encoded, items["item_id"])):
                 path = workspace / f"times-{number}.parquet"
@@ -148,14 +147,13 @@ def untitled_items(raw: RawData) -> pl.DataFrame:
 
 def odd_times(raw: RawData, encoded: EncodedLog, item_ids: pl.Series) -> Iterator[pl.DataFrame]:
     """Yield frames of rows whose time is missing, or earlier than that of the row of the same user before it."""
-    log = nw.scan_parquet(encoded.path, backend="polars")
-    scan = pl.scan_parquet(encoded.path)
-    timed, ordered = scan.select(pl.col("timestamp").count(), pl.col("order").count()).collect().row(0)
+    log = encoded.log
+    timed, ordered = log.select(nw.col("timestamp").count(), nw.col("order").count()).collect().row(0)
     if timed == 0:
         if ordered == 0:
             yield in_file(raw, pl.DataFrame({"kind": [NO_TIMES]}))
         return
-    for first, last in user_ranges(encoded.users["rows"].to_numpy()):
+    for first, last in user_ranges(encoded.rows_of_users):
         part = log.filter(nw.col("user") >= first, nw.col("user") < last).collect(**streaming(log)).to_polars()
         part = part.sort("user", "line")
         before = pl.col("timestamp").shift(1).over("user")

@@ -6,12 +6,15 @@ from typing import Any
 
 import narwhals as nw
 
+from latentcrs.data.engine import Engine
 
-def k_core(log: nw.LazyFrame, user_core: int, item_core: int) -> tuple[nw.DataFrame, nw.DataFrame]:
-    """The users and items of the (user_core, item_core)-core of `log`, taken to the fixed point.
 
-    Each round looks only at counts: memory grows with users and items, never with interactions, and the log is read
-    once or twice per round from wherever it lies.
+def k_core(log: nw.LazyFrame, user_core: int, item_core: int, engine: Engine) -> tuple[nw.LazyFrame, nw.LazyFrame]:
+    """The users and items of the (user_core, item_core)-core of `log`, taken to the fixed point by peeling.
+
+    Everything is counted once. A round then takes away the users, and the items, that have too little, and subtracts
+    what goes with them: it reads the two columns of the log from wherever they lie, and groups only the rows that
+    leave. Memory grows with users and items, never with interactions.
 
     Args:
         log: columns user and item, one row per distinct pair.
@@ -19,27 +22,48 @@ def k_core(log: nw.LazyFrame, user_core: int, item_core: int) -> tuple[nw.DataFr
         item_core: fewest interactions of an item that stays.
 
     Returns:
-        Two frames (column `user`, column `item`), without order. Both empty where no such part exists.
+        Two frames without order: (user, rows) and (item, rows), rows being the interactions in the core. Both empty
+        where no such part exists.
     """
     log = log.select("user", "item")
-    alive = {"user": counts_of(log, "user", user_core), "item": counts_of(log, "item", item_core)}
     least = {"user": user_core, "item": item_core}
+    alive = {side: engine.hold(counts_of(log, side)) for side in least}
     while True:
-        before = {side: len(frame) for side, frame in alive.items()}
+        changed = False
         for side, other in (("user", "item"), ("item", "user")):
-            left = log.join(alive[other].lazy(), on=other, how="semi")
-            left = left.join(alive[side].lazy(), on=side, how="semi")
-            alive[side] = counts_of(left, side, least[side])
-        if before == {side: len(frame) for side, frame in alive.items()}:
+            dying = alive[side].filter(nw.col("rows") < least[side])
+            names = named(dying, side, engine)
+            if names == []:
+                continue
+            changed = True
+            alive[side] = alive[side].filter(nw.col("rows") >= least[side])
+            # Rows whose item left before are counted too, and find no count any more to be taken from.
+            leaving = part(log, side, dying, names)
+            lost = engine.hold(counts_of(leaving, other).rename({"rows": "lost"}))
+            names = named(lost, other, engine)
+            less = part(alive[other], other, lost, names).join(lost, on=other, how="inner")
+            less = less.select(other, nw.col("rows") - nw.col("lost"))
+            alive[other] = engine.hold(nw.concat([part(alive[other], other, lost, names, within=False), less]))
+        if not changed:
             return alive["user"], alive["item"]
 
 
-def counts_of(log: nw.LazyFrame, side: str, least: int) -> nw.DataFrame:
-    """Users or items (`side`) with at least `least` rows in `log`, as one column."""
-    counts = log.group_by(side).agg(nw.len().alias("rows"))
-    return counts.filter(nw.col("rows") >= least).select(side).collect(**streaming(log))
+def named(keys: nw.LazyFrame, side: str, engine: Engine) -> list[Any] | None:
+    """The ids in `keys`; None where they are too many to be named in a filter."""
+    ids = engine.collect(keys.select(side).head(engine.few + 1))[side].to_list()
+    return ids if len(ids) <= engine.few else None
 
 
-def streaming(log: nw.LazyFrame) -> dict[str, Any]:
-    """Keywords that make `collect` work in bounded memory where the backend has such an engine."""
-    return {"engine": "streaming"} if log.implementation.is_polars() else {}
+def part(
+    frame: nw.LazyFrame, side: str, keys: nw.LazyFrame, names: list[Any] | None, within: bool = True
+) -> nw.LazyFrame:
+    """The rows of `frame` whose `side` is one of those in `keys`, or (`within` false) none of them."""
+    if names is None:
+        return frame.join(keys.select(side), on=side, how="semi" if within else "anti")
+    chosen = nw.col(side).is_in(names)
+    return frame.filter(chosen if within else ~chosen)
+
+
+def counts_of(log: nw.LazyFrame, side: str) -> nw.LazyFrame:
+    """(`side`, rows): how many rows of `log` each user or item has."""
+    return log.group_by(side).agg(nw.len().cast(nw.Int64).alias("rows"))

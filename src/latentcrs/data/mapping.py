@@ -101,7 +101,9 @@ def read_mapping(path: Path | None) -> Mapping:
     return mapping
 
 
-def find_columns(file: Path, table: str, named: LogColumns | CatalogueColumns, columns: list[str]) -> dict[str, str]:
+def find_columns(
+    file: Path | str, table: str, named: LogColumns | CatalogueColumns, columns: list[str]
+) -> dict[str, str]:
     """role (user, item, ...) -> column of `file`, for every role that is named or found.
 
     Raises:

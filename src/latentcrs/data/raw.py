@@ -24,6 +24,22 @@ RAW_INTERACTIONS_SCHEMA = {
 
 
 @dataclass(frozen=True)
+class LogTable:
+    """A log that lies as Parquet, for an engine that reads it by itself.
+
+    files: paths or URLs, in the order of their rows.
+    rows: how many each file has.
+    columns: those that are read.
+    read: turns any of the rows, with `LINE` and `PROBLEM` of `latentcrs.data.tables`, into the raw schema.
+    """
+
+    files: tuple[str, ...]
+    rows: tuple[int, ...]
+    columns: tuple[str, ...]
+    read: Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+@dataclass(frozen=True)
 class RawData:
     """What a reader returns, before anything is filtered.
 
@@ -43,9 +59,10 @@ class RawData:
     threshold: float = 4.0  # the default; used only where has_ratings
     user_core: int = 5  # the default
     item_core: int = 5  # the default
-    files: dict[str, Path] = field(default_factory=dict)  # "interactions", "items" -> the file, for messages
+    files: dict[str, Path | str] = field(default_factory=dict)  # "interactions", "items" -> the file, for messages
     problems: list[LineProblem] = field(default_factory=list)  # what was wrong below the level of the log's rows
     item_lines: pl.Series | None = None  # the line of the catalogue that each row of `items` comes from, if known
+    table: LogTable | None = None  # the same log as Parquet, where it lies so
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from latentcrs.data.dataset import REQUESTS_SCHEMA, PreparedDataset, write_manifest
-from latentcrs.data.prepare import DROPPED_FILE, DROPPED_SCHEMA
+from latentcrs.data.dropped import DROPPED_FILE, DROPPED_SCHEMA
 from latentcrs.data.raw import RawData
 from latentcrs.data.request_lines import LINES_SCHEMA, parse_lines
 from latentcrs.errors import UserError

@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from latentcrs.data.lines import TOO_MANY_FIELDS, LineProblem, readable, scan_json_lines, too_many_fields
-from latentcrs.errors import UserError
+from latentcrs.data.places import is_url, parquet_files
+from latentcrs.errors import UserError, first_line
 
 FORMATS = ".csv, .tsv, .parquet, .jsonl or .ndjson (.gz too for text)"
 LINE = "__line__"
@@ -17,9 +18,10 @@ LOOKED_AT = 1000
 """Lines of a JSON lines file whose keys are collected as its columns."""
 
 
-def scan_table(path: Path, workspace: Path) -> tuple[pl.LazyFrame, list[LineProblem]]:
-    """The table at `path`: its columns, `LINE` (Int64; for Parquet the row, 1 is the first) and `PROBLEM` (String,
-    null for a good row); and what was wrong with the file as text (encoding, a damaged archive), already repaired.
+def scan_table(path: Path | str, workspace: Path) -> tuple[pl.LazyFrame, list[LineProblem]]:
+    """The table at `path`, a file, a folder of Parquet, or a URL of Parquet: its columns, `LINE` (Int64; for Parquet
+    the row, 1 is the first) and `PROBLEM` (String, null for a good row); and what was wrong with the file as text
+    (encoding, a damaged archive), already repaired.
 
     CSV and JSON lines columns are strings; lists in JSON stay JSON text.
 
@@ -29,6 +31,17 @@ def scan_table(path: Path, workspace: Path) -> tuple[pl.LazyFrame, list[LineProb
     Raises:
         UserError: no such file, an unknown ending, an empty or unreadable file.
     """
+    if is_parquet(path):
+        files = parquet_files(path)
+        try:
+            # Parts may differ in columns that nobody reads; the reader looks at those it wants.
+            table = pl.scan_parquet(
+                files, row_index_name=LINE, row_index_offset=1, missing_columns="insert", extra_columns="ignore"
+            )
+            return with_problem(table, pl.lit(None, dtype=pl.String)), []
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise UserError(f"{path} cannot be read as parquet: {first_line(error).rstrip('.')}.") from None
+    path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist.")
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -36,9 +49,6 @@ def scan_table(path: Path, workspace: Path) -> tuple[pl.LazyFrame, list[LineProb
         suffixes.pop()
     kind = suffixes[-1] if suffixes else ""
     try:
-        if kind == ".parquet":
-            table = pl.scan_parquet(path, row_index_name=LINE, row_index_offset=1)
-            return with_problem(table, pl.lit(None, dtype=pl.String)), []
         if kind in (".csv", ".tsv"):
             text = readable(path, workspace)
             return scan_csv(text.path, "\t" if kind == ".tsv" else ","), text.problems
@@ -52,8 +62,13 @@ def scan_table(path: Path, workspace: Path) -> tuple[pl.LazyFrame, list[LineProb
     except pl.exceptions.NoDataError:
         raise UserError(f"{path} is empty; a table has a header and rows.") from None
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} cannot be read as {kind[1:]}: {str(error).splitlines()[0]}.") from None
+        raise UserError(f"{path} cannot be read as {kind[1:]}: {first_line(error)}.") from None
     raise UserError(f"{path} has an ending that is not known; use {FORMATS}.")
+
+
+def is_parquet(place: Path | str) -> bool:
+    """Whether `place` is read as Parquet: a folder or URL, or a file that is called so."""
+    return is_url(place) or Path(place).is_dir() or Path(place).suffix.lower() == ".parquet"
 
 
 def with_problem(table: pl.LazyFrame, problem: pl.Expr) -> pl.LazyFrame:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from latentcrs.data.lines import TOO_MANY_FIELDS, LineProblem
 from latentcrs.data.mapping import find_columns, read_mapping
-from latentcrs.data.raw import RawData, raw_interactions
-from latentcrs.data.tables import LINE, PROBLEM, scan_table
+from latentcrs.data.places import parquet_files, row_counts
+from latentcrs.data.raw import LogTable, RawData, raw_interactions
+from latentcrs.data.tables import LINE, PROBLEM, is_parquet, scan_table
 from latentcrs.errors import UserError
 
 SAMPLE = 10_000
@@ -28,10 +30,11 @@ TIME_FORMATS = (
 UNITS = ((1e17, 1_000_000_000), (1e14, 1_000_000), (1e11, 1_000))
 
 
-def read_own(interactions: Path, items: Path, mapping_path: Path | None, workspace: Path) -> RawData:
+def read_own(interactions: Path | str, items: Path, mapping_path: Path | None, workspace: Path) -> RawData:
     """The log at `interactions` and the catalogue at `items`, as `mapping_path` (TOML) or usual names say.
 
-    Every column of the catalogue that is neither id nor title is an attribute.
+    The log may be a folder of Parquet files, or a URL of one. Every column of the catalogue that is neither id nor
+    title is an attribute.
 
     Args:
         workspace: a folder for repaired copies of damaged text files; has to live until the data set is prepared.
@@ -50,11 +53,16 @@ def read_own(interactions: Path, items: Path, mapping_path: Path | None, workspa
     if "title" not in catalogue.columns:
         catalogue = catalogue.with_columns(pl.lit(None, dtype=pl.String).alias("title"))
     front = ["item_id", "title"]
+    read = log_reader(log, columns, schema)
+    table = None
+    if is_parquet(interactions):
+        files, wanted = parquet_files(interactions), list(dict.fromkeys(columns.values()))
+        table = LogTable(tuple(files), tuple(row_counts(files, wanted)), tuple(wanted), read)
     return RawData(
         name="own",
-        source=f"own data ({interactions.name}, {items.name})",
+        source=f"own data ({str(interactions).rstrip('/').rpartition('/')[2]}, {items.name})",
         terms="your own data: its terms of use are yours to know",
-        interactions=read_log(log, columns, schema),
+        interactions=read(log),
         items=catalogue.select(*front, pl.exclude(front)).with_columns(pl.col("item_id").cast(pl.String)),
         kinds={column: kind for column, kind in mapping.items.kinds.items()},  # type: ignore[misc]
         has_ratings="rating" in columns,
@@ -63,6 +71,7 @@ def read_own(interactions: Path, items: Path, mapping_path: Path | None, workspa
         files={"interactions": interactions, "items": items},
         problems=[*log_problems, *item_problems],
         item_lines=lines,
+        table=table,
     )
 
 
@@ -119,8 +128,10 @@ def json_lists(values: pl.Series) -> pl.Series:
         return values
 
 
-def read_log(log: pl.LazyFrame, columns: dict[str, str], schema: pl.Schema) -> pl.LazyFrame:
-    """The log in the raw schema: `columns` says which column plays which role."""
+def log_reader(
+    log: pl.LazyFrame, columns: dict[str, str], schema: pl.Schema
+) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
+    """What puts rows of the log into the raw schema, row by row: `columns` says which column plays which role."""
     user, item = identifier(columns["user"]), identifier(columns["item"])
     read: dict[str, pl.Expr] = {"user_id": user, "item_id": item}
     problems = [
@@ -141,7 +152,11 @@ def read_log(log: pl.LazyFrame, columns: dict[str, str], schema: pl.Schema) -> p
         problems.append(unreadable("timestamp", given, kind, read["timestamp"]))
     if "order" in read:
         read["order"] = read["order"].cast(pl.Int64, strict=False)
-    return raw_interactions(log.select(**read, line=pl.col(LINE), problem=pl.coalesce(problems)))
+
+    def reader(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return raw_interactions(rows.select(**read, line=pl.col(LINE), problem=pl.coalesce(problems)))
+
+    return reader
 
 
 def unreadable(role: str, given: pl.Expr, kind: pl.DataType, value: pl.Expr) -> pl.Expr:
