@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from latentcrs.cli import bench_bulk
-from latentcrs.cli.bench_training import add_commands
+from latentcrs.cli import bench_bulk, bench_retrieve, bench_training
+from latentcrs.cli.measured import hardware_line, span
 from latentcrs.errors import UserError
 from latentcrs.progress import console
 
@@ -30,11 +29,11 @@ group = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
-    from latentcrs.cli import bench_retrieve  # its command joins the group  # noqa: F401
-
-    group.command("bulk")(bench_bulk.bulk)
-    group.command("embed")(bench_bulk.embed)
-    add_commands(group)
+    for command in (
+        bench_retrieve.retrieve, bench_bulk.bulk, bench_bulk.embed,
+        bench_training.step, bench_training.em, bench_training.quality,
+    ):  # fmt: skip
+        group.command(command.__name__)(command)
     app.add_typer(group, name="bench")
 
 
@@ -252,18 +251,3 @@ def missed(stage: Stage) -> bool:
     """Whether a stage took more than its target."""
     late = stage.target_seconds is not None and stage.seconds > stage.target_seconds
     return late or (stage.target_mib is not None and stage.peak_mib > stage.target_mib)
-
-
-def span(seconds: float) -> str:
-    """A time in the unit that suits it."""
-    if seconds < 0.1:
-        return f"{seconds * 1000:.1f} ms"
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
-
-
-def hardware_line(here: Mapping[str, Any]) -> str:
-    """What the figures hold for."""
-    return (
-        f"{here['cpu']}, {here['cores']} cores ({here['threads']} threads), PyTorch {here['torch']}, "
-        f"on {here['device']}."
-    )

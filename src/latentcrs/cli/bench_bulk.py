@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from latentcrs.cli.measured import hardware_line
 from latentcrs.progress import console
 
 if TYPE_CHECKING:
@@ -93,7 +94,6 @@ def _figures(row: Catalogue | Encoding) -> list[str]:
 
 
 def _hardware(here: dict[str, Any]) -> None:
-    from latentcrs.cli.bench import hardware_line
 
     _line(f"{hardware_line(here)} Both in turn in one process; medians of rounds.")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from latentcrs.cli.bench import group, hardware_line, span
+from latentcrs.cli.measured import hardware_line, span
 from latentcrs.errors import UserError
 from latentcrs.progress import console
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 NAMED = {"half": "exact", "lists": "lists"}
 
 
-@group.command("retrieve")
 def retrieve(
     items: Annotated[int, typer.Option(min=1, help="How many items.")] = 1_000_000,
     width: Annotated[int, typer.Option(min=1, help="Width of made-up vectors.")] = 64,

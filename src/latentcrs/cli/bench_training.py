@@ -10,15 +10,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from latentcrs.cli.measured import hardware_line
 from latentcrs.errors import UserError
 from latentcrs.progress import console
-
-
-def add_commands(group: typer.Typer) -> None:
-    """Add these commands to 'bench'."""
-    group.command("step")(step)
-    group.command("em")(em)
-    group.command("quality")(quality)
 
 
 def step(
@@ -34,7 +28,6 @@ def step(
     Example: `latentcrs bench step --sizes 3000,300000`
     """
     from latentcrs.bench.step_cost import bench_step  # late: PyTorch takes seconds
-    from latentcrs.cli.bench import hardware_line
 
     try:
         items = sorted({int(size.replace("_", "")) for size in sizes.split(",")})
@@ -76,7 +69,6 @@ def em(
     Example: `latentcrs bench em models/ml-1m`
     """
     from latentcrs.bench.em import OURS, PEER, STEPS, TARGET_RATIO, bench_em  # late: PyTorch takes seconds
-    from latentcrs.cli.bench import hardware_line
 
     found = bench_em(bundle, batches, preset, set_ or [], device)
     if as_json:
@@ -119,7 +111,6 @@ def quality(
     Example: `latentcrs bench quality data/ml-100k --peer-python peer/bin/python`
     """
     from latentcrs.bench.quality import OURS, PEER, SHARE, TARGET_RATIO, bench_quality  # late: PyTorch takes seconds
-    from latentcrs.cli.bench import hardware_line
 
     found = bench_quality(dataset, peer, epochs, seeds, rate, peer_rate)
     if as_json:
