@@ -24,3 +24,11 @@ def test_importing_what_does_the_work_imports_no_engine() -> None:
     more = "import latentcrs.recommend.bulk, latentcrs.language, latentcrs.training, latentcrs.scale.ray_workers"
     ran = subprocess.run([sys.executable, "-c", IMPORTS.format(more=more)], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_the_help_of_the_command_waits_for_no_table_engine() -> None:
+    code = "import sys; sys.argv = ['latentcrs', '--help']; from latentcrs.cli.main import main\n"
+    code += "try: main()\nexcept SystemExit: pass\n"
+    code += "sys.exit(', '.join(sorted({'polars', 'numpy', 'torch'} & set(sys.modules))) or 0)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr

@@ -6,16 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 import typer
 
-from latentcrs.data.dataset import SPLITS, PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.progress import console
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from latentcrs.simulate import Filled
 
+_SPLITS = ("train", "valid", "test")
 _SAMPLES = 5
 
 
@@ -55,8 +56,10 @@ def simulate(
 
     Example: latentcrs simulate data/ml-1m
     """
+    from latentcrs.data.dataset import PreparedDataset  # late: `--help` need not wait for it
+    from latentcrs.simulate import fill_requests
+
     prepared = PreparedDataset(dataset)
-    from latentcrs.simulate import fill_requests  # late: `--help` need not wait for it
 
     model = None
     if user == "llm" and (force or prepared.missing_splits):
@@ -75,12 +78,12 @@ def simulate(
 
 
 def _counts(requests: pl.DataFrame) -> dict[str, int]:
-    return {split: int((requests["split"] == split).sum()) for split in SPLITS}
+    return {split: int((requests["split"] == split).sum()) for split in _SPLITS}
 
 
 def _report_present(requests: pl.DataFrame, dataset: Path, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"dataset": str(dataset), "written": dict.fromkeys(SPLITS, 0), "kept": _counts(requests)}))
+        print(json.dumps({"dataset": str(dataset), "written": dict.fromkeys(_SPLITS, 0), "kept": _counts(requests)}))
         return
     counts = ", ".join(f"{count:,} {split}" for split, count in _counts(requests).items())
     sources = ", ".join(sorted(requests["source"].unique()))
@@ -96,7 +99,7 @@ def _report_present(requests: pl.DataFrame, dataset: Path, as_json: bool) -> Non
 def _report(filled: Filled, titles: pl.Series, dataset: Path, as_json: bool) -> None:
     requests, kept = filled.written, filled.kept
     # Evenly spaced rows of the last split written: the same five each time.
-    last = requests.filter(pl.col("split") == requests["split"][-1])
+    last = requests.filter(requests["split"] == requests["split"][-1])
     every = max(1, len(last) // _SAMPLES)
     samples = [
         {"title": titles[row["target"]], "text": row["text"]}
@@ -106,7 +109,7 @@ def _report(filled: Filled, titles: pl.Series, dataset: Path, as_json: bool) -> 
         report: dict[str, Any] = {
             "dataset": str(dataset),
             "written": _counts(requests),
-            "kept": dict.fromkeys(SPLITS, 0) if kept is None else _counts(kept),
+            "kept": dict.fromkeys(_SPLITS, 0) if kept is None else _counts(kept),
             "redrawn": filled.redrawn,
             "without_conditions": filled.without_conditions,
             "samples": samples,
