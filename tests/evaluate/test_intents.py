@@ -134,8 +134,9 @@ def test_agreement_is_one_where_each_intent_has_a_value_of_its_own() -> None:
 
 def test_intents_are_told_apart_by_genres_and_not_by_people(report: IntentsReport, recommender: Recommender) -> None:
     assert report.column == "genres"
-    assert {intent.category for intent in report.intents} >= {"Action", "Comedy"}
     bundle = recommender.bundle
+    told = {intent.category for intent in report.intents}
+    assert len(told) >= 5 and told <= set(bundle.items["genres"].explode())  # which ones is a matter of rounding
     top = np.zeros((2, 5), np.int64)
     with pytest.raises(UserError, match="choose a category column"):
         map_column(bundle.items, bundle.columns, top, "plot")
