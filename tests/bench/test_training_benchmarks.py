@@ -73,7 +73,7 @@ def test_a_step_is_timed_at_every_size_the_full_softmax_at_small_ones_alone() ->
 
 
 def test_sizes_that_are_no_numbers_or_too_small_are_refused() -> None:
-    for sizes, said in (("many", "whole numbers"), ("3000,10", "fewer than 1,000")):
+    for sizes, said in (("many", "numbers with commas"), ("3000,10", "fewer than 1,000")):
         ran = CliRunner().invoke(app, ["bench", "step", "--sizes", sizes])
         assert ran.exit_code != 0 and said in str(ran.exception)
 

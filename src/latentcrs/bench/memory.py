@@ -10,20 +10,29 @@ SAMPLED_EVERY = 0.02
 
 
 class PeakMemory:
-    """The highest resident memory of this process while it is entered, sampled in a thread, in MiB."""
+    """The highest resident memory while it is entered, sampled in a thread, in MiB.
 
-    def __init__(self) -> None:
+    Of this process, or of the process `pid` and all that it has started, where what they share counts for each.
+    """
+
+    def __init__(self, pid: int | None = None) -> None:
         try:
             import psutil
         except ImportError:
             raise UserError("the benchmark needs psutil: pip install 'latentcrs[dev]'.") from None
-        self._process = psutil.Process()
+        self._process, self._gone, self._all = psutil.Process(pid), psutil.Error, pid is not None
         self._stop = threading.Event()
         self.mib = 0.0
 
     def resident(self) -> float:
-        """What this process holds now, in MiB."""
-        return float(self._process.memory_info().rss / 2**20)
+        """What is held now, in MiB."""
+        held = 0
+        try:
+            for process in (self._process, *(self._process.children(recursive=True) if self._all else ())):
+                held += process.memory_info().rss
+        except self._gone:  # one that ended meanwhile
+            pass
+        return held / 2**20
 
     def _sample(self) -> None:
         while True:

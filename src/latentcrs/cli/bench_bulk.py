@@ -1,20 +1,20 @@
-"""`latentcrs bench bulk` and `latentcrs bench embed`: whole catalogues and logs, beside named peers."""
+"""`latentcrs bench bulk`, `embed` and `workers`: whole catalogues and logs, beside peers and on many workers."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from latentcrs.cli.measured import hardware_line
-from latentcrs.progress import console
+from latentcrs.bench.report import Report
+from latentcrs.cli.measured import hardware_line, numbers, tell
 
 if TYPE_CHECKING:
     from latentcrs.bench.bulk import Catalogue
     from latentcrs.bench.embed import Encoding
+
+IN_TURN = "Both in turn in one process; medians of rounds."
 
 
 def bulk(
@@ -32,24 +32,19 @@ def bulk(
     Example: `latentcrs bench bulk models/ml-1m`
     """
     from latentcrs.bench.bulk import PEER, bench_bulk  # late: PyTorch takes seconds
-    from latentcrs.errors import UserError
 
-    sizes = [part.strip() for part in items.split(",") if part.strip()]
-    if not all(size.isdigit() and int(size) >= 1 for size in sizes):
-        raise UserError(f"--items wants numbers with commas between, not {items!r}.")
-    found = bench_bulk(bundle, k, users, [int(size) for size in sizes], repeats)
-    if as_json:
-        print(json.dumps(found.as_json()))
-        return
-    table = _table(
+    found = bench_bulk(bundle, k, users, numbers("--items", items), repeats)
+    report = Report(
         f"The best {found.k} of {found.width}-wide factors, users a second; peer: {PEER}",
         ("data", "items", "users", "ours", "peer", "times", "by cpu", "MiB", "peer's", "same"),
+        [
+            (row.data, f"{row.items:,}", f"{row.users:,}", *_figures(row), f"{row.same:.2%}")
+            for row in found.catalogues
+        ],
+        [f"Before it, the behaviour encoder reads {found.encoded_per_second:,.0f} histories a second."],
+        f"{hardware_line(found.hardware)} {IN_TURN}",
     )
-    for row in found.catalogues:
-        table.add_row(row.data, f"{row.items:,}", f"{row.users:,}", *_figures(row), f"{row.same:.2%}")
-    console.print(table)
-    _line(f"Before it, the behaviour encoder reads {found.encoded_per_second:,.0f} histories a second.")
-    _hardware(found.hardware)
+    tell(found, report, as_json)
 
 
 def embed(
@@ -67,36 +62,51 @@ def embed(
     from latentcrs.bench.embed import PEER, bench_embed  # late: PyTorch takes seconds
 
     found = bench_embed(dataset, encoder, sample, repeats, device)
-    if as_json:
-        print(json.dumps(found.as_json()))
-        return
-    table = _table(
+    report = Report(
         f"{found.encoder}, {found.sample} texts of each kind, sentences a second; peer: {PEER}",
         ("texts", "tokens", "precision", "ours", "peer", "times", "by cpu", "MiB", "peer's", "cosine"),
+        [
+            (row.texts, f"{row.tokens:.0f}", row.precision, *_figures(row), f"{row.lowest_cosine:.4f}")
+            for row in found.encodings
+        ],
+        conditions=f"{hardware_line(found.hardware)} {IN_TURN}",
     )
-    for row in found.encodings:
-        table.add_row(row.texts, f"{row.tokens:.0f}", row.precision, *_figures(row), f"{row.lowest_cosine:.4f}")
-    console.print(table)
-    _hardware(found.hardware)
+    tell(found, report, as_json)
 
 
-def _table(title: str, headings: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", box=None)
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left")
-    return table
+def workers(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    counts: Annotated[str, typer.Option("--workers", help="Numbers of Ray's workers.")] = "1,2",
+    copies: Annotated[int, typer.Option(min=1, help="How often every user is taken.")] = 10,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; medians are told.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Users a second of bulk recommendation by one, two and more workers of Ray.
+
+    Example: `latentcrs bench workers models/ml-1m --workers 1,2,4`
+    """
+    from latentcrs.bench.workers import ALONE, bench_workers  # late: PyTorch takes seconds
+
+    found = bench_workers(bundle, numbers("--workers", counts), copies, repeats)
+    report = Report(
+        f"The best 20 for every user of {found.dataset}, {found.copies} times over ({found.users * found.copies:,} "
+        "users), one thread a worker",
+        ("workers", "users a second", "times one worker", "first block after"),
+        [
+            (
+                str(one.workers) if one.workers else ALONE,
+                f"{one.per_second:,.0f}",
+                f"{found.growth(one.workers):.2f}",
+                f"{one.first_seconds:.1f} s",
+            )
+            for one in found.found
+        ],
+        conditions=f"Medians of {repeats} rounds. {hardware_line(found.hardware, found.busy)}",
+    )
+    tell(found, report, as_json)
 
 
 def _figures(row: Catalogue | Encoding) -> list[str]:
     """What both benchmarks tell of a row: speeds, ratios, memory."""
     speeds = (f"{row.per_second:,.0f}", f"{row.peer_per_second:,.0f}")
     return [*speeds, f"{row.ratio:.2f}", f"{row.processor_ratio:.2f}", f"{row.mib:,.0f}", f"{row.peer_mib:,.0f}"]
-
-
-def _hardware(here: dict[str, Any]) -> None:
-
-    _line(f"{hardware_line(here)} Both in turn in one process; medians of rounds.")
-
-
-def _line(words: str) -> None:
-    console.print(words, highlight=False, markup=False, soft_wrap=True)

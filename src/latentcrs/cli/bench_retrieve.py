@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from latentcrs.cli.measured import hardware_line, span
+from latentcrs.bench.report import Report
+from latentcrs.cli.measured import hardware_line, span, tell
 from latentcrs.errors import UserError
-from latentcrs.progress import console
 
 if TYPE_CHECKING:
     from latentcrs.bench.retrieve import RetrieveBenchmark
@@ -41,38 +39,33 @@ def retrieve(
     if words and bundle is None:
         raise UserError("--words says which vectors of a bundle are meant; name one with --bundle.")
     found = bench_retrieve(items, width, bundle, words)
-    if as_json:
-        print(json.dumps(found.as_json()))
-    else:
-        show(found)
+    tell(found, report_of(found), as_json)
 
 
-def show(found: RetrieveBenchmark) -> None:
-    """The searches as a table, and what the indexes cost."""
+def report_of(found: RetrieveBenchmark) -> Report:
+    """The searches, and what the indexes cost."""
     from latentcrs.bench.retrieve import REPEATS, K
 
-    said = f"The best {K} of {found.items:,} items of width {found.width}, {found.vectors}."
-    console.print(said, style="italic", highlight=False, markup=False, soft_wrap=True)
-    table = Table(box=None)
-    for heading in ("index", "pass", "time", "CPU", "NumPy", "ratio", "recall"):
-        table.add_column(heading, justify="left" if heading == "index" else "right", no_wrap=True)
-    for search in found.searches:
-        table.add_row(
-            NAMED[search.kind],
-            "all" if search.share is None else f"{search.share:.1%}",
-            f"{search.milliseconds:.2f} ms",
-            f"{search.processor_milliseconds:.2f} ms",
-            f"{search.numpy_milliseconds:.2f} ms",
-            f"{search.ratio:.3f}",
-            f"{search.recall:.3f}",
-        )
-    console.print(table)
-    for kind, size in found.sizes.items():
-        line = f"{NAMED[kind]}: {size:,.0f} MiB, {size / found.vectors_mib:.2f} times NumPy's; "
-        console.print(f"{line}built in {span(found.built[kind])}.", highlight=False, soft_wrap=True)
-    lines = (
-        f"Medians of {REPEATS} searches on one thread, by turns with NumPy (matrix product, mask, argpartition).",
-        f"{hardware_line(found.hardware)} Load average before: {found.busy:.1f}.",
+    return Report(
+        f"The best {K} of {found.items:,} items of width {found.width}, {found.vectors}",
+        ("index", "pass", "time", "CPU", "NumPy", "ratio", "recall"),
+        [
+            (
+                NAMED[search.kind],
+                "all" if search.share is None else f"{search.share:.1%}",
+                f"{search.milliseconds:.2f} ms",
+                f"{search.processor_milliseconds:.2f} ms",
+                f"{search.numpy_milliseconds:.2f} ms",
+                f"{search.ratio:.3f}",
+                f"{search.recall:.3f}",
+            )
+            for search in found.searches
+        ],
+        [
+            f"{NAMED[kind]}: {size:,.0f} MiB, {size / found.vectors_mib:.2f} times NumPy's; built in "
+            f"{span(found.built[kind])}."
+            for kind, size in found.sizes.items()
+        ],
+        f"Medians of {REPEATS} searches on one thread, by turns with NumPy (matrix product, mask, argpartition). "
+        f"{hardware_line(found.hardware, found.busy)}",
     )
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)

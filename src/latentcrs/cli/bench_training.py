@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from latentcrs.cli.measured import hardware_line
-from latentcrs.errors import UserError
-from latentcrs.progress import console
+from latentcrs.bench.report import Report
+from latentcrs.cli.measured import hardware_line, numbers, tell
 
 
 def step(
@@ -29,29 +26,23 @@ def step(
     """
     from latentcrs.bench.step_cost import bench_step  # late: PyTorch takes seconds
 
-    try:
-        items = sorted({int(size.replace("_", "")) for size in sizes.split(",")})
-    except ValueError:
-        raise UserError(
-            f"--sizes {sizes}: write whole numbers with commas between, for example 3000,300000."
-        ) from None
+    items = sorted(set(numbers("--sizes", sizes)))
     found = bench_step(items, repeats, device)
-    if as_json:
-        print(json.dumps(found.as_json()))
-        return
-    title = f"One training step, milliseconds by number of items (median of {repeats}; synthetic item numbers)"
-    console.print(title, style="italic", highlight=False, markup=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for size in items:
-        table.add_column(f"{size:,}", justify="right", no_wrap=True)
-    table.add_column("last / first", justify="right")
-    table.add_column("peak MiB", justify="right")
-    for curve in found.curves:
-        cells = (f"{curve.milliseconds[size]:,.0f}" if size in curve.milliseconds else "–" for size in items)
-        table.add_row(curve.name, *cells, f"{curve.growth:.1f}", f"{curve.peak_mib:,.0f}")
-    console.print(table)
-    console.print(hardware_line(found.hardware), highlight=False, markup=False, soft_wrap=True)
+    report = Report(
+        f"One training step, milliseconds by number of items (median of {repeats}; synthetic item numbers)",
+        ("", *(f"{size:,}" for size in items), "last / first", "peak MiB"),
+        [
+            (
+                curve.name,
+                *(f"{curve.milliseconds[size]:,.0f}" if size in curve.milliseconds else "–" for size in items),
+                f"{curve.growth:.1f}",
+                f"{curve.peak_mib:,.0f}",
+            )
+            for curve in found.curves
+        ],
+        conditions=hardware_line(found.hardware),
+    )
+    tell(found, report, as_json)
 
 
 def em(
@@ -71,28 +62,23 @@ def em(
     from latentcrs.bench.em import OURS, PEER, STEPS, TARGET_RATIO, bench_em  # late: PyTorch takes seconds
 
     found = bench_em(bundle, batches, preset, set_ or [], device)
-    if as_json:
-        print(json.dumps(found.as_json()))
-        return
-    title = (
+    report = Report(
         f"{found.dataset}, preset {found.preset}: batch {found.batch}, K {found.intents}, negatives "
-        f"{found.negatives}, median of {found.batches}"
-    )
-    console.print(title, style="italic", highlight=False, markup=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", *STEPS, "peak MiB"):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for side in (OURS, PEER):
-        times = (f"{found.milliseconds[side][name]:,.1f} ms" for name in STEPS)
-        table.add_row(side, *times, f"{found.peak_mib[side]:,.0f}")
-    console.print(table)
-    for line in (
-        f"Both steps: {found.ratio:.1f} times as fast (to reach: {TARGET_RATIO:.0f}).",
-        f"With the {found.encode_milliseconds:,.1f} ms that encoding a batch's histories once takes, spread over "
-        f"{found.epochs} epochs of both steps: {found.ratio_with_encoding:.1f} times.",
+        f"{found.negatives}, median of {found.batches}",
+        ("", *STEPS, "peak MiB"),
+        [
+            (side, *(f"{found.milliseconds[side][name]:,.1f} ms" for name in STEPS), f"{found.peak_mib[side]:,.0f}")
+            for side in (OURS, PEER)
+        ],
+        [
+            f"Both steps: {found.ratio:.1f} times as fast (to reach: {TARGET_RATIO:.0f}).",
+            f"With the {found.encode_milliseconds:,.1f} ms that encoding a batch's histories once takes, spread over "
+            f"{found.epochs} epochs of both steps: {found.ratio_with_encoding:.1f} times.",
+        ],
         hardware_line(found.hardware),
-    ):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        [0] if found.ratio < TARGET_RATIO else [],
+    )
+    tell(found, report, as_json)
 
 
 def quality(
@@ -113,21 +99,22 @@ def quality(
     from latentcrs.bench.quality import OURS, PEER, SHARE, TARGET_RATIO, bench_quality  # late: PyTorch takes seconds
 
     found = bench_quality(dataset, peer, epochs, seeds, rate, peer_rate)
-    if as_json:
-        print(json.dumps(found.as_json()))
-        return
-    said = f"SASRec on {found.dataset}, {epochs} epochs at most, median of {seeds} seeds, one thread"
-    console.print(said, style="italic", highlight=False, markup=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "best NDCG@20", f"to {found.quality:.4f}", "an epoch"):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for side in (OURS, PEER):
-        epoch = statistics.median(run.seconds[-1] / len(run.seconds) for run in found.runs if run.side == side)
-        table.add_row(side, f"{found.best(side):.4f}", f"{found.seconds(side):.1f} s", f"{epoch:.2f} s")
-    console.print(table)
-    for line in (
-        f"{found.ratio:.1f} times as fast (to reach: {TARGET_RATIO:.0f}) to {SHARE:.0%} of the lesser one's best. "
-        "Processor seconds, without validation.",
+    spent = {
+        side: statistics.median(run.seconds[-1] / len(run.seconds) for run in found.runs if run.side == side)
+        for side in (OURS, PEER)
+    }
+    report = Report(
+        f"SASRec on {found.dataset}, {epochs} epochs at most, median of {seeds} seeds, one thread",
+        ("", "best NDCG@20", f"to {found.quality:.4f}", "an epoch"),
+        [
+            (side, f"{found.best(side):.4f}", f"{found.seconds(side):.1f} s", f"{an_epoch:.2f} s")
+            for side, an_epoch in spent.items()
+        ],
+        [
+            f"{found.ratio:.1f} times as fast (to reach: {TARGET_RATIO:.0f}) to {SHARE:.0%} of the lesser one's "
+            "best. Processor seconds, without validation."
+        ],
         hardware_line(found.hardware),
-    ):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        [0] if found.ratio < TARGET_RATIO else [],
+    )
+    tell(found, report, as_json)

@@ -1,9 +1,18 @@
-"""How benchmarks say times and machines."""
+"""How benchmarks say times and machines, and tell what they found."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from latentcrs.bench.report import Report
+from latentcrs.errors import UserError
+from latentcrs.progress import console
 
 
 def span(seconds: float) -> str:
@@ -13,9 +22,38 @@ def span(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
-def hardware_line(here: Mapping[str, Any]) -> str:
+def hardware_line(here: Mapping[str, Any], busy: float | None = None) -> str:
     """What the figures hold for."""
+    before = "" if busy is None else f" Load average before: {busy:.1f}."
     return (
         f"{here['cpu']}, {here['cores']} cores ({here['threads']} threads), PyTorch {here['torch']}, "
-        f"on {here['device']}."
+        f"on {here['device']}.{before}"
     )
+
+
+def numbers(option: str, given: str) -> list[int]:
+    """Whole numbers above zero with commas between, as `option` was given them.
+
+    Raises:
+        UserError: something else was given.
+    """
+    parts = [part.strip().replace("_", "") for part in given.split(",") if part.strip()]
+    if not all(part.isdigit() and int(part) >= 1 for part in parts):
+        raise UserError(f"{option} wants numbers with commas between, not {given!r}.")
+    return [int(part) for part in parts]
+
+
+def tell(found: Any, report: Report, as_json: bool) -> None:
+    """Print a benchmark: `found.as_json()` with the report in it, or the report."""
+    if as_json:
+        print(json.dumps({**found.as_json(), "report": asdict(report)}))
+        return
+    console.print(report.title, style="italic", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for number, heading in enumerate(report.headings):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=len(heading) > 0)
+    for number, row in enumerate(report.rows):
+        table.add_row(*map(escape, row), style="yellow" if number in report.missed else "")
+    console.print(table)
+    for line in (*report.lines, report.conditions):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,129 @@
+"""`latentcrs bench turn` and `latentcrs bench serve`: what people wait for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from latentcrs.bench.report import Report
+from latentcrs.cli.measured import hardware_line, span, tell
+
+if TYPE_CHECKING:
+    from latentcrs.bench.serve import ServeBenchmark
+
+
+def turn(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    turns: Annotated[int, typer.Option(min=10, help="How many turns to measure.")] = 300,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Milliseconds of every step of a turn without a language model, beside the sentence encoder alone.
+
+    Example: `latentcrs bench turn models/ml-1m`
+    """
+    from latentcrs.bench.turn import PEER, TARGETS, bench_turn  # late: PyTorch takes seconds
+
+    found = bench_turn(bundle, turns, device)
+    ratio = found.steps["total"][0] / found.steps[PEER][0]
+    report = Report(
+        f"One turn on {found.dataset}, {found.turns} people",
+        ("step", "p50", "p95", "to stay under"),
+        [
+            (
+                name,
+                f"{p50:.1f} ms",
+                f"{p95:.1f} ms",
+                "{:.0f} / {:.0f} ms".format(*TARGETS[name]) if name in TARGETS else "",
+            )
+            for name, (p50, p95) in found.steps.items()
+        ],
+        [f"A turn takes {ratio:.2f} times {PEER} on the same words."],
+        hardware_line(found.hardware),
+        [
+            number
+            for number, (name, spent) in enumerate(found.steps.items())
+            if any(taken > most for taken, most in zip(spent, TARGETS.get(name, spent), strict=True))
+        ],
+    )
+    tell(found, report, as_json)
+
+
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    conversations: Annotated[int, typer.Option(min=1, help="How many are held at once.")] = 200,
+    turns: Annotated[int, typer.Option(min=2, help="Turns of each.")] = 20,
+    llm_failing: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Use a language model, of whose calls this share fails."),
+    ] = None,
+    kill: Annotated[bool, typer.Option("--kill", help="Kill the server in the middle, and start it again.")] = False,
+    pause: Annotated[
+        float, typer.Option(min=0.0, help="Seconds that a person takes between an answer and the next utterance.")
+    ] = 0.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Many conversations at once with the real server: throughput, waiting, memory; nothing lost, nothing twice.
+
+    Starts `latentcrs serve` with one worker on a store of its own. Simulated people of the test split talk with it,
+    and every turn is read back at the end. Exit code 1 where anything went wrong.
+
+    Example: `latentcrs bench serve models/ml-1m --kill`
+    """
+    from latentcrs.bench.serve import bench_serve  # late: PyTorch takes seconds
+
+    found = bench_serve(bundle, conversations, turns, llm_failing, kill, pause, device)
+    tell(found, load_report(found), as_json)
+    if found.faults:
+        raise typer.Exit(1)
+
+
+def load_report(found: ServeBenchmark) -> Report:
+    """A load in a table and sentences."""
+    from latentcrs.bench.serve import PEER
+
+    lines = [
+        f"{found.acknowledged:,} turns in {span(found.seconds)}: {found.per_second:.1f} a second, {found.ratio:.2f} "
+        f"times {PEER}, one after the other in one process ({found.peer_per_second:.1f} a second).",
+        f"Live after {span(found.live_seconds)}, ready after {span(found.ready_seconds)}; "
+        f"at most {found.peak_mib:,.0f} MiB.",
+    ]
+    if found.processor is not None:
+        lines.append(
+            f"Processor time of a turn: {found.processor:.0f} ms in the server, {found.peer_processor:.0f} ms in "
+            f"{PEER}."
+        )
+    if found.pause:
+        lines.append(f"People took {found.pause:g} seconds between an answer and what they said next.")
+    if found.model is not None:
+        model, turns = found.model, found.acknowledged
+        failed = ", ".join(f"{count:,} {how}" for how, count in model.calls.items())
+        lines.append(f"Language model: {model.made:,} calls, {model.failed:,} failed ({failed}).")
+        without = ", ".join(f"{what} {count:,}" for what, count in model.without.items()) or "none"
+        lines.append(f"{model.turns_without:,} of {turns:,} turns went on without it somewhere ({without}).")
+    if found.killed is not None:
+        killed = found.killed
+        lines.append(
+            f"Killed after {killed.acknowledged:,} acknowledged turns; {killed.kept:,} were in the store. Ready "
+            f"again after {span(killed.ready_seconds)}; {killed.broken_off:,} turns were asked again."
+        )
+    same = "" if found.otherwise is None else f", and every answer has the items that {PEER} gave"
+    whole = f"No error; every acknowledged turn is in the store, once{same}; /metrics counts them all."
+    lines.append(f"{'; '.join(found.faults)}." if found.faults else whole)
+    return Report(
+        f"{found.conversations} conversations at once on {found.dataset}, {found.turns} turns each, one worker",
+        ("a turn", "p50", "p95", "p99"),
+        [
+            (name, *(f"{milliseconds:,.0f} ms" for milliseconds in (spread.p50, spread.p95, spread.p99)))
+            for name, spread in (
+                ("as clients wait", found.waited),
+                ("in the engine", found.worked),
+                (PEER, found.peer),
+            )
+        ],
+        lines,
+        hardware_line(found.hardware, found.busy),
+    )
