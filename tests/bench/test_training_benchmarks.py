@@ -81,7 +81,7 @@ def test_sizes_that_are_no_numbers_or_too_small_are_refused() -> None:
 def test_time_to_quality_is_the_first_time_that_it_is_reached() -> None:
     slow = Run(PEER, 0, [1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.1, 0.4])
     quick = Run(OURS, 0, [0.5, 1.0], [0.3, 0.5])
-    found = QualityBenchmark("films", [quick, slow], 2e-3, 1e-3, {})
+    found = QualityBenchmark("films", [quick, slow], 2e-3, 1e-3, "random", {})
     assert found.quality == pytest.approx(SHARE * 0.4)
     assert (found.seconds(OURS), found.seconds(PEER), found.ratio) == (1.0, 4.0, 4.0)
     assert slow.seconds_to(0.15) == 2.0 and slow.seconds_to(0.9) == float("inf")
