@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from latentcrs.behaviour.iclrec import ICLRec, ICLRecConfig
 from latentcrs.behaviour.sasrec import SASRec, SASRecConfig
+from latentcrs.behaviour.spectral import spectral_vectors
 from latentcrs.behaviour.training import TrainingConfig, train
 from latentcrs.behaviour.windows import history_tokens
 from latentcrs.checkpoint import load_tensors, save_tensors
@@ -94,6 +95,8 @@ class BehaviourEncoder:
         torch.manual_seed(training.seed)
         counts = torch.from_numpy(np.bincount(sequences.pairs()[1], minlength=self.items))
         self.network = NETWORKS[self.kind][1](self.items, self.config, counts).to(self.device)
+        if self.config.first_vectors == "svd":
+            self.network.begin_at(spectral_vectors(sequences, self.items, self.width, training.seed))
         report = train(self.network, self.encode_tensor, sequences, validation, training, checkpoint)
         return report
 

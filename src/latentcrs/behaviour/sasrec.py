@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
 
+FIRST_SPREAD = 0.02
+"""Standard deviation of the numbers in a table before training."""
+
 
 class SASRecConfig(BaseModel):
     """Shape of the encoder and how its next-item loss is computed."""
@@ -30,6 +33,8 @@ class SASRecConfig(BaseModel):
     full_softmax_items: int = 50_000
     samples: int = Field(2048, ge=1)
     """Negatives of the sampled softmax, shared by a batch."""
+    first_vectors: Literal["random", "svd"] = "random"
+    """Where the item table begins: at chance, or at the singular vectors of who chose what (`spectral_vectors`)."""
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> SASRecConfig:
@@ -84,7 +89,12 @@ class SASRec(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         self.proposal = Proposal(torch.ones(items) if training_counts is None else training_counts)
         for weight in (self.embedding.weight, self.position.weight):
-            nn.init.normal_(weight, std=0.02)
+            nn.init.normal_(weight, std=FIRST_SPREAD)
+
+    @torch.no_grad()
+    def begin_at(self, vectors: Tensor) -> None:
+        """Let the item table begin at `vectors` (n, d) of mean square 1, made as small as it begins by chance."""
+        self.embedding.weight[: self.items] = FIRST_SPREAD * vectors
 
     @property
     def start(self) -> int:

@@ -53,6 +53,7 @@ class QualityBenchmark:
     runs: list[Run]
     rate: float
     peer_rate: float
+    first_vectors: str
     hardware: dict[str, Any]
 
     def best(self, side: str) -> float:
@@ -87,11 +88,13 @@ def bench_quality(
     seeds: int = 3,
     rate: float = TrainingConfig().learning_rate,
     peer_rate: float = 1e-3,
+    first_vectors: str = "random",
 ) -> QualityBenchmark:
     """Train both `seeds` times, in turns, on one thread each, for at most `epochs` epochs of the same windows.
 
     Width, layers, heads, length, dropout and batch are those of the default configuration on both sides, each with
-    its own loss over the whole catalogue. python: one that has `replay-rec[torch]`; rate, peer_rate: learning rates.
+    its own loss over the whole catalogue. python: one that has `replay-rec[torch]`; rate, peer_rate: learning rates;
+    first_vectors: where our item table begins (`SASRecConfig`), what that costs included.
     Seconds are the processor's and without validation, so that other work on the machine changes them little.
 
     Raises:
@@ -113,18 +116,18 @@ def bench_quality(
     try:
         with step("runs", 2 * seeds) as bar:
             for seed in range(seeds):
-                runs.append(ours(prepared, epochs, seed, rate))
+                runs.append(ours(prepared, epochs, seed, rate, first_vectors))
                 bar.advance()
                 runs.append(peer(prepared, epochs, seed, python, peer_rate))
                 bar.advance()
-        return QualityBenchmark(prepared.info.name, runs, rate, peer_rate, hardware("cpu"))
+        return QualityBenchmark(prepared.info.name, runs, rate, peer_rate, first_vectors, hardware("cpu"))
     finally:
         torch.set_num_threads(threads)
 
 
-def ours(prepared: PreparedDataset, epochs: int, seed: int, rate: float) -> Run:
+def ours(prepared: PreparedDataset, epochs: int, seed: int, rate: float, first_vectors: str = "random") -> Run:
     """The default SASRec, with the default training but for its length and learning rate."""
-    encoder = _Timed("sasrec", prepared.info.items, device="cpu")
+    encoder = _Timed("sasrec", prepared.info.items, {"first_vectors": first_vectors}, "cpu")
     config = TrainingConfig(
         epochs=epochs, min_steps=0, max_steps=10**9, patience=epochs, learning_rate=rate, seed=seed
     )

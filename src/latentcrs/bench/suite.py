@@ -49,7 +49,7 @@ def runs_of(bundle: str, dataset: str, data: str, peer_python: str | None = None
     def of(part: str, name: str, *words: object) -> Run:
         return Run(part, name, tuple(map(str, words)))
 
-    quality = ["quality", dataset, "--peer-python", peer_python, "--epochs", 20, "--peer-rate", 0.002]
+    quality = ["quality", dataset, "--peer-python", peer_python, "--epochs", 12, "--seeds", 1, "--peer-rate", 0.002]
     return [
         *(of("prepare", f"prepare-{rows}", "prepare", "--data", data, "--rows", rows) for rows in ROWS),
         of("train", "train", "train", "--data", data),
@@ -62,6 +62,7 @@ def runs_of(bundle: str, dataset: str, data: str, peer_python: str | None = None
             for n in HISTORIES
         ),
         *([of("train", "quality", *quality)] if peer_python else []),
+        *([of("train", "quality-svd", *quality, "--first-vectors", "svd")] if peer_python else []),
         of("embed", "embed", "embed", dataset),
         of("turn", "turn", "turn", bundle),
         *(of("retrieve", f"retrieve-{n}", "retrieve", "--bundle", bundle, "--items", n) for n in ITEMS),

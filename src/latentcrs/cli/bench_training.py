@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,13 @@ import typer
 
 from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, numbers, tell
+
+
+class FirstVectors(StrEnum):
+    """Where an item table begins (`behaviour.network.first_vectors`)."""
+
+    random = "random"
+    svd = "svd"
 
 
 def step(
@@ -88,6 +96,7 @@ def quality(
     seeds: Annotated[int, typer.Option(min=1, help="How often both are trained.")] = 3,
     rate: Annotated[float, typer.Option(min=0.0, help="Our learning rate, the default one's.")] = 2e-3,
     peer_rate: Annotated[float, typer.Option(min=0.0, help="The peer's learning rate.")] = 1e-3,
+    first_vectors: Annotated[FirstVectors, typer.Option(help="Where our item table begins.")] = FirstVectors.random,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Time to a fixed NDCG@20 on validation: the behaviour encoder beside replay-rec's SASRec of the same shape.
@@ -98,13 +107,14 @@ def quality(
     """
     from latentcrs.bench.quality import OURS, PEER, SHARE, TARGET_RATIO, bench_quality  # late: PyTorch takes seconds
 
-    found = bench_quality(dataset, peer, epochs, seeds, rate, peer_rate)
+    found = bench_quality(dataset, peer, epochs, seeds, rate, peer_rate, first_vectors.value)
     spent = {
         side: statistics.median(run.seconds[-1] / len(run.seconds) for run in found.runs if run.side == side)
         for side in (OURS, PEER)
     }
     report = Report(
-        f"SASRec on {found.dataset}, {epochs} epochs at most, median of {seeds} seeds, one thread",
+        f"SASRec on {found.dataset}, {epochs} epochs at most, median of {seeds} seeds, one thread; item table begins "
+        f"{'at random' if first_vectors is FirstVectors.random else 'at singular vectors'}",
         ("", "best NDCG@20", f"to {found.quality:.4f}", "an epoch"),
         [
             (side, f"{found.best(side):.4f}", f"{found.seconds(side):.1f} s", f"{an_epoch:.2f} s")
