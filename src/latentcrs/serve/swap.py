@@ -71,6 +71,10 @@ class BundleWatch:
             LOG.exception("a new bundle cannot be served, the old one stays")
             return "refused"
         service.take_up(served)
-        seconds = round(time.perf_counter() - began, 1)
-        LOG.info("another bundle", bundle=service.bundle_name, fingerprint=served.fingerprint, seconds=seconds)
+        LOG.info(
+            "another bundle is served",
+            bundle=service.bundle_name,
+            fingerprint=served.fingerprint,
+            seconds=round(time.perf_counter() - began, 1),
+        )
         return "served"
