@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 import uvicorn
+from other_bundle import NEW, TITLED_ANEW, changed, put
 from structlog.testing import capture_logs
 
 from latentcrs.converse.session import Turn
@@ -27,8 +28,6 @@ from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.swap import BundleWatch
 
-NEW = " of the new bundle"
-TITLED_ANEW = pl.col("title") + NEW
 Looks = tuple[Service, BundleWatch, list[str]]
 
 
@@ -57,23 +56,6 @@ def server(place: Path, looks: Looks) -> Iterator[str]:
     yield f"http://localhost:{running.servers[0].sockets[0].getsockname()[1]}"
     running.should_exit = True
     thread.join()
-
-
-def changed(bundle: Path, out: Path, **columns: pl.Expr) -> Path:
-    """A whole bundle whose catalogue differs in these columns."""
-    shutil.copytree(bundle, out)
-    pl.read_parquet(out / "items.parquet").with_columns(**columns).write_parquet(out / "items.parquet")
-    manifest = json.loads((out / "bundle.json").read_text())
-    manifest["checksums"]["items.parquet"] = sha256_of(out / "items.parquet")
-    (out / "bundle.json").write_text(json.dumps(manifest))
-    return out
-
-
-def put(new: Path, place: Path) -> None:
-    """Put a bundle in the place of another, as one does on a command line."""
-    place.rename(place.with_name("old"))
-    time.sleep(0.15)  # nothing is there for a moment
-    new.rename(place)
 
 
 def until(true: Callable[[], bool]) -> None:
