@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "error: $(PYTHON) is older than Python 3.11; name another: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (a minute or two)"
-	@$(BIN)/python -m pip install $$(test -t 1 || echo -qq) --no-input --disable-pip-version-check -c constraints.txt -e '.[baselines,bench,dev,local,mcp,otel,plot,postgres,ray,redis,serve,spark,web]'
+	@$(BIN)/python -m pip install $$(test -t 1 || echo -qq) --no-input --disable-pip-version-check -c constraints.txt -e '.[baselines,bench,dev,local,mcp,otel,plot,postgres,ray,ray-serve,redis,serve,spark,web]'
 	@touch $@
 
 demo: install ## fetch a sample, train on it, and chat with it

@@ -13,6 +13,7 @@ import typer
 import yaml
 
 from latentcrs.cli.main import app
+from latentcrs.serve.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTAINER = (ROOT / "Containerfile").read_text("utf-8").replace("\\\n", " ")
@@ -53,6 +54,9 @@ def test_every_command_and_option_is_one_of_the_command_line() -> None:
         known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
         options = {word.split("=")[0] for word in rest if word.startswith("--")}
         assert options <= known, (words, options - known)
+    (deployed,) = [block for block in blocks("yaml") if "import_path" in block]
+    for one in yaml.safe_load(deployed)["applications"]:
+        assert set(one["args"]) <= set(Settings.model_fields) and one["import_path"] == "latentcrs.scale.serving:app"
     told = set(re.findall(r"(?<=`)--[a-z-]+", DEPLOY))
     serve = typer.main.get_command(app).commands["serve"]  # type: ignore[attr-defined]
     assert told <= {name for parameter in serve.params for name in parameter.opts}
@@ -68,10 +72,11 @@ def test_every_variable_is_one_that_is_read() -> None:
 
 def test_every_extra_is_one_of_the_package() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    asked = re.findall(r"\.\[([a-z,]+)\]", CONTAINER + DEPLOY)
-    assert len(asked) == 2
+    asked = [set(names.split(",")) for names in re.findall(r"\.\[([a-z,-]+)\]", CONTAINER + DEPLOY)]
+    assert len(asked) == 3
     for names in asked:
-        assert {"postgres", "redis", "serve", "web"} <= set(names.split(",")) <= set(extras)
+        wanted = {"ray-serve"} if "ray-serve" in names else {"redis", "web"}
+        assert {"postgres", "serve", *wanted} <= names <= set(extras)
 
 
 def test_the_image_is_made_of_files_that_it_is_given() -> None:
@@ -110,4 +115,4 @@ def test_no_secret_is_written_here() -> None:
 
 def test_the_snippets_can_be_read() -> None:
     found = blocks("yaml")
-    assert len(found) == 2 and all(isinstance(yaml.safe_load(block), dict) for block in found)
+    assert len(found) == 3 and all(isinstance(yaml.safe_load(block), dict) for block in found)

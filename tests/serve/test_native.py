@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 
 from latentcrs.converse.session import Turn
 from latentcrs.data.rules import Rule
+from latentcrs.files import sha256_of
 from latentcrs.language.chat import Call, Completion, Message, ModelError
 from latentcrs.serve.client import Client, ServerProblem, _listened
 from latentcrs.serve.observe import Metrics, ObservedModel, log_as_json
@@ -315,12 +317,14 @@ def test_outcomes_of_the_language_model_are_counted(serve: Serve, fresh: Service
     assert 'latentcrs_model_tokens_total{direction="input"} 13.0' in shown
 
 
-def test_ready_is_said_once_models_are_loaded(http: TestClient) -> None:
+def test_ready_is_said_once_models_are_loaded(http: TestClient, bundle: Path) -> None:
     deadline = time.monotonic() + 60
     while http.get("/health/ready").status_code != 200 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert http.get("/health/ready").json() == {"status": "ready"}
-    assert http.get("/health").json() == {"live": "live", "ready": "ready"}
+    health = http.get("/health").json()
+    assert health["live"] == "live" and health["ready"] == "ready"
+    assert health["bundle"] == sha256_of(bundle / "bundle.json")[:12]
 
 
 def test_many_turns_at_once_are_all_answered_and_kept(http: TestClient) -> None:

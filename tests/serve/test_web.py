@@ -17,6 +17,9 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import pytest
+from other_bundle import NEW, TITLED_ANEW, changed, put
+
+from latentcrs.files import sha256_of
 
 pytest.importorskip("nicegui", reason="the page needs the extra 'web'")
 playwright = pytest.importorskip("playwright.sync_api", reason="a browser is driven by playwright")
@@ -365,6 +368,27 @@ def test_light_and_dark_follow_the_system_until_told(browser: Browser, server: S
     page.reload()
     expect(page.locator("body")).to_have_class(re.compile("body--light"))
     context.close()
+
+
+def test_the_page_goes_on_with_another_bundle(bundle: Path, tmp_path: Path, browser: Browser) -> None:
+    place = shutil.copytree(bundle, tmp_path / "movies")
+    server = Server(place, tmp_path, watch_seconds=0.1)
+    server.start()
+    try:
+        for context in watched(browser, server, {"width": 1280, "height": 860}):
+            page = opened(context, server)
+            say(page, "a comedy from the 90s")
+            rules = chips(page)
+            assert not any(title.endswith(NEW) for title in titles(page))
+            put(changed(bundle, tmp_path / "new", title=TITLED_ANEW), place)
+            served = sha256_of(place / "bundle.json")[:12]
+            while served not in urlopen(f"{server.url}health", timeout=5).read().decode():
+                time.sleep(0.1)
+            say(page, "what else?")
+            assert len(titles(page)) == 5 and all(title.endswith(NEW) for title in titles(page))
+            assert chips(page) == rules and rules
+    finally:
+        server.stop()
 
 
 def test_a_lost_connection_is_said_and_the_conversation_comes_back(browser: Browser, server: Server) -> None:

@@ -71,6 +71,10 @@ def serve(
     utterance_characters: Annotated[int, typer.Option(min=1, help="The longest utterance.")] = 4000,
     turn_seconds: Annotated[float, typer.Option(help="Seconds after which a turn is answered with 504.")] = 120.0,
     shutdown_seconds: Annotated[int, typer.Option(min=0, help="Seconds that turns have to finish at the end.")] = 30,
+    watch_seconds: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds between looks for a new bundle put in the place of this one; 0: none."),
+    ] = 5.0,
     page: Annotated[bool, typer.Option("--page/--no-page", help="The web page at /.")] = True,
     log_words: Annotated[bool, typer.Option("--log-words", help="Errors in the log may say what was said.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -78,7 +82,8 @@ def serve(
     """Serve a bundle: a web page, an HTTP API, and an API like OpenAI's. Ctrl-C ends it after the turns under
     way.
 
-    Without keys only this machine is listened to, and there is one owner of all conversations.
+    Without keys only this machine is listened to, and there is one owner of all conversations. A new bundle that is
+    put in the place of this one is taken up while people talk.
 
     Example: latentcrs serve models/ml-1m --port 8000
     """
@@ -108,6 +113,7 @@ def serve(
             rates_url=rates_url,
             turn_seconds=turn_seconds,
             shutdown_seconds=shutdown_seconds,
+            watch_seconds=watch_seconds,
             log_words=log_words,
         )
     )

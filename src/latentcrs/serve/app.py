@@ -29,6 +29,7 @@ from latentcrs.serve.problems import Problem, documented
 from latentcrs.serve.refusals import add_refusals
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import VARIABLE, Settings
+from latentcrs.serve.swap import BundleWatch
 from latentcrs.serve.tracing import Tracing, tracing_of_environment
 
 LOG = structlog.stdlib.get_logger("latentcrs.serve")
@@ -59,20 +60,22 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Trac
             patience=settings.patience,
         )
     service.on_turn, service.tracing = metrics.turn, tracing
-    metrics.watch(service.live_conversations)
+    metrics.watch(service.live_conversations, lambda: service.served.since.timestamp())
     keys = None if settings.keys_file is None else Keys(settings.keys_file)
     if keys is not None:
         service.people.knows_dataset = keys.knows_dataset
     rates, threads = Rates(*settings.rates, settings.rates_url), Threads(settings.threads, settings.turn_seconds)
     callers = Callers(keys, rates)
-    warmed = Warmth(service)
+    warmed, watch = Warmth(service), BundleWatch(service, settings.watch_seconds, metrics.bundle)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         warmed.begin()
+        watch.begin()
         try:
             yield
         finally:
+            watch.end()
             await run_in_threadpool(tracing.close)
 
     app = FastAPI(
@@ -179,8 +182,12 @@ def _add_health(app: FastAPI, warmed: Warmth) -> None:
 
     @app.get("/health", tags=["server"])
     def health() -> dict[str, str]:
-        """Both at once; always 200 while the process answers."""
-        return {"live": "live", "ready": _readiness(warmed)}
+        """Both at once, and which bundle is served since when: the beginning of the SHA-256 of its `bundle.json`.
+        Always 200 while the process answers.
+        """
+        served = warmed.service.served
+        since = served.since.isoformat(timespec="seconds")
+        return {"live": "live", "ready": _readiness(warmed), "bundle": served.fingerprint, "since": since}
 
 
 def _readiness(warmed: Warmth) -> str:

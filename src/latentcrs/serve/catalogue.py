@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from latentcrs.converse.display import ItemDisplay
 from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
 from latentcrs.recommend import Reason, Recommendation, Recommender
@@ -25,6 +26,11 @@ class CatalogueView:
 
     def __init__(self, recommender: Recommender) -> None:
         self.recommender = recommender
+
+    @cached_property
+    def display(self) -> ItemDisplay:
+        """How its items are written for people."""
+        return ItemDisplay(self.recommender.bundle)
 
     def number(self, item_id: str) -> int:
         """The dense index of an item.

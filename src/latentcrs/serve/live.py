@@ -19,6 +19,7 @@ class _Place:
 
     def __init__(self) -> None:
         self.lock = Lock()
+        self.round = 0
         self.conversation: Conversation | None = None
 
 
@@ -31,6 +32,7 @@ class LiveConversations:
         """`patience`: seconds that a turn waits for another one of its conversation."""
         self.most, self.patience = most, patience
         self._places: OrderedDict[Key, _Place] = OrderedDict()
+        self._round = 0  # how often all was forgotten
         self._lock = Lock()
 
     @contextmanager
@@ -51,6 +53,9 @@ class LiveConversations:
                 raise
             yield place.conversation
         finally:
+            with self._lock:
+                if place.round != self._round and self._places.get((owner, id)) is place:
+                    del self._places[owner, id]
             place.lock.release()
 
     def _entered(self, owner: str, id: str) -> _Place:
@@ -66,6 +71,7 @@ class LiveConversations:
                 )
             with self._lock:
                 if self._places.get((owner, id)) is place:
+                    place.round = self._round
                     return place
             place.lock.release()  # it was dropped meanwhile, and may be open in another place
 
@@ -73,6 +79,13 @@ class LiveConversations:
         """Forget what is in memory of a conversation."""
         with self._lock:
             self._places.pop((owner, id), None)
+
+    def renew(self) -> None:
+        """Forget what is in memory of every conversation; where somebody is in one, when they leave."""
+        with self._lock:
+            self._round += 1
+            for key in [key for key, place in self._places.items() if not place.lock.locked()]:
+                del self._places[key]
 
     def __len__(self) -> int:
         return len(self._places)

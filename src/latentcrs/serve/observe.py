@@ -117,12 +117,26 @@ class Metrics:
         self._request_seconds = Histogram(
             "latentcrs_request_seconds", "Time of each HTTP request.", ["route"], buckets=SECONDS, registry=registry
         )
+        self._bundles = Counter(
+            "latentcrs_bundles",
+            "Bundles that were put in the place of the one served.",
+            ["outcome"],
+            registry=registry,
+        )
 
-    def watch(self, live: Callable[[], int]) -> None:
-        """Tell how many conversations are in memory; not where several processes count together, which cannot ask."""
+    def watch(self, live: Callable[[], int], since: Callable[[], float]) -> None:
+        """Tell how many conversations are in memory, and when the bundle was read (seconds of Unix time); not where
+        several processes count together, which cannot ask.
+        """
         if VARIABLE not in os.environ:
             gauge = Gauge("latentcrs_live_conversations", "Conversations in memory.", registry=self.registry)
             gauge.set_function(live)
+            gauge = Gauge("latentcrs_bundle_timestamp_seconds", "When the bundle was read.", registry=self.registry)
+            gauge.set_function(since)
+
+    def bundle(self, outcome: str) -> None:
+        """Count a bundle that was put in the place of the one served; `outcome`: "served" or "refused"."""
+        self._bundles.labels(outcome).inc()
 
     def turn(self, turn: Turn) -> None:
         """Count a turn."""

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -68,18 +67,21 @@ def router(service: Service, owner: Callable[..., str] = owner_of, longest: int 
     """
     api = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
     chat = ChatAnswers(service)
-    model = Model(id=service.bundle_name, created=int(Path(service.path, "bundle.json").stat().st_mtime))
+    model_id = service.bundle_name
+
+    def model() -> Model:
+        return Model(id=model_id, created=int(service.served.written))
 
     @api.get("/models", responses=_documented(401, 429))
     def models(asking: str = Depends(owner)) -> Models:
         """The one model of this server: its bundle."""
-        return Models(data=[model])
+        return Models(data=[model()])
 
     @api.get("/models/{id}", responses=_documented(401, 404, 429))
     def one_model(id: str, asking: str = Depends(owner)) -> Model:
         """The bundle, by its name."""
-        _check_model(id, model.id)
-        return model
+        _check_model(id, model_id)
+        return model()
 
     @api.post(
         "/chat/completions",
@@ -96,7 +98,7 @@ def router(service: Service, owner: Callable[..., str] = owner_of, longest: int 
         """Answer the last message of the user. The conversation is recognised by all messages before it, or by the
         header `X-Conversation-Id`; the same messages again are answered the same again.
         """
-        _check_model(request.model, model.id)
+        _check_model(request.model, model_id)
         path = request.path()
         if len(path[-1].utterance) > longest:
             message = f"A message has at most {longest} characters here."

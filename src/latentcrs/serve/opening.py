@@ -9,6 +9,7 @@ from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.session import Turn
 from latentcrs.errors import UserError
 from latentcrs.serve.errors import Conflict, NotFound
+from latentcrs.serve.extractors import Extractors
 
 if TYPE_CHECKING:
     from latentcrs.serve.service import Service
@@ -27,15 +28,17 @@ def as_it_stands(service: Service, owner: str, id: str, found: Conversation | No
     head = service.store.head(id, owner)
     if head is None:
         raise NotFound(f"There is no conversation {id!r}; it was never begun here, or was forgotten.")
-    if found is None or found.session.turns != head:
-        found = _loaded(service, owner, id)
-    recommender, extractors = service.recommender, service.extractors()
-    if found.recommender is not recommender:
+    served = service.current()
+    extractors = served.extractors()
+    recommender = extractors.recommender
+    if found is None or found.session.turns != head or found.recommender.bundle.info is not recommender.bundle.info:
+        found = _loaded(service, owner, id, extractors)
+    if found.recommender is not recommender:  # items joined
         found.recommender, found.fallback = recommender, extractors.lexical
         found.extractor = extractors.of(found.model)
     if found.session.user is not None:
         session = found.session.model_copy(deep=True)
-        service.people.bring_in(owner, session)
+        served.people.bring_in(owner, session)
         found.session = session
     return found
 
@@ -59,11 +62,13 @@ def turn_that_was(
     return turn
 
 
-def _loaded(service: Service, owner: str, id: str) -> Conversation:
+def _loaded(service: Service, owner: str, id: str, extractors: Extractors) -> Conversation:
     stored = service.conversation(owner, id)
-    session, extractors = stored.session, service.extractors()
+    session, recommender = stored.session, extractors.recommender
     try:
-        service.recommender.item_numbers([*session.past, *session.not_again, *session.listed])
+        recommender.item_numbers([*session.past, *session.not_again, *session.listed])
+        for heard in (*session.rules, *session.wishes):
+            recommender.mask(heard.rule)
     except UserError:
         raise Conflict(
             f"Conversation {id!r} was held with another catalogue, that of {Path(stored.bundle).name}; begin a new "
@@ -72,7 +77,7 @@ def _loaded(service: Service, owner: str, id: str) -> Conversation:
     if session.variant == "v" and service.model is None:
         session = session.model_copy(update={"variant": "f"})
     conversation = Conversation(
-        service.recommender,
+        recommender,
         extractors.lexical,
         session,
         model=service.model,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal
 
 from latentcrs.converse.bookkeeping import update
@@ -21,15 +20,15 @@ from latentcrs.errors import UserError
 from latentcrs.language.chat import ChatModel
 from latentcrs.language.chat.model import encodable
 from latentcrs.language.extract import Heard, HeardRule
-from latentcrs.recommend import Recommendation, Recommender, load
+from latentcrs.recommend import Recommendation, Recommender
 from latentcrs.serve.believed import BelievedIntent, believed_intents
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.errors import Conflict, NotFound
 from latentcrs.serve.extractors import Extractors
-from latentcrs.serve.growing import GrowingCatalogue
 from latentcrs.serve.live import LiveConversations
 from latentcrs.serve.opening import as_it_stands, turn_that_was
 from latentcrs.serve.people import People, named
+from latentcrs.serve.served import ServedBundle
 from latentcrs.serve.tracing import Tracing
 
 ATTEMPTS = 3
@@ -66,39 +65,58 @@ class Service:
         self.store, self.model, self.rules, self.talks = store, model, rules, talks
         self.on_turn: Callable[[Turn], None] = lambda turn: None
         self.tracing = Tracing()
-        self._growing = GrowingCatalogue(load(bundle, resolve_device(device).type), store)
+        self.folder = Path(bundle).absolute()  # where a new bundle is put; a link may lead elsewhere by then
+        self._device = resolve_device(device).type
         self._live = LiveConversations(live, patience)
-        self._hearing = Lock()
-        self._heard_by: Extractors | None = None
-        self.people = People(store, self.recommender.bundle.info, self._growing.__contains__)
-        self._growing.catch_up()
+        self.served = ServedBundle(self.folder, store, self._hearing, self._device)
+        self.served.growing.catch_up()
 
     @property
     def recommender(self) -> Recommender:
-        """Over the catalogue as it stands; another one when items join it."""
-        return self._growing.recommender
+        """Over the catalogue as it stands; another one when items join it, or another bundle takes its place."""
+        return self.served.recommender
 
     @property
     def catalogue(self) -> CatalogueView:
         """The catalogue as it stands."""
-        return self._growing.view
+        return self.served.catalogue
 
-    def extractors(self) -> Extractors:
-        """Who hears the rules of the catalogue as it stands."""
-        with self._hearing:
-            if self._heard_by is None or self._heard_by.recommender is not self.recommender:
-                self._heard_by = Extractors(self.recommender, self.rules, self.model)
-            return self._heard_by
+    @property
+    def people(self) -> People:
+        """The users of the bundle."""
+        return self.served.people
 
     def live_conversations(self) -> int:
         """How many conversations are in memory."""
         return len(self._live)
 
     def warm(self) -> None:
-        """Load what the first turn would otherwise wait for: the text encoder, and the people of the data set."""
-        self.recommender.embed("hello")
-        self.extractors()
-        self.people.trained("", "")
+        """Load what the first turn would otherwise wait for."""
+        self.served.warm()
+
+    # The bundle.
+
+    def open_bundle(self) -> ServedBundle:
+        """The bundle that lies at the path now, ready for `take_up`. What is served stays what it is.
+
+        Raises:
+            UserError: no bundle there, or a damaged one.
+            OSError: it went away while it was read.
+        """
+        return ServedBundle(self.folder, self.store, self._hearing, self._device, self.served)
+
+    def take_up(self, served: ServedBundle) -> None:
+        """Serve another bundle from now on. Turns under way end with the old one; every conversation goes on with the
+        new one at its next turn, out of the store, as after a restart.
+        """
+        self.served = served
+        self._live.renew()
+
+    def current(self) -> ServedBundle:
+        """The bundle that is served, with the items that joined its catalogue in other processes."""
+        served = self.served
+        served.growing.catch_up()
+        return served
 
     # Conversations.
 
@@ -118,16 +136,16 @@ class Service:
             Conflict: there is a conversation with this id.
             UserError: an item that does not exist, or variant v without a language model.
         """
-        self._growing.catch_up()
+        served = self.current()
         user = user if user is None else named(user)
         session = Session(user=user, history=list(dict.fromkeys(map(str, history))), variant=variant or "f", k=k or 5)
-        self.recommender.item_numbers(session.history)
+        served.recommender.item_numbers(session.history)
         if session.variant == "v" and self.model is None:
             raise UserError("Variant v needs a language model, and this server has none.")
         if user is not None:
-            past = self.people.trained(owner, user)
+            past = served.people.trained(owner, user)
             session.history = list(dict.fromkeys([*past, *session.history]))
-            self.people.bring_in(owner, session)
+            served.people.bring_in(owner, session)
         id = id or secrets.token_urlsafe(16)
         try:
             self.store.begin(id, session, self.path, owner)
@@ -196,13 +214,18 @@ class Service:
             UserError: it does not fit the catalogue, or no item passes it. NotFound, Conflict, TooMany: as `turn`.
         """
 
-        def adding(session: Session) -> None:
-            if not self.recommender.mask(rule).any():
+        def act(conversation: Conversation) -> Turn:
+            recommender = conversation.recommender
+            if not recommender.mask(rule).any():
                 raise UserError(f'No item of the catalogue passes the rule "{rule}".')
             new = HeardRule(rule=rule, insisted=not soft)
-            update(self.recommender, session, Heard(wishes=(new,)) if soft else Heard(rules=(new,)))
 
-        return self._change(owner, id, lambda conversation: conversation.command("rule", adding))
+            def adding(session: Session) -> None:
+                update(recommender, session, Heard(wishes=(new,)) if soft else Heard(rules=(new,)))
+
+            return conversation.command("rule", adding)
+
+        return self._change(owner, id, act)
 
     def use(self, owner: str, id: str, variant: Variant) -> Turn:
         """Go on in another variant.
@@ -269,9 +292,9 @@ class Service:
         Raises:
             NotFound: there is no such item.
         """
-        self._growing.catch_up()
-        self.catalogue.number(item_id)
-        self.people.remember(owner, user, item_id, kind, at)
+        served = self.current()
+        served.catalogue.number(item_id)
+        served.people.remember(owner, user, item_id, kind, at)
 
     def forget_event(self, owner: str, user: str, item_id: str) -> None:
         """Take an item out of what a user did, wherever that is known from.
@@ -320,28 +343,25 @@ class Service:
         Raises:
             UserError: an item that does not exist, or a rule that does not fit the catalogue.
         """
-        self._growing.catch_up()
-        session = Session(user=user, history=[] if user is None else self.people.trained(owner, named(user)))
+        served = self.current()
+        session = Session(user=user, history=[] if user is None else served.people.trained(owner, named(user)))
         session.history = list(dict.fromkeys([*session.history, *map(str, history)]))
         if user is not None:
-            self.people.bring_in(owner, session)
+            served.people.bring_in(owner, session)
         left_out = [*exclude, *session.seen, *session.refused]
-        return self.recommender.recommend(session.history, encodable(request), k, list(where), left_out)
+        return served.recommender.recommend(session.history, encodable(request), k, list(where), left_out)
 
     def similar(self, item_id: str, k: int = 5) -> list[Recommendation]:
         """Items like one. Raises `NotFound` where there is no such item; see `CatalogueView.similar`."""
-        self._growing.catch_up()
-        return self.catalogue.similar(item_id, k)
+        return self.current().catalogue.similar(item_id, k)
 
     def search(self, words: str, where: Sequence[Rule] = (), k: int = 10) -> list[dict[str, Any]]:
         """Items (column -> value) by words of their titles and texts; see `CatalogueView.search`."""
-        self._growing.catch_up()
-        return self.catalogue.search(encodable(words), where, k)
+        return self.current().catalogue.search(encodable(words), where, k)
 
     def item(self, item_id: str) -> dict[str, Any]:
         """All that the catalogue says of an item. Raises `NotFound` where there is no such item."""
-        self._growing.catch_up()
-        return self.catalogue.row(item_id)
+        return self.current().catalogue.row(item_id)
 
     def add_items(self, rows: list[dict[str, Any]]) -> int:
         """Put new items into the catalogue for everyone, recommendable at once by their text; how many. They are in
@@ -351,9 +371,12 @@ class Service:
             Conflict: an id that the catalogue has already.
             UserError: a column that the catalogue does not have, a value of the wrong type, no id or title.
         """
-        return self._growing.add(rows)
+        return self.served.growing.add(rows)
 
     # Within.
+
+    def _hearing(self, recommender: Recommender) -> Extractors:
+        return Extractors(recommender, self.rules, self.model)
 
     def _change(self, owner: str, id: str, act: Callable[[Conversation], Turn]) -> Turn:
         for _ in range(ATTEMPTS):
@@ -385,6 +408,5 @@ class Service:
     @contextmanager
     def _alone(self, owner: str, id: str) -> Iterator[Conversation]:
         """The conversation as it stands, with nobody else in it."""
-        self._growing.catch_up()
         with self._live.alone(owner, id, lambda found: as_it_stands(self, owner, id, found)) as conversation:
             yield conversation

@@ -24,8 +24,8 @@ class Settings(BaseModel):
     `limits` names it: memory counts in each worker alone. turn_seconds: after which a turn is answered with 504; it
     is finished and kept all the same. patience: seconds that a turn waits for another one of its conversation.
     shutdown_seconds: that turns under way have to finish. turns_at_once: threads that answer turns. live:
-    conversations kept in memory. heartbeat: seconds between signs of life in a stream. log_words: what people say
-    may be in the log.
+    conversations kept in memory. heartbeat: seconds between signs of life in a stream. watch_seconds: between
+    looks for another bundle in the place of this one, 0 for none. log_words: what people say may be in the log.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,6 +56,7 @@ class Settings(BaseModel):
     turns_at_once: int = Field(default=0, ge=0)
     live: int = Field(default=1000, ge=1)
     heartbeat: float = Field(default=15.0, gt=0)
+    watch_seconds: float = Field(default=5.0, ge=0)
     log_words: bool = False
 
     @property

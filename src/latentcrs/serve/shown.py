@@ -11,16 +11,11 @@ class ShownItems:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._bundle = service.recommender.bundle
-        self._display = ItemDisplay(self._bundle)
 
     @property
     def display(self) -> ItemDisplay:
-        """Made again where items have joined since."""
-        bundle = self.service.recommender.bundle
-        if bundle is not self._bundle:
-            self._display, self._bundle = ItemDisplay(bundle), bundle
-        return self._display
+        """Another one where items have joined since, or another bundle has taken the place of the old one."""
+        return self.service.catalogue.display
 
     def year(self, item_id: str) -> int | None:
         """An item's year; None where there is none, or no such item any more."""

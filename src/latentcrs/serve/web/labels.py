@@ -52,20 +52,15 @@ class Labels:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._display = ItemDisplay(service.recommender.bundle)
-        self._shown = service.recommender.bundle.items
 
     @property
     def _recommender(self) -> Recommender:
-        return self._service.recommender  # another one when items join
+        return self._service.recommender  # another one when items join, or another bundle is served
 
     @property
     def display(self) -> ItemDisplay:
         """Titles and facts, of items that joined the catalogue later too."""
-        items = self._recommender.bundle.items
-        if items is not self._shown:
-            self._display, self._shown = ItemDisplay(self._recommender.bundle), items
-        return self._display
+        return self._service.catalogue.display
 
     @cached_property
     def kind(self) -> str:

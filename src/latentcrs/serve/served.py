@@ -1,0 +1,116 @@
+"""One bundle while it is served: its catalogue as it stands, who hears the rules there, the people it knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+from latentcrs.converse.store import ConversationStore
+from latentcrs.files import sha256_of
+from latentcrs.recommend import Recommender, load_bundle
+from latentcrs.recommend.bundle import MANIFEST, read_manifest
+from latentcrs.serve.catalogue import CatalogueView
+from latentcrs.serve.extractors import Extractors
+from latentcrs.serve.growing import GrowingCatalogue
+from latentcrs.serve.people import People
+
+State = tuple[tuple[str, int, int, int], ...]
+"""Name, place on the disk, bytes and time of each file of a folder."""
+
+
+class ServedBundle:
+    """What a service has of one bundle. Another bundle is another object: who took this one has all of it to the end.
+
+    state: the files of its folder when it was read. fingerprint: of its manifest, which has the checksums of the
+    others. written: when that was (seconds of Unix time). since: when the bundle was read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: ConversationStore,
+        hearing: Callable[[Recommender], Extractors],
+        device: str,
+        before: ServedBundle | None = None,
+    ) -> None:
+        """`hearing`: makes those who hear the rules of a catalogue. `before`: the one in whose place this comes; it
+        lends its text encoder where both were trained with the same.
+
+        Raises:
+            UserError: no bundle there, or a damaged one.
+            OSError: it went away while it was read.
+        """
+        manifest = read_manifest(folder)
+        self.state, self.fingerprint = state_of(folder), fingerprint_of(folder)
+        self.written = (folder / MANIFEST).stat().st_mtime
+        self.since = datetime.now(UTC)
+        same = before is not None and before.recommender.bundle.info.text_encoder == manifest.text_encoder
+        encoder = before.recommender.text_encoder if before is not None and same else None
+        recommender = Recommender(load_bundle(folder, device), encoder)
+        self.growing = GrowingCatalogue(recommender, store)
+        self.people = People(store, recommender.bundle.info, self.growing.__contains__)
+        if before is not None:
+            self.people.knows_dataset = before.people.knows_dataset
+        self._hearing, self._hearing_lock = hearing, Lock()
+        self._heard_by: Extractors | None = None
+
+    @property
+    def recommender(self) -> Recommender:
+        """Over the catalogue as it stands; another one when items join it."""
+        return self.growing.recommender
+
+    @property
+    def catalogue(self) -> CatalogueView:
+        """The catalogue as it stands."""
+        return self.growing.view
+
+    def extractors(self) -> Extractors:
+        """Who hears the rules of the catalogue as it stands; their `recommender` says which that is."""
+        with self._hearing_lock:
+            if self._heard_by is None or self._heard_by.recommender is not self.recommender:
+                self._heard_by = self._hearing(self.recommender)
+            return self._heard_by
+
+    def warm(self) -> None:
+        """Load what the first turn would otherwise wait for: the text encoder, and the people of the data set."""
+        self.recommender.embed("hello")
+        self.extractors()
+        self.people.trained("", "")
+
+    def prove(self) -> None:
+        """Make a recommendation, of the items that joined the catalogue since too: what cannot do that is not fit to
+        take another's place. Nothing is left for the first turn to wait for.
+
+        Raises:
+            UserError: why it cannot.
+        """
+        self.growing.catch_up()
+        self.warm()
+        self.recommender.recommend(request="hello", k=1)
+
+
+def state_of(folder: Path) -> State:
+    """The files of a bundle's folder as they lie there; nothing where no bundle is.
+
+    A folder in the place of another has other files, even where their times are the same.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry.name, entry.stat()) for entry in entries)
+    except OSError:  # between two renames
+        return ()
+    if all(name != MANIFEST for name, _ in found):
+        return ()
+    return tuple((name, about.st_ino, about.st_size, about.st_mtime_ns) for name, about in found)
+
+
+def fingerprint_of(folder: Path) -> str:
+    """The beginning of the SHA-256 of a bundle's manifest, as `sha256sum bundle.json` has it.
+
+    Raises:
+        OSError: there is none.
+    """
+    return sha256_of(folder / MANIFEST)[:12]
