@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
 
-FIRST_SPREAD = 0.02
-"""Standard deviation of the numbers in a table before training."""
+FIRST_SPREAD, SPECTRAL_SPREAD = 0.02, 0.05
+"""Standard deviation of the numbers in a table before training: of chance, and of vectors that say something."""
 
 
 class SASRecConfig(BaseModel):
@@ -93,8 +93,8 @@ class SASRec(nn.Module):
 
     @torch.no_grad()
     def begin_at(self, vectors: Tensor) -> None:
-        """Let the item table begin at `vectors` (n, d) of mean square 1, made as small as it begins by chance."""
-        self.embedding.weight[: self.items] = FIRST_SPREAD * vectors
+        """Let the item table begin at `vectors` (n, d) of mean square 1, made small."""
+        self.embedding.weight[: self.items] = SPECTRAL_SPREAD * vectors
 
     @property
     def start(self) -> int:
