@@ -84,8 +84,8 @@ class EM:
         S, targets = rows.S[batch], rows.targets[batch]
         log_q = self.inference.log_q(S)
         with torch.no_grad():
-            log_f, Z, _ = self.generative(S, rows.X(batch))
-            posterior = log_posterior(log_f, self.target_log_ratio(Z, targets))
+            Z = self.generative.read(S, rows.X(batch))
+            posterior = log_posterior(self.generative.log_f(Z), self.target_log_ratio(Z, targets))
         rec = self.inference_rec_loss(log_q, targets)
         if self.config.posterior == "hard":
             return hard_posterior_loss(log_q, posterior) + self.config.alpha_e * rec
