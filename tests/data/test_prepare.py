@@ -52,23 +52,60 @@ def brute_force_core(pairs: set[tuple[int, int]], user_core: int, item_core: int
         pairs = left
 
 
+IDS: dict[str, Callable[[int], int | str]] = {
+    "small numbers": lambda number: number,
+    "large numbers, one below zero": lambda number: 9_876_543_210 * number - 1,
+    "text": lambda number: f"A{number:013}",
+}
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held in memory", "read in every round"])
 @settings(max_examples=60, deadline=None)
 @given(
     st.sets(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60),
     st.integers(1, 5),
     st.integers(1, 5),
+    st.sampled_from(sorted(IDS)),
 )
 def test_the_k_core_is_the_one_that_peeling_by_hand_leaves(
-    tmp_path_factory: pytest.TempPathFactory, pairs: set[tuple[int, int]], user_core: int, item_core: int
+    tmp_path_factory: pytest.TempPathFactory,
+    held: bool,
+    pairs: set[tuple[int, int]],
+    user_core: int,
+    item_core: int,
+    ids: str,
 ) -> None:
     engine = PolarsEngine(tmp_path_factory.getbasetemp())
+    engine.held = len(pairs) if held else -1
     engine.few = len(pairs) % 7  # joins where more leave at once
-    log = pl.LazyFrame(sorted(pairs), schema={"user": pl.Int32, "item": pl.Int32}, orient="row")
-    users, items = (side.collect() for side in k_core(nw.from_native(log), user_core, item_core, engine))
+    kind = pl.String if ids == "text" else pl.Int64
+    rows = [(IDS[ids](user), IDS[ids](item)) for user, item in sorted(pairs)]
+    log = pl.LazyFrame(rows, schema={"user": kind, "item": kind}, orient="row")
+    users, items = k_core(nw.from_native(log), user_core, item_core, engine)
     expected = brute_force_core(pairs, user_core, item_core)
-    assert set(users["user"].to_list()) == {user for user, _ in expected}
-    assert set(items["item"].to_list()) == {item for _, item in expected}
-    assert sum(users["rows"].to_list()) == sum(items["rows"].to_list()) == len(expected)
+    for side, found in enumerate((users, items)):
+        rows_of = Counter(IDS[ids](pair[side]) for pair in expected)
+        assert dict(found.iter_rows()) == rows_of and found.columns[1] == "rows"
+        assert found.dtypes == [kind, pl.Int64]
+
+
+@pytest.mark.parametrize("kind", [pl.Int32, pl.String])
+def test_the_core_of_a_real_log_does_not_depend_on_where_its_rows_are(
+    kind: type[pl.DataType], shared_data: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Many rounds, in most of which few leave; two parts at least, and rows let go on the way."""
+    raw = read_own(
+        *(shared_data("video-games-2018") / f"{part}.parquet" for part in ("interactions", "items")), None, tmp_path
+    )
+    pairs = raw.interactions.select(pl.col("user_id", "item_id").rank("dense").cast(pl.Int32)).unique()
+    log = nw.from_native(pairs.rename({"user_id": "user", "item_id": "item"}).cast(kind).collect().lazy())
+    cores = []
+    for held in (32_000_000, 0):
+        engine = PolarsEngine(tmp_path)
+        engine.held = held
+        cores.append([side.sort(side.columns[0]) for side in k_core(log, 8, 8, engine)])
+    for one, other in zip(*cores, strict=True):
+        assert one.equals(other) and 0 < len(one) and one["rows"].min() == 8
 
 
 def test_movielens_1m_has_the_users_and_items_of_the_paper_s_protocol(

@@ -22,7 +22,7 @@ def latentcrs() -> Callable[[Path, int], int]:
     def run(log: Path, core: int) -> int:
         engine = PolarsEngine(log.parent)
         users, _ = k_core(nw.scan_parquet(log, backend="polars"), core, core, engine)
-        return int(engine.collect(users)["rows"].sum())
+        return int(users["rows"].sum())
 
     return run
 

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentcrs.data.pairs import FramePairs, HeldPairs, Pairs
 from latentcrs.data.raw import RawData
 
 ROWS_AT_ONCE = 6_000_000
@@ -59,9 +60,9 @@ class Engine(ABC):
     def forget(self, name: str) -> None:
         """Remove a kept table, which nothing will read any more."""
 
-    @abstractmethod
-    def hold(self, frame: nw.LazyFrame) -> nw.LazyFrame:
-        """`frame`, with at most a row per user or item, computed once."""
+    def pairs(self, log: nw.LazyFrame) -> Pairs:
+        """The rows of `log` (columns user and item), to be asked again and again."""
+        return FramePairs(log, self)
 
     @abstractmethod
     def save(self, frame: nw.LazyFrame, path: Path) -> None:
@@ -79,9 +80,12 @@ class Engine(ABC):
 
 
 class PolarsEngine(Engine):
-    """One process: memory grows with users and items, not with interactions. `work` is a folder for what is kept."""
+    """One process: memory grows with users and items, with interactions only up to a bound. `work` is a folder for
+    what is kept.
+    """
 
     failures = (pl.exceptions.PolarsError, OSError)
+    held = 32_000_000  # rows of a log that the k-core may have in memory: 256 MB
 
     def __init__(self, work: Path) -> None:
         self.work = work
@@ -105,8 +109,8 @@ class PolarsEngine(Engine):
     def forget(self, name: str) -> None:
         self._place(name).unlink()
 
-    def hold(self, frame: nw.LazyFrame) -> nw.LazyFrame:
-        return frame.collect(**streaming(frame)).lazy()
+    def pairs(self, log: nw.LazyFrame) -> Pairs:
+        return HeldPairs(log.to_native()) if number_of_rows(log) <= self.held else FramePairs(log, self)
 
     def save(self, frame: nw.LazyFrame, path: Path) -> None:
         frame.sink_parquet(path)

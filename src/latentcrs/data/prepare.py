@@ -61,7 +61,7 @@ def prepare(
     In this order: rows that cannot be read, or whose item has no catalogue row, are dropped; ratings below the
     threshold are dropped; of several rows of one user and item the earliest is kept; the k-core is taken to its
     fixed point. Users are sorted by id, items keep the catalogue's order, and each user's items are in the order of
-    (timestamp, order, line). Peak memory grows with users and items, not with interactions.
+    (timestamp, order, line). Peak memory grows with users and items, with interactions only up to a bound.
 
     Args:
         threshold: lowest rating that counts; None takes the source's default. Ignored where there are no ratings.
@@ -219,7 +219,7 @@ def core_with_counts(
     """Users and items (old dense ids) that stay and how many interactions they have; the others are counted."""
 
     def stay(fewest: int) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-        users, items = (engine.collect(side) for side in k_core(log, fewest, item_core, engine))
+        users, items = k_core(log, fewest, item_core, engine)
         return users, items, int(users["rows"].sum())
 
     users, items, left = stay(user_core)

@@ -100,10 +100,6 @@ class SparkEngine(Engine):
         system, path = file_system(f"{self.work}/{name}")
         system.rm(path, recursive=True)
 
-    def hold(self, frame: nw.LazyFrame) -> nw.LazyFrame:
-        self._held += 1
-        return self.keep(frame, f"held-{self._held}")
-
     def save(self, frame: nw.LazyFrame, path: Path) -> None:
         """Spark writes parts, which keep its order by their names; here they become one file, batch by batch."""
         self._held += 1
