@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import faiss
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import latentcrs
+from latentcrs.checkpoint import load_tensors, save_tensors
 from latentcrs.errors import UserError
 from latentcrs.files import sha256_of
 from latentcrs.recommend import Recommender, load_bundle
@@ -179,6 +181,32 @@ def test_lists_answer_with_scores_that_are_right_and_items_that_pass(
     assert scores == pytest.approx(vectors[items] @ queries[0], rel=0.01, abs=0.02)
 
 
+@pytest.mark.parametrize("k", [1, 50, 20_000])
+def test_lists_are_read_as_comparing_their_items_one_by_one_would(
+    lists: ItemIndex, real: tuple[Floats, Floats], k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many threads at once as there are queries, each with a history of its own that is not to come back."""
+    monkeypatch.setattr("latentcrs.recommend.index.GATHERED", 0)  # else so few items are compared one by one
+    vectors, queries = real
+    assert lists.lists is not None
+    near: NearLists = lists.lists
+
+    def compared(query: Floats) -> bool:
+        history = lists.top(query, 30)[0][::3]
+        passing = np.ones(len(vectors), bool)
+        passing[history] = False
+        looked_into = np.isin(np.arange(len(near.centres)), near.near(query, min(k + len(history), len(vectors))))
+        of_list = np.repeat(np.arange(len(near.centres)), np.diff(near.starts))
+        there = passing & looked_into[of_list][near.rows]
+        items, scores = lists.top(query, k, passing)
+        order, expected = by_sorting(halved(vectors), query, k, there)
+        assert there[items].all() and len(items) == len(order) == len(set(items.tolist()))
+        return bool(np.allclose(scores, expected, rtol=1e-4, atol=1e-4))
+
+    with ThreadPoolExecutor(len(queries)) as threads:
+        assert all(threads.map(compared, np.repeat(queries, 3, axis=0)))
+
+
 def test_what_the_query_likes_may_all_be_forbidden(lists: ItemIndex, real: tuple[Floats, Floats]) -> None:
     vectors, queries = real
     scores = vectors @ queries[0]
@@ -239,6 +267,12 @@ def test_lists_of_another_index_are_refused_and_those_of_an_older_one_removed(tm
     ItemIndex.build(vectors[:200], "half").save(path)
     assert not lists.exists() and ItemIndex.load(path).kind == "half"
     shutil.copy(tmp_path / "kept", lists)
+    with pytest.raises(UserError, match="belongs to another index"):
+        ItemIndex.load(path)
+    ItemIndex.build(vectors, "lists").save(path)
+    tensors, _ = load_tensors(lists)
+    tensors["starts"][1] = 301  # would be read beyond its end
+    save_tensors(lists, tensors, {})
     with pytest.raises(UserError, match="belongs to another index"):
         ItemIndex.load(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -59,6 +60,36 @@ def test_old_items_keep_their_scores(grown: Recommender, bundle: Path) -> None:
     assert {item: after[item] for item in before if item in after} == pytest.approx(
         {item: before[item] for item in before if item in after}, rel=1e-5
     )
+
+
+def test_the_lists_of_a_large_catalogue_are_made_again_with_the_new_items(
+    bundle: Path, grown: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for border, numbers in (("HALF_FROM", 1), ("LISTS_FROM", 1), ("GATHERED", 0)):
+        monkeypatch.setattr(f"latentcrs.recommend.index.{border}", numbers)
+    large = load(bundle, text_encoder=grown.text_encoder)
+    assert large.add_items(NEW.head(1)) == 1 and large.add_items(NEW.tail(1)) == 1
+    n = len(large.bundle.items)
+    new = large.item_numbers(["n1", "n2"])
+    # With words and without: two indexes, each with a query of its own.
+    for request in ("a film about a submarine crew and robots on the sea floor", ""):
+        query = large.read(new[:0], request, large.embed(request))
+        index = query.index
+        assert index.kind == "lists" and index.lists is not None
+        lists = index.lists
+        assert np.sort(lists.items).tolist() == list(range(n))
+        own = large.bundle.generative.items() if request else large.bundle.generative.V
+        vectors = own.detach().cpu().numpy()
+        assert np.allclose(index.rows(new)[:, : vectors.shape[1]], vectors[new], rtol=0.01, atol=0.01)
+        for item, other in (new, new[::-1]):
+            found, scores = index.top(vectors[item], 20, np.arange(n) != other)
+            expected = vectors @ vectors[item]
+            expected[other] = -np.inf
+            assert len(np.intersect1d(found, np.argsort(-expected)[:20])) >= 18 and other not in found
+            assert scores == pytest.approx(expected[found], rel=0.01, abs=0.02)
+            assert item in found or (expected > expected[item]).sum() > 15
+        ours, theirs = (one.recommend([], request, 20) for one in (large, grown))
+        assert len({a.item_id for a in ours} & {b.item_id for b in theirs}) >= 18
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from latentcrs.errors import UserError
 from latentcrs.files import atomic_file
 from latentcrs.recommend.index_lists import NearLists
+from latentcrs.recommend.index_scan import ListScanner
 
 Kind = Literal["full", "half", "lists"]
 
@@ -53,6 +54,7 @@ class ItemIndex:
         # With lists, the row of an item is `lists.rows` of it.
         self.vectors = vectors_of(index)
         self._rows = torch.from_numpy(self.vectors)
+        self._scanner = None if lists is None else ListScanner(index, lists.starts)
         self.vectors.flags.writeable = False
 
     @classmethod
@@ -94,7 +96,7 @@ class ItemIndex:
             raise UserError(f"{path} is an index of another kind ({type(index).__name__}); train again.")
         beside = lists_path(path)
         lists = NearLists.load(beside) if beside.is_file() else None
-        if lists is not None and len(lists.items) != index.ntotal:
+        if lists is not None and not lists.fit(index.ntotal):
             raise UserError(f"{beside} belongs to another index than {path.name}; train again.")
         loaded = cls(index, lists)
         if loaded.kind != "full":  # its pages are mapped now, and not one by one by the first searches
@@ -150,8 +152,8 @@ class ItemIndex:
             if passing is not None:
                 scores = np.where(passing, scores, -np.inf).astype(np.float32, copy=False)
             return best(None, scores, min(k, count), None)
-        if self.lists is not None:
-            rows = self.lists.near(query, k, passing if count < n else None, count / n)
+        if self.lists is not None and passing is not None and n - count > DROPPED:
+            rows = self.lists.near_passing(query, k, passing, count / n)
             found, scores = best(None, self._scores_of(rows, query), k, None)
             return self.lists.items[rows[found]].astype(np.int64), scores
         return self._scanned(query, k, passing, n - count)
@@ -159,18 +161,23 @@ class ItemIndex:
     def _scanned(
         self, query: NDArray[np.float32], k: int, passing: NDArray[np.bool_] | None, failing: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """`top` by reading all vectors; `failing` of them do not pass."""
+        """`top` by reading all vectors, or the lists near to the query; `failing` items do not pass."""
         parameters, wanted = None, k
-        if passing is not None and self.kind == "half" and failing <= DROPPED:
+        if passing is not None and self.kind != "full" and failing <= DROPPED:
             wanted += failing
         elif passing is not None:
             bitmap = np.packbits(passing, bitorder="little")
             parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
-        scores, items = self.index.search(query[None, :], min(wanted, self.index.ntotal), params=parameters)
-        found = items[0] >= 0
-        if wanted > k and passing is not None:
-            found &= passing[items[0]]
-        return items[0][found][:k], scores[0][found][:k]
+        wanted = min(wanted, self.index.ntotal)
+        if self.lists is not None and self._scanner is not None:
+            rows, scores = self._scanner.top(query, self.lists.near(query, wanted), wanted)
+            items = self.lists.items[rows].astype(np.int64)
+        else:
+            found, every = self.index.search(query[None, :], wanted, params=parameters)
+            items, scores = every[0][every[0] >= 0], found[0][every[0] >= 0]
+        if passing is not None:
+            items, scores = items[passing[items]], scores[passing[items]]
+        return items[:k], scores[:k]
 
     @property
     def _gather_below(self) -> float:

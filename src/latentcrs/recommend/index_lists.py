@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import faiss
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from latentcrs.checkpoint import load_tensors, save_tensors
 from latentcrs.progress import step
 
-PROBED = 48
+PROBED = 64
 """Lists that a query is compared with; under a rule that passes a share p of the items, `PROBED` / p ** `WIDER`."""
 WIDER = 0.5
 """1 would find as many passing items as without rules, but reads more lists than that is worth."""
@@ -45,6 +46,8 @@ class NearLists:
     ) -> None:
         self.centres, self.spread, self.starts, self.items, self.rows = centres, spread, starts, items, rows
         self.probed = probed
+        self._best = faiss.IndexFlatIP(centres.shape[1] + 1)
+        self._best.add(np.column_stack([centres, REACH * spread]).astype(np.float32))
 
     @classmethod
     def build(cls, vectors: NDArray[np.float32], count: int | None = None, seed: int = 0) -> NearLists:
@@ -88,28 +91,52 @@ class NearLists:
     def save(self, path: Path) -> None:
         save_tensors(path, {name: torch.from_numpy(getattr(self, name)) for name in PARTS}, {})
 
-    def near(
-        self, query: NDArray[np.float32], k: int, passing: NDArray[np.bool_] | None = None, share: float = 1.0
+    def fit(self, n: int) -> bool:
+        """Whether these are lists of n items."""
+        return (
+            len(self.items) == n == self.starts[-1]
+            and self.starts[0] == 0
+            and bool((np.diff(self.starts) >= 0).all())
+        )
+
+    def near(self, query: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+        """The lists that are worth comparing with a query (w or wider: what is behind w is zero), the most promising
+        first, with at least k items where there are.
+        """
+        for lists, wanted in self._more_and_more(query, k, 1.0):
+            if (self.starts[lists + 1] - self.starts[lists]).sum() >= wanted:
+                break
+        return lists
+
+    def near_passing(
+        self, query: NDArray[np.float32], k: int, passing: NDArray[np.bool_], share: float
     ) -> NDArray[np.int64]:
-        """The rows that are worth comparing with a query (w or wider: what is behind w is zero), at least k where
-        there are. `passing` (n,): the items that may be returned, this share of all.
+        """The rows in such lists of items that may be returned: `passing` (n,), this share of all.
+
+        Rules that forbid what the query likes leave little there: then twice as many lists are looked into.
+        """
+        for lists, wanted in self._more_and_more(query, k, share):
+            rows = joined(self.starts[lists], self.starts[lists + 1])
+            rows = rows[passing[self.items[rows]]]
+            if len(rows) >= wanted:
+                break
+        return rows
+
+    def _more_and_more(
+        self, query: NDArray[np.float32], k: int, share: float
+    ) -> Iterator[tuple[NDArray[np.int64], float]]:
+        """The best lists, each time twice as many, at last all; and how many passing rows are to be in them.
 
         Lists are looked into for the best that they may have: the centre's inner product, which is the mean of those
-        of a list's items, and `REACH` times their spread. Rules that forbid what the query likes leave little there:
-        then twice as many are looked into.
+        of a list's items, and `REACH` times their spread.
         """
-        query, count = query[: self.centres.shape[1]], len(self.centres)
-        hope = self.centres @ query + REACH * np.linalg.norm(query) * self.spread
-        probed = math.ceil(self.probed / share**WIDER)
+        count, probed = len(self.centres), math.ceil(self.probed / share**WIDER)
         wanted = max(k, round(probed / count * share * len(self.items) / 2))
-        while True:
-            chosen = np.argpartition(hope, -probed)[-probed:] if probed < count else np.arange(count)
-            rows = joined(self.starts[chosen], self.starts[chosen + 1])
-            if passing is not None:
-                rows = rows[passing[self.items[rows]]]
-            if len(rows) >= wanted or probed >= count:
-                return rows
+        extended = np.append(query[: self.centres.shape[1]], np.linalg.norm(query)).astype(np.float32)[None, :]
+        while probed < count:
+            yield self._best.search(extended, probed)[1][0], wanted
             probed *= 2
+        yield self._best.search(extended, count)[1][0], 0
 
 
 def joined(begins: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
