@@ -1,7 +1,8 @@
 """Train a bundle from a prepared data set: behaviour encoder, text embeddings, intents, EM; each step resumed.
 
 What a step makes is kept in the cache under a fingerprint of its data and of the configuration that it depends on, so
-a killed run goes on, and two bundles that share a behaviour encoder or a stage of Algorithm 1 train it once.
+a killed run goes on, and two bundles that share a behaviour encoder or a stage of Algorithm 1 train it once. That is
+also how a group of processes (`latentcrs.group`) hands over what it has trained: this process finds it there.
 """
 
 from __future__ import annotations
@@ -11,19 +12,26 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 import latentcrs
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.behaviour.kmeans import kmeans
 from latentcrs.checkpoint import Checkpoint
-from latentcrs.data import PreparedDataset
+from latentcrs.data import Histories, PreparedDataset
+from latentcrs.data.places import below, is_file, local_place, remove_file
+from latentcrs.device import resolve_device
+from latentcrs.errors import UserError
 from latentcrs.files import cache_folder, refuse_foreign_folder
+from latentcrs.group import Together, current_group
 from latentcrs.intent import EM, Config, GenerativeModel, InferenceModel, Rows, Softmax, load_config
 from latentcrs.intent.em import stages
 from latentcrs.intent.tuning import tune_encoder
@@ -45,24 +53,60 @@ def work_folder() -> Path:
 
 
 def fit_behaviour(
-    dataset: PreparedDataset, config: Config, device: str = "auto", fresh: bool = False
+    dataset: PreparedDataset,
+    config: Config,
+    device: str = "auto",
+    fresh: bool = False,
+    folder: str | Path | None = None,
+    together: Together | None = None,
 ) -> BehaviourEncoder:
-    """The behaviour encoder of this data set and configuration: from the cache, resumed, or trained."""
+    """The behaviour encoder of this data set and configuration: from the cache, resumed, or trained.
+
+    folder: path or URL in place of `work_folder()`; together: the group that trains it, in place of this process.
+    """
     section = config.behaviour.model_dump()
     name = f"behaviour-{fingerprint(dataset.info.checksums['interactions.parquet'], section)}"
-    finished, checkpoint = work_folder() / f"{name}.safetensors", work_folder() / f"{name}.checkpoint.safetensors"
+    folder = folder or work_folder()
+    finished, checkpoint = below(folder, f"{name}.safetensors"), below(folder, f"{name}.checkpoint.safetensors")
     if fresh:
-        finished.unlink(missing_ok=True)
-        checkpoint.unlink(missing_ok=True)
-    if finished.is_file():
+        remove_file(finished)
+        remove_file(checkpoint)
+    if is_file(finished):
         say(f"behaviour encoder: taken as it was trained before on this log ({config.behaviour.encoder})")
         return BehaviourEncoder.load(finished, device)
-    encoder = BehaviourEncoder(config.behaviour.encoder, dataset.info.items, config.behaviour.network, device)
-    encoder.report = encoder.fit(
-        training_sequences(dataset), held_out(dataset, "valid"), config.behaviour.training, checkpoint
+    validation = held_out(dataset, "valid")
+    job = partial(
+        _train_behaviour, config, dataset.info.items, training_sequences(dataset), validation, finished, checkpoint
     )
-    encoder.save(finished, encoder.report)
-    checkpoint.unlink(missing_ok=True)
+    if together is None:
+        return job(device)
+    together(job)
+    if not is_file(finished):
+        raise UserError(OUT_OF_REACH.format(folder=folder))
+    return BehaviourEncoder.load(finished, device)
+
+
+OUT_OF_REACH = (
+    "What the workers trained is not in {folder}: give --checkpoints a place that they and this machine reach."
+)
+
+
+def _train_behaviour(
+    config: Config,
+    items: int,
+    sequences: Histories,
+    validation: tuple[Histories, NDArray[np.int32]],
+    finished: str | Path,
+    checkpoint: str | Path,
+    device: str,
+) -> BehaviourEncoder:
+    if is_file(finished):  # by a group of which a process died after that
+        return BehaviourEncoder.load(finished, device)
+    encoder = BehaviourEncoder(config.behaviour.encoder, items, config.behaviour.network, device)
+    encoder.report = encoder.fit(sequences, validation, config.behaviour.training, checkpoint)
+    if current_group().rank == 0:
+        encoder.save(finished, encoder.report)
+        remove_file(checkpoint)
     return encoder
 
 
@@ -77,6 +121,27 @@ class Inputs:
     counts: Tensor  # (n,)
     users: Tensor  # S of every user's training sequence, (users, d)
     mark: str  # fingerprint of the data and the encoders
+    found: dict[tuple[Any, ...], Tensor] = field(default_factory=dict)
+    """Centroids by what they are of: clustered once, by whoever asks first."""
+
+    def centroids(self, config: Config) -> Tensor:
+        """M, (K, d), of Eq. 3. With fewer than four points per intent, K is lowered to a quarter of the points."""
+        whose = config.model.centroids
+        points = self.users if whose == "users" else self.V
+        most = max(2, len(points) // 4)
+        key = (whose, min(config.model.intents, most), config.em.seed)
+        if key not in self.found:
+            if config.model.intents > most:
+                say(f"intents: {most} in place of {config.model.intents}, because there are {len(points)} {whose}")
+            self.found[key] = kmeans(points, key[1], config.em.seed)
+        return self.found[key]
+
+    def to(self, device: torch.device) -> Inputs:
+        """The same on another device."""
+        changed = {name: getattr(self, name).to(device) for name in ("V", "T", "counts", "users")}
+        rows = {name: getattr(self, name).to(device) for name in ("train", "valid")}
+        found = {key: M.to(device) for key, M in self.found.items()}
+        return replace(self, **changed, **rows, found=found)
 
 
 def gather_inputs(
@@ -115,10 +180,10 @@ AFTER_EM = {"tune_encoder", "tune_learning_rate"}
 STAGE_FILES = {"inference": "1", "generative": "2", "em": "3", "direct": "direct", "tuned": "tuned"}
 
 
-def stage_checkpoints(mark: str, config: Config) -> dict[str, Checkpoint]:
+def stage_checkpoints(mark: str, config: Config, folder: str | Path | None = None) -> dict[str, Checkpoint]:
     """Where each stage is kept, under what it depends on: points that differ in alpha_e share the first two stages.
 
-    mark: of the inputs.
+    mark: of the inputs; folder: path or URL in place of `work_folder()`.
     """
     em, model = config.em.model_dump(), config.model.model_dump()
     parts: dict[str, list[Any]] = {}
@@ -134,36 +199,31 @@ def stage_checkpoints(mark: str, config: Config) -> dict[str, Checkpoint]:
     found = {}
     for stage, part in parts.items():
         name = fingerprint(mark, stage, *part)
-        found[stage] = Checkpoint(work_folder() / f"intent-{name}.{STAGE_FILES[stage]}.safetensors", name)
+        found[stage] = Checkpoint(
+            below(folder or work_folder(), f"intent-{name}.{STAGE_FILES[stage]}.safetensors"), name
+        )
     return found
 
 
 def fit_intents(
     inputs: Inputs, config: Config, fresh: bool = False
 ) -> tuple[InferenceModel, GenerativeModel, dict[str, Any]]:
-    """K-means and Algorithm 1. With fewer than four users per intent, K is lowered to a quarter of the users."""
-    em, report = _fit_em(inputs, config, stage_checkpoints(inputs.mark, config), fresh)
+    """K-means and Algorithm 1."""
+    checkpoints = stage_checkpoints(inputs.mark, config)
+    if fresh:
+        _remove(checkpoints)
+    em, report = _fit_em(inputs, config, checkpoints)
     return em.inference, em.generative, report
 
 
-def _fit_em(
-    inputs: Inputs, config: Config, checkpoints: dict[str, Checkpoint], fresh: bool
-) -> tuple[EM, dict[str, Any]]:
-    device, whose = inputs.V.device, config.model.centroids
-    points = inputs.users if whose == "users" else inputs.V
-    most = max(2, len(points) // 4)
-    if config.model.intents > most:
-        say(f"intents: {most} in place of {config.model.intents}, because there are {len(points)} {whose}")
+def _fit_em(inputs: Inputs, config: Config, checkpoints: dict[str, Checkpoint]) -> tuple[EM, dict[str, Any]]:
+    device, M = inputs.V.device, inputs.centroids(config)
     torch.manual_seed(config.em.seed)
-    M = kmeans(points, min(config.model.intents, most), config.em.seed)
     inference = InferenceModel(M, inputs.V).to(device)
     log_popularity = torch.log(inputs.counts + 1)
     generative = GenerativeModel(M, inputs.V, inputs.T, log_popularity, config.model).to(device)
-    if fresh:
-        for checkpoint in checkpoints.values():
-            checkpoint.remove()
     em = EM(inference, generative, Softmax(inputs.counts, config.em), config.em)
-    report = em.fit(inputs.train, sample_rows(inputs.valid, config.em.validation_rows), checkpoints)
+    report = em.fit(inputs.train, _validation(inputs, config), checkpoints)
     report["intents"] = len(M)
     return em, report
 
@@ -178,19 +238,62 @@ class Trained:
     report: dict[str, Any]
 
 
-def fit_model(inputs: Inputs, behaviour: BehaviourEncoder, config: Config, fresh: bool = False) -> Trained:
+def fit_model(
+    inputs: Inputs,
+    behaviour: BehaviourEncoder,
+    config: Config,
+    fresh: bool = False,
+    folder: str | Path | None = None,
+    together: Together | None = None,
+) -> Trained:
     """`fit_intents`, then the tuning of the behaviour encoder, of a copy of it, where `em.tune_encoder` asks for it.
 
-    behaviour: the encoder that `inputs` were made with.
+    behaviour: the encoder that `inputs` were made with; folder and together: see `fit_behaviour`.
     """
-    checkpoints = stage_checkpoints(inputs.mark, config)
-    em, report = _fit_em(inputs, config, checkpoints, fresh)
+    folder = folder or work_folder()
+    checkpoints = stage_checkpoints(inputs.mark, config, folder)
+    if fresh:
+        _remove(checkpoints)
+    if together is None:
+        return _train_model(inputs, behaviour, config, checkpoints)
+    inputs.centroids(config)
+    cpu = torch.device("cpu")
+    seconds = together(partial(_train_there, inputs.to(cpu), behaviour.to(cpu), config, checkpoints))
+    if not all(is_file(checkpoint.path) for checkpoint in checkpoints.values() if checkpoint.path):
+        raise UserError(OUT_OF_REACH.format(folder=folder))
+    made = _train_model(inputs, behaviour, config, checkpoints)
+    made.report["seconds"] = seconds
+    return made
+
+
+def _train_there(
+    inputs: Inputs, behaviour: BehaviourEncoder, config: Config, checkpoints: dict[str, Checkpoint], device: str
+) -> float:
+    """What each process of a group does; the models are in the checkpoints. Returns the seconds of the stages."""
+    place = resolve_device(device)
+    return float(_train_model(inputs.to(place), behaviour.to(place), config, checkpoints).report["seconds"])
+
+
+def _train_model(
+    inputs: Inputs, behaviour: BehaviourEncoder, config: Config, checkpoints: dict[str, Checkpoint]
+) -> Trained:
+    em, report = _fit_em(inputs, config, checkpoints)
     if config.em.tune_encoder:
-        behaviour = copy.deepcopy(behaviour)
-        valid, saved = sample_rows(inputs.valid, config.em.validation_rows), checkpoints["tuned"]
-        report["tuned"] = tune_encoder(em, behaviour, inputs.train, valid, saved)
+        behaviour, saved = copy.deepcopy(behaviour), checkpoints["tuned"]
+        report["tuned"] = tune_encoder(em, behaviour, inputs.train, _validation(inputs, config), saved)
         behaviour.report = {**behaviour.report, "tuned": saved.fingerprint}
     return Trained(behaviour, em.inference, em.generative, report)
+
+
+def _remove(checkpoints: dict[str, Checkpoint]) -> None:
+    for checkpoint in checkpoints.values():
+        checkpoint.remove()
+
+
+def _validation(inputs: Inputs, config: Config) -> Rows:
+    """The rows that this process validates on: all of them, or its share in a group."""
+    rows = sample_rows(inputs.valid, config.em.validation_rows)
+    return rows.take(np.arange(len(rows))[current_group().share(len(rows))])
 
 
 def sample_rows(rows: Rows, most: int) -> Rows:
@@ -208,23 +311,28 @@ def train(
     device: str = "auto",
     fresh: bool = False,
     command: str = "latentcrs.train",
+    checkpoints: str | Path | None = None,
+    together: Together | None = None,
 ) -> BundleInfo:
     """Train LatentCRS on a prepared data set and write the bundle `out`. Simulates requests for splits without any.
 
-    `settings` lays values over the preset ("em.alpha_m=1"); `fresh` trains anew what an earlier run has left.
+    `settings` lays values over the preset ("em.alpha_m=1"); `fresh` trains anew what an earlier run has left, in
+    `checkpoints` (path or URL; by default `work_folder()`). `together` is the group that trains, by default this
+    process; texts are embedded, histories encoded and intents clustered here.
 
     Raises:
-        UserError: no data set there, an unknown preset or setting, a device that is not there, or `out` is something
-            else's folder.
+        UserError: no data set there, an unknown preset or setting, a device that is not there, `out` is something
+            else's folder, or `checkpoints` cannot be reached.
     """
     config = load_config(preset, list(settings))
+    folder = local_place(checkpoints or work_folder())
     refuse_foreign_folder(Path(out), MANIFEST)
     prepared = PreparedDataset(dataset)
     complete_requests(prepared)
     encoder = open_encoder(config.text_encoder, device)
-    behaviour = fit_behaviour(prepared, config, device, fresh)
+    behaviour = fit_behaviour(prepared, config, device, fresh, folder, together)
     inputs = gather_inputs(prepared, behaviour, encoder, config)
-    made = fit_model(inputs, behaviour, config, fresh)
+    made = fit_model(inputs, behaviour, config, fresh, folder, together)
     report = {"behaviour": made.behaviour.report, **made.report}
     return save_bundle(
         Path(out), prepared, made.behaviour, made.inference, made.generative, encoder, config, report, command

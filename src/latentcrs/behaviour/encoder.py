@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -83,7 +84,7 @@ class BehaviourEncoder:
         sequences: Histories,
         validation: tuple[Histories, NDArray[np.integer]],
         training: TrainingConfig | None = None,
-        checkpoint: Path | None = None,
+        checkpoint: Path | str | None = None,
     ) -> dict[str, Any]:
         """Train on the next items of `sequences`, stopping early on NDCG@20 of `validation`.
 
@@ -127,13 +128,21 @@ class BehaviourEncoder:
         """V, (n, d)."""
         return self.network.item_weights().detach().cpu().numpy()
 
-    def save(self, path: Path, report: dict[str, Any] | None = None) -> None:
-        """Write the weights and what they are as one safetensors file."""
+    def to(self, device: torch.device) -> BehaviourEncoder:
+        """This encoder on another device; itself where it is there already."""
+        if device == self.device:
+            return self
+        moved = copy.copy(self)
+        moved.device, moved.network = device, copy.deepcopy(self.network).to(device)
+        return moved
+
+    def save(self, path: Path | str, report: dict[str, Any] | None = None) -> None:
+        """Write the weights and what they are as one safetensors file, to a path or a URL."""
         about = {"kind": self.kind, "items": self.items, "config": self.config.model_dump(), "report": report or {}}
         save_tensors(path, self.network.state_dict(), about)
 
     @classmethod
-    def load(cls, path: Path, device: str = "auto") -> BehaviourEncoder:
+    def load(cls, path: Path | str, device: str = "auto") -> BehaviourEncoder:
         """Read what `save` wrote.
 
         Raises:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from latentcrs.behaviour.kmeans import kmeans, nearest
 from latentcrs.behaviour.sasrec import SASRec, SASRecConfig
+from latentcrs.group import current_group
 
 
 class ICLRecConfig(SASRecConfig):
@@ -40,18 +41,19 @@ class ICLRec(SASRec):
     def begin_epoch(self, embeddings: Tensor, seed: int) -> None:
         """E step: cluster the training histories' S, (users, d), into this epoch's intents."""
         clusters = min(self.config.clusters, max(2, len(embeddings) // 4))
-        self.centroids = kmeans(F.normalize(embeddings, dim=1), clusters, seed)
+        self.centroids = current_group().same(kmeans(F.normalize(embeddings, dim=1), clusters, seed))
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         hidden, wanted = self(tokens), targets >= 0
         total = self.next_item_loss(hidden[wanted], targets[wanted])
         lengths = wanted.sum(1)
         whole = F.normalize(hidden[torch.arange(len(hidden)), lengths - 1], dim=1)
-        views = (self._view(tokens, lengths), self._view(tokens, lengths))
+        gather = current_group().gather  # a contrast is between the rows of the whole batch
+        views = (gather(self._view(tokens, lengths)), gather(self._view(tokens, lengths)))
         if self.config.sequence_contrast:
             total = total + self.config.sequence_contrast * contrast(views[0], views[1], self.config.temperature)
         if self.config.intent_contrast and self.centroids is not None:
-            intents = nearest(whole.detach(), self.centroids)
+            intents = gather(nearest(whole.detach(), self.centroids))
             centres = self.centroids[intents]
             both = sum(contrast(view, centres, self.config.temperature, intents) for view in views)
             total = total + self.config.intent_contrast * both / 2

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
+from latentcrs.group import current_group
 
 FIRST_SPREAD, SPECTRAL_SPREAD = 0.02, 0.05
 """Standard deviation of the numbers in a table before training: of chance, and of vectors that say something."""
@@ -122,10 +123,12 @@ class SASRec(nn.Module):
         return self.embedding.weight[: self.items]
 
     def next_item_loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """hidden (N, d), targets (N,) -> scalar."""
+        """hidden (N, d), targets (N,) -> scalar; in a group, what these rows add to the mean over those of all."""
         if self.sampled:
-            return sampled_softmax_loss(hidden, self.embedding, targets, self.proposal, self.config.samples)
-        return full_softmax_loss(hidden, self.item_weights(), targets)
+            loss = sampled_softmax_loss(hidden, self.embedding, targets, self.proposal, self.config.samples)
+        else:
+            loss = full_softmax_loss(hidden, self.item_weights(), targets)
+        return current_group().part(loss, len(targets))
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Next-item loss at every position. tokens, targets (B, L); targets are -1 where there is none."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from latentcrs.device import fast_dtype
+from latentcrs.group import current_group
 
 CHUNK_ELEMENTS = 1 << 20  # logits held at once: a few MB, so that a chunk stays in the processor's cache
 
@@ -69,9 +70,9 @@ class Proposal(nn.Module):
         """Item numbers (samples,), with replacement, in ascending order.
 
         One binary search each: nothing here is as long as the catalogue. Sorted, because neighbours then share most
-        of their way through memory.
+        of their way through memory. The processes of a group draw the same: a batch has its negatives in common.
         """
-        drawn = torch.randint(self.tickets, (samples,), device=self.reach.device)
+        drawn = current_group().same(torch.randint(self.tickets, (samples,), device=self.reach.device))
         return torch.searchsorted(self.reach, drawn.sort().values, right=True)
 
 

@@ -18,6 +18,7 @@ from latentcrs.behaviour.windows import batches, cut_windows, window_tokens
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.histories import Histories
 from latentcrs.device import quick_products
+from latentcrs.group import current_group
 from latentcrs.progress import step
 from latentcrs.ranking import ndcg_at, target_ranks
 
@@ -55,12 +56,14 @@ def optimizers_of(network: nn.Module, learning_rate: float) -> dict[str, torch.o
 
 
 def descend(network: Any, optimizers: Mapping[str, torch.optim.Optimizer], tokens: Tensor, targets: Tensor) -> None:
-    """One step on a batch of windows, (B, L) each."""
+    """One step on a batch of windows, or on this process's share of one, (B, L) each."""
     device = next(network.parameters()).device
     for optimizer in optimizers.values():
         optimizer.zero_grad(set_to_none=True)
     network.loss(tokens.to(device), targets.to(device)).backward()
+    group = current_group()
     for optimizer in optimizers.values():
+        group.add_up(optimizer)
         optimizer.step()
 
 
@@ -70,17 +73,20 @@ def train(
     sequences: Histories,
     validation: tuple[Histories, NDArray[np.integer]],
     config: TrainingConfig,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
 ) -> dict[str, Any]:
     """Train `network` (see `encoder.SequenceNetwork`) in place and leave its best weights in it.
 
     Deterministic under `config.seed` on one machine: every epoch draws from its own seed, so a run that was killed
-    and went on from `checkpoint` ends with the same weights as one that was not.
+    and went on from `checkpoint` ends with the same weights as one that was not. In a group (`latentcrs.group`) every
+    process calls it with the same arguments; they share the batches and the validation.
     """
     began = time.perf_counter()
     size = network.config.length
     rows = np.random.default_rng(config.seed).permutation(len(validation[0]))[: config.validation_users]
-    held_out, targets = validation[0][np.sort(rows)], validation[1][np.sort(rows)]
+    group = current_group()
+    rows = np.sort(rows)[group.share(len(rows))]
+    held_out, targets = validation[0][rows], validation[1][rows]
     per_epoch = max(1, round(len(cut_windows(sequences.lengths, size, np.random.default_rng(0))) / config.batch))
     fewest, most = -(-config.min_steps // per_epoch), max(3, config.max_steps // per_epoch)
     epochs = min(max(config.epochs, fewest), most)
@@ -96,22 +102,25 @@ def train(
         bar.advance(loop["epoch"] * per_epoch)
         while loop["epoch"] < epochs and loop["epoch"] - loop["best_epoch"] < config.patience:
             epoch = loop["epoch"]
-            torch.manual_seed(config.seed * 100_003 + epoch)
+            group.seed(config.seed * 100_003 + epoch)
+            group.follow([network])
             rng = np.random.default_rng([config.seed, epoch])
             for optimizer in optimizers.values():
-                for group in optimizer.param_groups:
-                    group["lr"] = config.learning_rate * max(0.02, 1 - epoch / epochs)
+                for part in optimizer.param_groups:
+                    part["lr"] = config.learning_rate * max(0.02, 1 - epoch / epochs)
             if network.wants_epochs:
-                network.begin_epoch(encode(sequences), config.seed + epoch)
+                seen = sequences[group.share(len(sequences))]
+                network.begin_epoch(group.gather(encode(seen)), config.seed + epoch)
             network.train()
             with quick_products():
                 for batch in batches(cut_windows(sequences.lengths, size, rng), config.batch, rng):
-                    tokens, wanted = window_tokens(sequences, batch, network.start)
+                    share = batch.take(group.share(len(batch)))
+                    tokens, wanted = window_tokens(sequences, share, network.start)
                     descend(network, optimizers, torch.from_numpy(tokens), torch.from_numpy(wanted))
                     bar.advance()
             network.eval()
             items = network.item_weights().detach()
-            ndcg = float(ndcg_at(target_ranks(encode(held_out), items, targets, held_out), 20).mean())
+            ndcg = group.mean(ndcg_at(target_ranks(encode(held_out), items, targets, held_out), 20))
             loop["epoch"] += 1
             loop["curve"].append(round(ndcg, 5))
             if ndcg > loop["best"]:

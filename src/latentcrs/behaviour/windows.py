@@ -22,6 +22,9 @@ class Windows:
     def __len__(self) -> int:
         return len(self.row)
 
+    def take(self, index: NDArray[np.int64] | slice) -> Windows:
+        return Windows(self.row[index], self.first[index], self.last[index])
+
 
 def cut_windows(lengths: NDArray[np.int64], size: int, rng: np.random.Generator) -> Windows:
     """Cut every sequence into consecutive windows of at most `size` predictions, the borders drawn afresh.
@@ -45,8 +48,7 @@ def batches(windows: Windows, size: int, rng: np.random.Generator) -> Iterator[W
     by_length = shuffled[np.argsort((windows.last - windows.first)[shuffled], kind="stable")]
     parts = np.array_split(by_length, max(1, round(len(windows) / size)))
     for index in rng.permutation(len(parts)):
-        part = parts[index]
-        yield Windows(windows.row[part], windows.first[part], windows.last[part])
+        yield windows.take(parts[index])
 
 
 def window_tokens(sequences: Histories, windows: Windows, start: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,37 @@ def file_system(place: str | Path) -> tuple[fsspec.AbstractFileSystem, str]:
     except ValueError:
         raise UserError(f"{place} has a scheme that is not known; use {SCHEMES}.") from None
     return system, path
+
+
+def local_place(place: str | Path) -> str | Path:
+    """`place` as an absolute path where it is on this machine (a path, or a file:// URL); else the URL as it is.
+
+    Raises:
+        UserError: see `file_system`.
+    """
+    if is_url(place):
+        system, path = file_system(place)
+        return Path(path) if "file" in protocols(system) else str(place).rstrip("/")
+    return Path(place).absolute()
+
+
+def below(place: str | Path, name: str) -> str | Path:
+    """The file `name` of the folder at a path or URL."""
+    return f"{str(place).rstrip('/')}/{name}" if is_url(place) else Path(place) / name
+
+
+def is_file(place: str | Path) -> bool:
+    """Whether there is a file at a path or URL."""
+    system, path = file_system(place)
+    with told_in_a_sentence(place):
+        return bool(system.isfile(path))
+
+
+def remove_file(place: str | Path) -> None:
+    """Remove the file at a path or URL, if there is one."""
+    system, path = file_system(place)
+    with told_in_a_sentence(place), suppress(FileNotFoundError):
+        system.rm_file(path)
 
 
 @contextmanager
@@ -134,6 +165,18 @@ def fetched(place: str | Path, workspace: Path) -> Path:
     copy = workspace / posixpath.basename(str(place))
     fetch_file(place, copy)
     return copy
+
+
+def put_file(path: Path, place: str | Path) -> None:
+    """Copy the file `path` to a URL, replacing what is there: whole or not at all where the store puts objects so.
+
+    Raises:
+        UserError: it cannot be reached.
+    """
+    system, there = file_system(place)
+    with told_in_a_sentence(place):
+        system.makedirs(posixpath.dirname(there), exist_ok=True)
+        system.put_file(str(path), there)
 
 
 def put_folder(folder: Path, place: str, marker: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_sof
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.histories import Histories
 from latentcrs.device import quick_products
+from latentcrs.group import current_group
 from latentcrs.intent.config import EMSection
 from latentcrs.intent.losses import rec_loss, sampled_scores
 from latentcrs.progress import step
@@ -40,6 +41,11 @@ class Rows:
     def X(self, rows: Tensor | slice = slice(None)) -> Tensor:
         """The request embeddings of `rows`, (len(rows), d_x)."""
         return self.texts[self.text_of[rows]]
+
+    def to(self, device: torch.device) -> Rows:
+        """The same on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("S", "texts", "text_of", "targets")}
+        return replace(self, **moved)
 
     def take(self, rows: NDArray[np.int64]) -> Rows:
         index = torch.from_numpy(rows).to(self.S.device)
@@ -85,8 +91,9 @@ class Softmax:
 
 
 def ndcg20(query: Tensor, items: Tensor, rows: Rows) -> float:
-    """Mean NDCG@20 of the rows' targets, histories left out."""
-    return float(ndcg_at(target_ranks(query, items, rows.targets.cpu().numpy(), rows.histories), 20).mean())
+    """Mean NDCG@20 of the rows' targets, histories left out; over the rows of all processes in a group."""
+    ranks = target_ranks(query, items, rows.targets.cpu().numpy(), rows.histories)
+    return current_group().mean(ndcg_at(ranks, 20))
 
 
 def run_stage(
@@ -104,8 +111,10 @@ def run_stage(
 
     `losses` are the passes of one epoch, in order: (the optimiser's name, loss of a batch of row numbers). Each epoch
     has its own seed, so a run that goes on from `checkpoint` ends as an uninterrupted one. With `keep_start` the
-    weights that the stage begins with are candidates too.
+    weights that the stage begins with are candidates too. In a group every process calls it alike; they share the
+    batches, and `validate` has to return the same in all.
     """
+    group = current_group()
     device = next(next(iter(modules.values())).parameters()).device
     loop: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": 0, "curve": [], "done": False}
     best: dict[str, Tensor] = {}
@@ -131,17 +140,20 @@ def run_stage(
         bar.advance(loop["epoch"] * total)
         while not loop["done"]:
             epoch = loop["epoch"]
-            torch.manual_seed(config.seed * 100_003 + epoch)
+            group.seed(config.seed * 100_003 + epoch)
+            group.follow(modules.values())
             for optimizer in optimizers.values():
-                for group in optimizer.param_groups:
-                    group["lr"] = config.learning_rate * max(0.01, 1 - epoch / epochs)
+                for part in optimizer.param_groups:
+                    part["lr"] = config.learning_rate * max(0.01, 1 - epoch / epochs)
             for module in modules.values():
                 module.train()
             with quick_products():
                 for which, loss in losses:
-                    for batch in torch.randperm(rows).to(device).split(config.batch):
+                    for batch in group.same(torch.randperm(rows).to(device)).split(config.batch):
+                        share = batch[group.share(len(batch))]
                         optimizers[which].zero_grad(set_to_none=True)
-                        loss(batch).backward()
+                        group.part(loss(share), len(share)).backward()
+                        group.add_up(optimizers[which])
                         optimizers[which].step()
                         bar.advance()
             score = measure()
