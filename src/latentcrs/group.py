@@ -98,7 +98,7 @@ class ProcessGroup(Group):
             if table.grad.is_sparse:  # never as long as the table: the rows that any process has a gradient of
                 own = table.grad.coalesce()
                 rows, values = self.gather(own.indices()[0]), self.gather(own.values())
-                table.grad = torch.sparse_coo_tensor(rows[None], values, table.shape)
+                table.grad = torch.sparse_coo_tensor(rows[None], values, table.shape, check_invariants=False)
 
     def same(self, tensor: Tensor) -> Tensor:
         there = tensor.detach().to(self.device, copy=True).contiguous()

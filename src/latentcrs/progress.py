@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -22,12 +22,26 @@ console = Console()
 err_console = Console(stderr=True)
 
 
+SELDOM = 0.25
+"""Seconds between two messages about one step."""
+_tell: Callable[..., None] | None = None
+
+
+def show_elsewhere(tell: Callable[..., None]) -> None:
+    """From now on nothing is shown here. `tell` hears of it: "step", name, total; "at", completed, note, and "end",
+    seconds, of a step; and "say", words.
+    """
+    global _tell
+    _tell = tell
+
+
 class Step:
     """One running step: `advance` moves its bar, `note` changes the words after it."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
         self.last_note = ""
+        self.seconds: float | None = None  # how long it took, where that was somewhere else
 
     def advance(self, by: float = 1) -> None:
         self._progress.advance(self._task, by)
@@ -43,8 +57,37 @@ class Step:
         self._progress.update(self._task, note=words)
 
 
+class _ToldStep(Step):
+    """A step that is shown elsewhere."""
+
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self._tell, self._completed, self._told = tell, 0.0, 0.0
+        self.last_note = ""
+
+    def advance(self, by: float = 1) -> None:
+        self.at(self._completed + by)
+
+    def at(self, completed: float) -> None:
+        self._completed = completed
+        if time.monotonic() - self._told > SELDOM:
+            self.tell()
+
+    def total(self, total: float) -> None:
+        pass
+
+    def note(self, words: str) -> None:
+        self.last_note = words
+
+    def tell(self) -> None:
+        self._tell("at", self._completed, self.last_note)
+        self._told = time.monotonic()
+
+
 def say(words: str) -> None:
     """One line about what a step did, on stderr, as it is."""
+    if _tell is not None:
+        _tell("say", words)
+        return
     err_console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -53,13 +96,22 @@ def step(name: str | None, total: float | None = None) -> Iterator[Step]:
     """Show a progress bar named `name` while the block runs; without a name, none: the step is a part of another.
     `total` None shows a pulsing bar until it is known.
     """
+    if _tell is not None and name is not None:
+        told = _ToldStep(_tell)
+        began = time.perf_counter()
+        _tell("step", name, total)
+        yield told
+        told.tell()
+        _tell("end", time.perf_counter() - began)
+        return
     if name is None or not err_console.is_terminal:  # a log, not a screen: one line when the step is done
         hidden = Progress(disable=True)
         bar = Step(hidden, hidden.add_task(name or ""))
         began = time.perf_counter()
         yield bar
         if name is not None:
-            say(f"{name}: {bar.last_note}{', ' * bool(bar.last_note)}{time.perf_counter() - began:.1f} s")
+            seconds = time.perf_counter() - began if bar.seconds is None else bar.seconds
+            say(f"{name}: {bar.last_note}{', ' * bool(bar.last_note)}{seconds:.1f} s")
         return
     progress = Progress(
         TextColumn("[bold]{task.description}"),

@@ -26,17 +26,36 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Train anew what an earlier run has left.")] = False,
+    engine: Annotated[
+        str, typer.Option(help="local: this process; ray: workers of Ray that share batches.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of Ray; by default one for each processor or GPU.")
+    ] = None,
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL of what a stopped run goes on from; by default in the cache."),
+    ] = None,
 ) -> None:
     """Train LatentCRS on a prepared data set: behaviour encoder, intents, EM.
 
     Requests are simulated first for splits that have none. A run that was stopped goes on with the same command.
+    `--engine ray` starts Ray on this machine, or joins the cluster of $RAY_ADDRESS, whose workers have to reach
+    `--checkpoints`; a worker that dies is replaced, and training goes on from there.
 
     Example: latentcrs train data/ml-1m --out models/ml-1m
     """
+    from latentcrs.data.places import local_place
+    from latentcrs.scale.engine import group_of
     from latentcrs.training import train as run  # late: PyTorch takes seconds, `--help` must not
+    from latentcrs.training import work_folder
 
     command = shlex.join(["latentcrs", *sys.argv[1:]])
-    info = run(dataset, out, preset, set_ or [], device, fresh, command)
+    folder = local_place(checkpoints or work_folder())
+    with group_of(engine, folder, workers, device) as together:
+        # On a cluster the workers say what they have, which this machine need not.
+        here = device if together is None or device == "cpu" else "auto"
+        info = run(dataset, out, preset, set_ or [], here, fresh, command, folder, together)
     stages = {"behaviour": "behaviour", "inference": "inference model", "generative": "with words", "em": "after EM"}
     found = ", ".join(
         f"{words} {info.report[stage]['validation_ndcg@20']:.4f}"

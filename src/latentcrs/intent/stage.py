@@ -136,7 +136,7 @@ def run_stage(
     epochs = max(config.epochs, -(-config.min_steps // steps))
     patience = max(config.patience, epochs // 5)
     total = steps * len(losses)
-    with step(name, epochs * total) as bar:
+    with step(None if loop["done"] else name, epochs * total) as bar:
         bar.advance(loop["epoch"] * total)
         while not loop["done"]:
             epoch = loop["epoch"]

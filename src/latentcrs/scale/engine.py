@@ -1,12 +1,17 @@
-"""Who does work that comes in pieces: this process, or Ray. Ray is imported where it is asked for, and not before."""
+"""Who does work that comes in pieces, and who trains: this process, or Ray, imported where it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from latentcrs.errors import UserError
 from latentcrs.spread import Spread, here
+
+if TYPE_CHECKING:
+    from latentcrs.group import Together
 
 ENGINES = ("local", "ray")
 
@@ -21,14 +26,39 @@ def engine_of(name: str, workers: int | None = None, device: str = "auto") -> It
         UserError: no such engine, the extra `ray` is missing, the cluster cannot be reached, or it has fewer
             processors than `workers`.
     """
-    if name not in ENGINES:
-        raise UserError(f"There is no engine {name!r}; choose {' or '.join(ENGINES)}.")
+    _refuse_unknown(name, workers)
     if name == "local":
-        if workers is not None:
-            raise UserError("--workers wants --engine ray.")
         yield here
         return
     from latentcrs.scale.ray_workers import ray_workers
 
     with ray_workers(workers, device) as spread:
         yield spread
+
+
+@contextmanager
+def group_of(
+    name: str, folder: str | Path, workers: int | None = None, device: str = "auto"
+) -> Iterator[Together | None]:
+    """Who trains on the engine called `name`, while the block lasts: None is this process.
+
+    folder: path or URL of the checkpoints; workers: as in `engine_of`.
+
+    Raises:
+        UserError: as `engine_of`.
+    """
+    _refuse_unknown(name, workers)
+    if name == "local":
+        yield None
+        return
+    from latentcrs.scale.ray_training import ray_together
+
+    with ray_together(folder, workers, device) as together:
+        yield together
+
+
+def _refuse_unknown(name: str, workers: int | None) -> None:
+    if name not in ENGINES:
+        raise UserError(f"There is no engine {name!r}; choose {' or '.join(ENGINES)}.")
+    if name == "local" and workers is not None:
+        raise UserError("--workers wants --engine ray.")

@@ -25,17 +25,26 @@ def ray_workers(workers: int | None = None, device: str = "auto") -> Iterator[Sp
     See `engine_of`.
     """
     with ray_cluster(workers) as ray:
-        there = ray.cluster_resources()
-        gpus = int(there.get("GPU", 0)) if device.partition(":")[0] in ("auto", "cuda") else 0
-        most = gpus or int(there.get("CPU", 0))
-        if workers is not None and workers > most:
-            raise UserError(f"Ray has {most} {'GPUs' if gpus else 'processors'} here, too few for {workers} workers.")
-        count = workers or most
+        count, on_gpus = workers_of(ray, workers, device)
 
         def spread(open_job: Callable[[], Callable[[Piece], Result]], pieces: Iterable[Piece]) -> Iterator[Result]:
-            return _spread(ray, open_job, pieces, count, {"num_cpus": 1, "num_gpus": 1 if gpus else 0})
+            return _spread(ray, open_job, pieces, count, {"num_cpus": 1, "num_gpus": int(on_gpus)})
 
         yield spread
+
+
+def workers_of(ray: Any, workers: int | None, device: str) -> tuple[int, bool]:
+    """How many workers there are, by default as many as the cluster can have, and whether each has a GPU.
+
+    Raises:
+        UserError: too many for the cluster.
+    """
+    there = ray.cluster_resources()
+    gpus = int(there.get("GPU", 0)) if device.partition(":")[0] in ("auto", "cuda") else 0
+    most = gpus or int(there.get("CPU", 0))
+    if workers is not None and workers > most:
+        raise UserError(f"Ray has {most} {'GPUs' if gpus else 'processors'} here, too few for {workers} workers.")
+    return workers or most, gpus > 0
 
 
 @contextmanager
