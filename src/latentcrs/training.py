@@ -217,7 +217,8 @@ def fit_intents(
 
 
 def _fit_em(inputs: Inputs, config: Config, checkpoints: dict[str, Checkpoint]) -> tuple[EM, dict[str, Any]]:
-    device, M = inputs.V.device, inputs.centroids(config)
+    # Not the tensor itself: a checkpoint is put back into it.
+    device, M = inputs.V.device, inputs.centroids(config).clone()
     torch.manual_seed(config.em.seed)
     inference = InferenceModel(M, inputs.V).to(device)
     log_popularity = torch.log(inputs.counts + 1)
@@ -326,6 +327,8 @@ def train(
     """
     config = load_config(preset, list(settings))
     folder = local_place(checkpoints or work_folder())
+    if isinstance(folder, Path) and folder.is_file():
+        raise UserError(f"{folder} is a file; --checkpoints wants a folder.")
     refuse_foreign_folder(Path(out), MANIFEST)
     prepared = PreparedDataset(dataset)
     complete_requests(prepared)

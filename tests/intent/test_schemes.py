@@ -66,7 +66,8 @@ def test_the_hard_e_step_draws_q_to_the_likeliest_intent_of_the_posterior(inputs
     assert em.e_loss(inputs.train, batch).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_intents_of_items_are_centroids_of_v(inputs: Inputs) -> None:
+def test_intents_of_items_are_centroids_of_v(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENTCRS_TRAINING", str(tmp_path))  # another run's checkpoint has its centroids
     config = load_config("default", ["model.centroids=items", "model.intents=8", "em.epochs=1", "em.min_steps=0"])
     _, generative, report = fit_intents(inputs, config)
     assert report["intents"] == 8

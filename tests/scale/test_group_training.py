@@ -266,6 +266,7 @@ def test_alone_a_process_does_the_whole_batch() -> None:
         (["--engine", "dask"], "There is no engine 'dask'; choose local or ray."),
         (["--engine", "ray", "--workers", "9999"], "too few for 9999 workers."),
         (["--checkpoints", "nowhere://x"], "nowhere://x has a scheme that is not known"),
+        (["--checkpoints", __file__], "is a file; --checkpoints wants a folder."),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(tmp_path: Path, options: list[str], sentence: str) -> None:

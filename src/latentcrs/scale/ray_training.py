@@ -56,7 +56,7 @@ def _train(ray: Any, job: Callable[..., Any], count: int, on_gpus: bool, folder:
     (system, root), name = file_system(folder), f"ray-{uuid.uuid4().hex[:8]}"
     with told_in_a_sentence(folder):
         system.makedirs(root, exist_ok=True)
-    board = ray.remote(_Board).options(num_cpus=0).remote()
+    board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
     trainer = TorchTrainer(
         _work,
         # The job as an object of its own: what it trains on is stored once, and read by each worker.
