@@ -32,8 +32,10 @@ def ray_together(folder: str | Path, workers: int | None = None, device: str = "
     Raises:
         UserError: as `group_of`.
     """
-    if workers is not None and "RAY_ADDRESS" not in os.environ and workers > (most := os.cpu_count() or 1):
-        raise UserError(f"This machine has {most} processors, too few for {workers} workers.")
+    if "RAY_ADDRESS" not in os.environ:
+        if workers is not None and workers > (most := os.cpu_count() or 1):
+            raise UserError(f"This machine has {most} processors, too few for {workers} workers.")
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # of machines that a cloud takes back
     with ray_cluster(workers) as ray:
         count, on_gpus = workers_of(ray, workers, device)
         try:
@@ -56,8 +58,19 @@ def _train(ray: Any, job: Callable[..., Any], count: int, on_gpus: bool, folder:
     (system, root), name = file_system(folder), f"ray-{uuid.uuid4().hex[:8]}"
     with told_in_a_sentence(folder):
         system.makedirs(root, exist_ok=True)
+
+    base: Any = TorchTrainer
+
+    class Trainer(base):
+        def _create_default_callbacks(self) -> list[Any]:
+            """Without the one that watches over the controller from outside: it asks Ray's dashboard, which a Ray
+            that was started here has not, and waits 12 seconds for it at the end.
+            """
+            dropped = {"PlacementGroupCleanerCallback"} if "RAY_ADDRESS" not in os.environ else set()
+            return [kept for kept in super()._create_default_callbacks() if type(kept).__name__ not in dropped]
+
     board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
-    trainer = TorchTrainer(
+    trainer = Trainer(
         _work,
         # The job as an object of its own: what it trains on is stored once, and read by each worker.
         train_loop_config={"job": ray.put(job), "board": board},
