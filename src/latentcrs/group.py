@@ -38,8 +38,11 @@ class Group:
         few."""
         return slice(None)
 
-    def part(self, loss: Tensor, rows: int) -> Tensor:
-        """What the mean `loss` over this process's `rows` adds to the mean over the rows of all: scalar -> scalar."""
+    def part(self, loss: Tensor, rows: int, of: int | None = None) -> Tensor:
+        """What the mean `loss` over this process's `rows` adds to the mean over the rows of all: scalar -> scalar.
+
+        of: rows of the batch that was shared, where that is known; else the processes count together.
+        """
         return loss
 
     def add_up(self, optimizer: torch.optim.Optimizer) -> None:
@@ -82,8 +85,9 @@ class ProcessGroup(Group):
         first = self.rank % rows
         return slice(first, None, self.size) if first == self.rank else slice(first, first + 1)
 
-    def part(self, loss: Tensor, rows: int) -> Tensor:
-        return loss * (rows / float(self._sum(torch.tensor(float(rows)))))
+    def part(self, loss: Tensor, rows: int, of: int | None = None) -> Tensor:
+        total = float(self._sum(torch.tensor(float(rows)))) if of is None else max(of, self.size)
+        return loss * (rows / total)
 
     @torch.no_grad()
     def add_up(self, optimizer: torch.optim.Optimizer) -> None:

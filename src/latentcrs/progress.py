@@ -42,6 +42,7 @@ class Step:
         self._progress, self._task = progress, task
         self.last_note = ""
         self.seconds: float | None = None  # how long it took, where that was somewhere else
+        self.given_up = False
 
     def advance(self, by: float = 1) -> None:
         self._progress.advance(self._task, by)
@@ -109,7 +110,7 @@ def step(name: str | None, total: float | None = None) -> Iterator[Step]:
         bar = Step(hidden, hidden.add_task(name or ""))
         began = time.perf_counter()
         yield bar
-        if name is not None:
+        if name is not None and not bar.given_up:
             seconds = time.perf_counter() - began if bar.seconds is None else bar.seconds
             say(f"{name}: {bar.last_note}{', ' * bool(bar.last_note)}{seconds:.1f} s")
         return

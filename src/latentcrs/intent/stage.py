@@ -152,7 +152,7 @@ def run_stage(
                     for batch in group.same(torch.randperm(rows).to(device)).split(config.batch):
                         share = batch[group.share(len(batch))]
                         optimizers[which].zero_grad(set_to_none=True)
-                        group.part(loss(share), len(share)).backward()
+                        group.part(loss(share), len(share), len(batch)).backward()
                         group.add_up(optimizers[which])
                         optimizers[which].step()
                         bar.advance()

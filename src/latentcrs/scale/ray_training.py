@@ -165,7 +165,9 @@ class _Shown:
             if what == "say":
                 progress.say(*values)
             elif what == "step":
-                self._screen.close()  # of a worker that died in the middle
+                if self._bar is not None:  # its worker died in the middle
+                    self._bar.given_up = True
+                self._screen.close()
                 self._bar = self._screen.enter_context(progress.step(*values))
             elif self._bar is not None and what == "at":
                 self._bar.at(values[0])
@@ -173,3 +175,4 @@ class _Shown:
             elif self._bar is not None:
                 (self._bar.seconds,) = values
                 self._screen.close()
+                self._bar = None
