@@ -170,9 +170,14 @@ def typed(bundle: Path, home: Path, keys: list[tuple[str, str]], *options: str) 
             "LATENTCRS_LLM_MODEL": "slow",
         }
         os.execve(sys.executable, [*COMMAND, str(bundle), *options], environment)
-    screen, seen, waiting, deadline = "", 0, list(keys), time.monotonic() + 100
+    screen, seen, waiting, deadline, last = "", 0, list(keys), time.monotonic() + 100, ""
     try:
-        while select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0]:
+        while time.monotonic() < deadline:
+            if not select.select([terminal], [], [], 5)[0]:
+                # readline misses a Ctrl-C between its look at signals and its wait for keys; people press it again.
+                if last.endswith("\x03"):
+                    os.write(terminal, b"\x03")
+                continue
             try:
                 screen += os.read(terminal, 4096).decode("utf-8", "replace")
             except OSError:  # what Linux says when the other side is closed
@@ -181,7 +186,8 @@ def typed(bundle: Path, home: Path, keys: list[tuple[str, str]], *options: str) 
             while waiting and waiting[0][0] in screen[seen:]:
                 seen = screen.index(waiting[0][0], seen) + len(waiting[0][0])
                 time.sleep(0.2)  # the prompt is printed just before the keyboard is read
-                os.write(terminal, waiting.pop(0)[1].encode())
+                last = waiting.pop(0)[1]
+                os.write(terminal, last.encode())
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         raise AssertionError(f"no end in time; on the screen: {screen[-500:]}")

@@ -105,7 +105,8 @@ def run_suite(runs: Sequence[Run], page: Path, again: bool = False) -> list[str]
                 with atomic_file(stored) as temporary:
                     temporary.write_text(json.dumps(done, indent=1), "utf-8")
             bar.advance()
-    write_page(done, page)
+    in_order = {run.name: done[run.name] for run in runs if run.name in done}
+    write_page(in_order | done, page)
     return failed
 
 
