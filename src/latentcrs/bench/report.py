@@ -29,9 +29,9 @@ def markdown(report: Mapping[str, Any]) -> list[str]:
     missed = set(report["missed"])
     rows = [[f"{row[0]} ⚠" if number in missed else row[0], *row[1:]] for number, row in enumerate(report["rows"])]
     lines = [f"{report['title']}.", "", _row(report["headings"]), _row(["---", *["---:"] * (len(rows[0]) - 1)])]
-    lines += [*map(_row, rows), "", *report["lines"]]
+    lines += [*map(_row, rows), "", *(f"- {line}" for line in report["lines"])]
     if missed:
-        lines.append("⚠ misses what it was to reach.")
+        lines.append("- ⚠ misses what it was to reach.")
     return [*lines, "", f"<sub>{report['conditions']}</sub>"]
 
 
