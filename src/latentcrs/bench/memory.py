@@ -6,7 +6,8 @@ import threading
 
 from latentcrs.errors import UserError
 
-SAMPLED_EVERY = 0.02
+SAMPLED_EVERY, OTHERS_SAMPLED_EVERY = 0.02, 0.5
+"""Seconds. Finding the processes that another has started takes some milliseconds, which they are not to lose."""
 
 
 class PeakMemory:
@@ -21,6 +22,7 @@ class PeakMemory:
         except ImportError:
             raise UserError("the benchmark needs psutil: pip install 'latentcrs[dev]'.") from None
         self._process, self._gone, self._all = psutil.Process(pid), psutil.Error, pid is not None
+        self._every = SAMPLED_EVERY if pid is None else OTHERS_SAMPLED_EVERY
         self._stop = threading.Event()
         self.mib = 0.0
 
@@ -37,7 +39,7 @@ class PeakMemory:
     def _sample(self) -> None:
         while True:
             self.mib = max(self.mib, self.resident())
-            if self._stop.wait(SAMPLED_EVERY):
+            if self._stop.wait(self._every):
                 return
 
     def __enter__(self) -> PeakMemory:
