@@ -139,17 +139,21 @@ def _panel(panel: Panel, axes: Axes) -> None:
 
     colours = iter(OF_OURS)
     ends: list[tuple[float, str, str]] = []
+    ticks = sorted({x for points in panel.lines.values() for x, _ in points})
     for name, points in panel.lines.items():
         colour = FAINT if name in panel.peers else next(colours)
         axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4)
-        ends.append((points[-1][1], name, colour))
+        if points[-1][0] == ticks[-1]:
+            ends.append((points[-1][1], name, colour))
+        else:  # not measured further out
+            axes.annotate(name, points[-1], (0, 6), textcoords="offset points", color=colour, ha="center", fontsize=9)
     if panel.log:
         axes.set(xscale="log", yscale="log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(lambda value, _: _short(value))
     else:
         axes.set_ylim(bottom=0)
-    ticks = sorted({x for points in panel.lines.values() for x, _ in points})
+        axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_xticks(ticks, [_short(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)
@@ -173,8 +177,8 @@ def _label(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
 
 
 def _short(number: float) -> str:
-    """1500000 as 1.5M."""
+    """1500000 as 1.5M; as it is below 2000, where K is."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{letter}"
+        if number >= max(size, 2000):
+            return f"{number / size:.{2 if number < 10 * size else 3}g}{letter}"
     return f"{number:g}"
