@@ -105,6 +105,21 @@ def small_movielens_cache(small_movielens: Path, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The embedded model's file, in the cache that all tests share. Where it cannot be had, CI fails."""
+    from latentcrs.errors import UserError
+    from latentcrs.language.chat.embedded import fetch_smollm2, require_runtime
+
+    try:
+        require_runtime()
+        return fetch_smollm2()
+    except UserError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def settings() -> list[str]:
     return SETTINGS
 

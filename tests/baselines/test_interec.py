@@ -15,9 +15,7 @@ from latentcrs.baselines.interec import InteRecAgent
 from latentcrs.baselines.interec.demonstrations import Demonstrations
 from latentcrs.baselines.interec.plan import Plans
 from latentcrs.data import Histories
-from latentcrs.errors import UserError
 from latentcrs.language.chat import ModelError
-from latentcrs.language.chat.embedded import fetch_smollm2, require_runtime
 from latentcrs.language.chat.local_model import LocalModel
 from latentcrs.language.chat.schema import strict_schema
 from latentcrs.language.extract.lexical import LexicalExtractor
@@ -275,13 +273,8 @@ def test_a_schema_is_one_that_any_decoder_takes_whatever_the_columns() -> None:
     strict_schema(nothing.schema)
 
 
-def test_the_embedded_model_makes_plans(small_movielens: Path, recommender: Recommender) -> None:
-    try:
-        require_runtime()
-        path = fetch_smollm2()
-    except UserError as error:
-        pytest.skip(str(error))
-    system = opened(InteRecAgent, small_movielens, recommender, LocalModel(path, timeout=300))
+def test_the_embedded_model_makes_plans(small_movielens: Path, recommender: Recommender, smollm2: Path) -> None:
+    system = opened(InteRecAgent, small_movielens, recommender, LocalModel(smollm2, timeout=300))
     talk = dialogue(system, "a horror film from the 1980s")
     shown = answered(system, talk)
     report = system.report()

@@ -15,7 +15,6 @@ from latentcrs.baselines.zero_shot import ZeroShot
 from latentcrs.data import PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.language.chat import ModelError
-from latentcrs.language.chat.embedded import fetch_smollm2, require_runtime
 from latentcrs.language.chat.local_model import serve_local
 from latentcrs.language.chat.openai_model import OpenAIModel
 from latentcrs.ranking import ranks_of_scores
@@ -160,13 +159,8 @@ def test_in_one_turn_what_is_not_named_is_ranked_last(small_movielens: Path, rec
     assert ranks_of_scores(scores, targets, histories).tolist() == [n - lengths[0], 2, n - lengths[2]]
 
 
-def test_the_embedded_model_answers_over_http(small_movielens: Path, recommender: Recommender) -> None:
-    try:
-        require_runtime()
-        path = fetch_smollm2()
-    except UserError as error:
-        pytest.skip(str(error))
-    with serve_local(path=path) as url:
+def test_the_embedded_model_answers_over_http(small_movielens: Path, recommender: Recommender, smollm2: Path) -> None:
+    with serve_local(path=smollm2) as url:
         system = opened(ZeroShot, small_movielens, recommender, OpenAIModel(url, "smollm2", timeout=300))
         talk = dialogue(system, "a comedy from the nineties please")
         shown = answered(system, talk, "none of these")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
+from listening import listening
 from starlette.testclient import TestClient
 
 from latentcrs.converse.store import ConversationStore
@@ -72,11 +70,5 @@ def keyed(
 def address(bundle: Path, service: Service) -> Iterator[str]:
     """The address of an open server that is reached over the network."""
     app = create_app(Settings(bundle=bundle, page=False, openai=False), service)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with listening(app) as port:
+        yield f"http://localhost:{port}"

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-import uvicorn
+from listening import listening
 from markdown_it import MarkdownIt
 from openai import AsyncOpenAI, OpenAI
 from starlette.testclient import TestClient
@@ -57,19 +56,9 @@ def serving(bundle: Path, folder: Path, model: ChatModel | None = None) -> Itera
     store = ConversationStore(str(folder / "store.db"))
     service = Service(bundle, store, model=model, talks=model is not None)
     settings = Settings(bundle=bundle, keys_file=keys_file, page=False, turn_rate="off", request_rate="off")
-    config = uvicorn.Config(create_app(settings, service), port=0, log_level="warning")
-    listening = config.bind_socket()
-    listening.listen()
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield Endpoint(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", service, keys)
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
-        store.close()
+    with listening(create_app(settings, service)) as port:
+        yield Endpoint(f"http://127.0.0.1:{port}/v1", service, keys)
+    store.close()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-import uvicorn
+from listening import listening
 from other_bundle import NEW, TITLED_ANEW, changed, put
 from structlog.testing import capture_logs
 
@@ -48,14 +48,8 @@ def looks(place: Path, tmp_path: Path) -> Looks:
 def server(place: Path, looks: Looks) -> Iterator[str]:
     """The address of a server over that service, which looks ten times a second."""
     settings = Settings(bundle=place, page=False, watch_seconds=0.1)
-    running = uvicorn.Server(uvicorn.Config(create_app(settings, looks[0]), port=0, log_config=None))
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield f"http://localhost:{running.servers[0].sockets[0].getsockname()[1]}"
-    running.should_exit = True
-    thread.join()
+    with listening(create_app(settings, looks[0])) as port:
+        yield f"http://localhost:{port}"
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -12,23 +12,24 @@ from latentcrs.bench.memory import PeakMemory
 Work = Callable[[], object]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Compared:
-    """Medians of several rounds. ratio: of the peer's seconds to ours in the same round; processor_ratio: the same of
-    the seconds of all threads on a processor, which other people's work on the machine hardly changes; MiB: what the
-    work took at its highest above what the process held before.
+    """Medians of several rounds. per_second: things done, of each; ratio: of the peer's seconds to ours in the same
+    round; processor_ratio: the same of the seconds of all threads on a processor, which other people's work on the
+    machine hardly changes; MiB: what the work took at its highest above what the process held before.
     """
 
-    seconds: float
-    peer_seconds: float
+    per_second: float
+    peer_per_second: float
     ratio: float
     processor_ratio: float
     mib: float
     peer_mib: float
 
 
-def compare(ours: Work, peer: Work, repeats: int) -> Compared:
-    """Time `ours` and `peer` in turn, `repeats` times, after one round that does not count.
+def compare(ours: Work, peer: Work, repeats: int, done: int = 1) -> Compared:
+    """Time `ours` and `peer`, each of which does `done` things, in turn, `repeats` times, after one round that does
+    not count.
 
     Raises:
         UserError: psutil is missing.
@@ -36,12 +37,12 @@ def compare(ours: Work, peer: Work, repeats: int) -> Compared:
     first, peer_first = timed(ours), timed(peer)
     rounds = [(timed(ours), timed(peer)) for _ in range(repeats)]
     return Compared(
-        statistics.median(mine.seconds for mine, _ in rounds),
-        statistics.median(theirs.seconds for _, theirs in rounds),
-        statistics.median(theirs.seconds / mine.seconds for mine, theirs in rounds),
-        statistics.median(theirs.processor / mine.processor for mine, theirs in rounds),
-        first.mib,
-        peer_first.mib,
+        per_second=done / statistics.median(mine.seconds for mine, _ in rounds),
+        peer_per_second=done / statistics.median(theirs.seconds for _, theirs in rounds),
+        ratio=statistics.median(theirs.seconds / mine.seconds for mine, theirs in rounds),
+        processor_ratio=statistics.median(theirs.processor / mine.processor for mine, theirs in rounds),
+        mib=first.mib,
+        peer_mib=peer_first.mib,
     )
 
 

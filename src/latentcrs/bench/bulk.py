@@ -31,21 +31,13 @@ SCORES = 1 << 28
 PAST = 60  # items of a made-up history, on average
 
 
-@dataclass(frozen=True)
-class Catalogue:
-    """One catalogue: users a second of both, how many times as fast ours is (by the clock, and by processor time),
-    peak memory (MiB), and the share of ranks on which both name the same item.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Catalogue(Compared):
+    """One catalogue: users a second of both, and the share of ranks on which both name the same item."""
 
     data: str
     items: int
     users: int
-    per_second: float
-    peer_per_second: float
-    ratio: float
-    processor_ratio: float
-    mib: float
-    peer_mib: float
     same: float
 
 
@@ -95,11 +87,9 @@ def bench_bulk(
 def _catalogue(data: str, S: Tensor, V: Tensor, past: Histories, k: int, repeats: int) -> Catalogue:
     """Both sides on one catalogue."""
     theirs = _peer(S, V, past, k)
-    took: Compared = compare(lambda: best_items(S, V, k, past), theirs, repeats)
+    took = compare(lambda: best_items(S, V, k, past), theirs, repeats, len(S))
     same = float((best_items(S, V, k, past)[0] == theirs()).mean())
-    users = len(S)
-    speeds = (users / took.seconds, users / took.peer_seconds)
-    return Catalogue(data, len(V), users, *speeds, took.ratio, took.processor_ratio, took.mib, took.peer_mib, same)
+    return Catalogue(data=data, items=len(V), users=len(S), same=same, **asdict(took))
 
 
 def _peer(S: Tensor, V: Tensor, past: Histories, k: int) -> Callable[[], NDArray[np.int32]]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentcrs.bench.alternating import compare
+from latentcrs.bench.alternating import Compared, compare
 from latentcrs.bench.machine import hardware
 from latentcrs.data import PreparedDataset
 from latentcrs.device import fast_dtype, resolve_device
@@ -25,21 +25,15 @@ PEER = "SentenceTransformer.encode"
 BATCH = 32  # its own default
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """One kind of text in one precision: sentences a second of both, how many times as fast ours is (by the clock and
-    by processor time), peak memory (MiB) and the lowest cosine between a text's two vectors.
+@dataclass(frozen=True, kw_only=True)
+class Encoding(Compared):
+    """One kind of text in one precision: sentences a second of both, and the lowest cosine between a text's two
+    vectors.
     """
 
     texts: str
     precision: str
     tokens: float  # of one text, on average
-    per_second: float
-    peer_per_second: float
-    ratio: float
-    processor_ratio: float
-    mib: float
-    peer_mib: float
     lowest_cosine: float
 
 
@@ -97,12 +91,10 @@ def _encoding(
     repeats: int,
 ) -> Encoding:
     ours.load()
-    took = compare(lambda: ours.encode(texts), lambda: theirs(texts), repeats)
+    took = compare(lambda: ours.encode(texts), lambda: theirs(texts), repeats, len(texts))
     cosines = (ours.encode(texts) * theirs(texts)).sum(1)
-    speeds = (len(texts) / took.seconds, len(texts) / took.peer_seconds)
-    tokens = float(ours.count_tokens(texts).mean())
-    ratios, memory = (took.ratio, took.processor_ratio), (took.mib, took.peer_mib)
-    return Encoding(name, precision, tokens, *speeds, *ratios, *memory, float(cosines.min()))
+    tokens, lowest = float(ours.count_tokens(texts).mean()), float(cosines.min())
+    return Encoding(texts=name, precision=precision, tokens=tokens, lowest_cosine=lowest, **asdict(took))
 
 
 def _peer(encoder: LocalEncoder, device: str, precision: Precision) -> Callable[[list[str]], NDArray[np.float32]]:

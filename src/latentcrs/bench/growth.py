@@ -60,7 +60,7 @@ def _prepared(found: Mapping[str, Any]) -> Panel:
             one = next(one for one in result["comparisons"] if one["ids"] == "numbers")
             lines.setdefault("latentcrs", []).append((result["users"], one["ours"]["seconds"]))
             lines.setdefault("pandas", []).append((result["users"], one["pandas"]["seconds"]))
-    return Panel("k-core", "users", "seconds", _ordered(lines), ("pandas",))
+    return Panel("k-core", "users", "seconds", lines, ("pandas",))
 
 
 def _steps(found: Mapping[str, Any]) -> Panel:
@@ -68,27 +68,27 @@ def _steps(found: Mapping[str, Any]) -> Panel:
     curves = found.get("step", {"curves": []})["curves"]
     lines = {curve["name"]: [(float(n), ms) for n, ms in curve["milliseconds"].items()] for curve in curves}
     dense = "sampled, dense gradients"
-    return Panel("Training step", "items", "milliseconds", _ordered(lines), (dense,))
+    return Panel("Training step", "items", "milliseconds", lines, (dense,))
 
 
 def _intents(found: Mapping[str, Any]) -> Panel:
     """A batch of EM by K."""
-    return _em(found, "em-k-", lambda result: result["intents"], "K, number of intents")
+    return _em(found, "em-k-", "K, number of intents")
 
 
 def _histories(found: Mapping[str, Any]) -> Panel:
     """A batch of EM by history length."""
-    return _em(found, "em-history-", None, "items of a history")
+    return _em(found, "em-history-", "items of a history")
 
 
-def _em(found: Mapping[str, Any], prefix: str, at: Any, x: str) -> Panel:
+def _em(found: Mapping[str, Any], prefix: str, x: str) -> Panel:
+    """The runs whose name is `prefix` and a number."""
     lines: dict[str, Line] = {}
     for name, result in found.items():
         if name.startswith(prefix):
-            place = at(result) if at else int(name.removeprefix(prefix))
             for side, steps in result["milliseconds"].items():
-                lines.setdefault(side, []).append((place, sum(steps.values())))
-    return Panel("EM, both steps", x, "milliseconds a batch", _ordered(lines), ("plain loop",))
+                lines.setdefault(side, []).append((int(name.removeprefix(prefix)), sum(steps.values())))
+    return Panel("EM, both steps", x, "milliseconds a batch", lines, ("plain loop",))
 
 
 def _searched(found: Mapping[str, Any]) -> Panel:
@@ -102,7 +102,7 @@ def _searched(found: Mapping[str, Any]) -> Panel:
                     lines.setdefault(kind, []).append((result["items"], one["milliseconds"]))
                     if kind == "exact":
                         lines.setdefault("NumPy", []).append((result["items"], one["numpy_milliseconds"]))
-    return Panel("Best 100 of all items", "items", "milliseconds", _ordered(lines), ("NumPy",))
+    return Panel("Best 100 of all items", "items", "milliseconds", lines, ("NumPy",))
 
 
 def _bulk(found: Mapping[str, Any]) -> Panel:
@@ -111,18 +111,14 @@ def _bulk(found: Mapping[str, Any]) -> Panel:
     for row in found.get("bulk", {"catalogues": []})["catalogues"]:
         lines.setdefault("latentcrs", []).append((row["items"], 1e6 / row["per_second"]))
         lines.setdefault("implicit", []).append((row["items"], 1e6 / row["peer_per_second"]))
-    return Panel("Bulk, best 20", "items", "microseconds a user", _ordered(lines), ("implicit",))
+    return Panel("Bulk, best 20", "items", "microseconds a user", lines, ("implicit",))
 
 
 def _workers(found: Mapping[str, Any]) -> Panel:
     """Bulk recommendation by workers."""
     rows = [one for one in found.get("workers", {"found": []})["found"] if one["workers"]]
     lines = {"Ray": [(one["workers"], one["per_second"]) for one in rows]} if rows else {}
-    return Panel("Bulk on Ray", "workers", "users a second", _ordered(lines), log=False)
-
-
-def _ordered(lines: Mapping[str, Line]) -> dict[str, Line]:
-    return {name: sorted(points) for name, points in lines.items()}
+    return Panel("Bulk on Ray", "workers", "users a second", lines, log=False)
 
 
 def _draw(made: list[Panel], path: Path) -> None:
@@ -140,7 +136,8 @@ def _panel(panel: Panel, axes: Axes) -> None:
     colours = iter(OF_OURS)
     ends: list[tuple[float, str, str]] = []
     ticks = sorted({x for points in panel.lines.values() for x, _ in points})
-    for name, points in panel.lines.items():
+    for name, measured in panel.lines.items():
+        points = sorted(measured)
         colour = FAINT if name in panel.peers else next(colours)
         axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4)
         if points[-1][0] == ticks[-1]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from latentcrs.bench.growth import draw
+from latentcrs.bench.growth import Results, draw
 from latentcrs.bench.report import markdown
 from latentcrs.files import atomic_file
-
-Results = Mapping[str, Mapping[str, Any]]
 
 SECTIONS = {
     "prepare": "Preparing a log",

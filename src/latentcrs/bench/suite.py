@@ -14,7 +14,7 @@ from typing import Any
 
 from latentcrs import __version__
 from latentcrs.bench.memory import PeakMemory
-from latentcrs.bench.page import write_page
+from latentcrs.bench.page import SECTIONS, write_page
 from latentcrs.bench.server_process import COMMAND
 from latentcrs.errors import UserError
 from latentcrs.files import atomic_file
@@ -24,7 +24,7 @@ ROWS = (1_000_000, 5_000_000, 20_000_000)
 INTENTS = (16, 64, 256, 1024)
 HISTORIES = (5, 10, 25, 50)
 ITEMS = (100_000, 300_000, 1_000_000, 3_000_000)
-PARTS = ("prepare", "train", "embed", "turn", "retrieve", "serve")
+PARTS = tuple(SECTIONS)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, numbers, tell
 
 if TYPE_CHECKING:
-    from latentcrs.bench.bulk import Catalogue
-    from latentcrs.bench.embed import Encoding
+    from latentcrs.bench.alternating import Compared
 
 IN_TURN = "Both in turn in one process; medians of rounds."
 
@@ -85,11 +84,11 @@ def workers(
 
     Example: `latentcrs bench workers models/ml-1m --workers 1,2,4`
     """
-    from latentcrs.bench.workers import ALONE, bench_workers  # late: PyTorch takes seconds
+    from latentcrs.bench.workers import ALONE, K, bench_workers  # late: PyTorch takes seconds
 
     found = bench_workers(bundle, numbers("--workers", counts), copies, repeats)
     report = Report(
-        f"The best 20 for every user of {found.dataset}, {found.copies} times over ({found.users * found.copies:,} "
+        f"The best {K} for every user of {found.dataset}, {found.copies} times over ({found.users * found.copies:,} "
         "users), one thread a worker",
         ("workers", "users a second", "times one worker", "first block after"),
         [
@@ -106,7 +105,7 @@ def workers(
     tell(found, report, as_json)
 
 
-def _figures(row: Catalogue | Encoding) -> list[str]:
+def _figures(row: Compared) -> list[str]:
     """What both benchmarks tell of a row: speeds, ratios, memory."""
     speeds = (f"{row.per_second:,.0f}", f"{row.peer_per_second:,.0f}")
     return [*speeds, f"{row.ratio:.2f}", f"{row.processor_ratio:.2f}", f"{row.mib:,.0f}", f"{row.peer_mib:,.0f}"]

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from latentcrs.cli.engines import Engine, Workers
 from latentcrs.progress import console, err_console
 
 
@@ -27,10 +28,8 @@ def embed_dataset(
         ),
     ] = "minilm",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    engine: Annotated[str, typer.Option(help="local: this process; ray: workers of Ray.")] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers of Ray; by default one for each processor or GPU.")
-    ] = None,
+    engine: Engine = "local",
+    workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Encode the texts of a data set's items and requests, once.

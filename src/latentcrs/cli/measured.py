@@ -51,7 +51,7 @@ def tell(found: Any, report: Report, as_json: bool) -> None:
     console.print(report.title, style="italic", highlight=False, markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for number, heading in enumerate(report.headings):
-        table.add_column(heading, justify="right" if number else "left", no_wrap=len(heading) > 0)
+        table.add_column(heading, justify="right" if number and heading else "left", no_wrap=len(heading) > 0)
     for number, row in enumerate(report.rows):
         table.add_row(*map(escape, row), style="yellow" if number in report.missed else "")
     console.print(table)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from latentcrs.cli.engines import Engine, Workers
 from latentcrs.progress import console
 
 
@@ -24,10 +25,8 @@ def recommend_all(
         Path | None, typer.Option(help="The data set that the bundle was trained on, if it was moved.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    engine: Annotated[str, typer.Option(help="local: this process; ray: workers of Ray.")] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers of Ray; by default one for each processor or GPU.")
-    ] = None,
+    engine: Engine = "local",
+    workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Rank the catalogue for every user by behaviour alone, without what each chose before.

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from latentcrs.cli.engines import Engine, Workers
 from latentcrs.progress import console
 
 
@@ -26,12 +27,8 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Train anew what an earlier run has left.")] = False,
-    engine: Annotated[
-        str, typer.Option(help="local: this process; ray: workers of Ray that share batches.")
-    ] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers of Ray; by default one for each processor or GPU.")
-    ] = None,
+    engine: Engine = "local",
+    workers: Workers = None,
     checkpoints: Annotated[
         str | None,
         typer.Option(help="Folder or URL of what a stopped run goes on from; by default in the cache."),

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from misbehaving_server import MisbehavingServer
 
-from latentcrs.errors import UserError
-from latentcrs.language.chat.embedded import fetch_smollm2, require_runtime
 from latentcrs.language.chat.local_model import LocalModel, serve_local
-
-
-@pytest.fixture(scope="session")
-def smollm2() -> Path:
-    """The embedded model's file, in the cache that all tests share. Where it cannot be had, CI fails."""
-    try:
-        require_runtime()
-        return fetch_smollm2()
-    except UserError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
