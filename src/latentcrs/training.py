@@ -205,14 +205,9 @@ def stage_checkpoints(mark: str, config: Config, folder: str | Path | None = Non
     return found
 
 
-def fit_intents(
-    inputs: Inputs, config: Config, fresh: bool = False
-) -> tuple[InferenceModel, GenerativeModel, dict[str, Any]]:
+def fit_intents(inputs: Inputs, config: Config) -> tuple[InferenceModel, GenerativeModel, dict[str, Any]]:
     """K-means and Algorithm 1."""
-    checkpoints = stage_checkpoints(inputs.mark, config)
-    if fresh:
-        _remove(checkpoints)
-    em, report = _fit_em(inputs, config, checkpoints)
+    em, report = _fit_em(inputs, config, stage_checkpoints(inputs.mark, config))
     return em.inference, em.generative, report
 
 
@@ -254,7 +249,8 @@ def fit_model(
     folder = folder or work_folder()
     checkpoints = stage_checkpoints(inputs.mark, config, folder)
     if fresh:
-        _remove(checkpoints)
+        for checkpoint in checkpoints.values():
+            checkpoint.remove()
     if together is None:
         return _train_model(inputs, behaviour, config, checkpoints)
     inputs.centroids(config)
@@ -284,11 +280,6 @@ def _train_model(
         report["tuned"] = tune_encoder(em, behaviour, inputs.train, _validation(inputs, config), saved)
         behaviour.report = {**behaviour.report, "tuned": saved.fingerprint}
     return Trained(behaviour, em.inference, em.generative, report)
-
-
-def _remove(checkpoints: dict[str, Checkpoint]) -> None:
-    for checkpoint in checkpoints.values():
-        checkpoint.remove()
 
 
 def _validation(inputs: Inputs, config: Config) -> Rows:

@@ -226,3 +226,14 @@ def test_json_lines_keep_their_numbers_over_blank_lines_and_breaks(tmp_path: Pat
     path.write_text('{"a": {"b": 1}}\n\n{"a": \n"text"\n{"a": null}\n')
     rows = scan_json_lines(path, {"b": "$.a.b"}).collect()
     assert rows.rows() == [(1, "1", None), (3, None, "broken JSON"), (4, None, "broken JSON"), (5, None, None)]
+
+
+def test_a_log_by_url_and_a_file_with_capitals_are_checked_as_they_are_prepared(tmp_path: Path) -> None:
+    log = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["1", "2", "1"], "timestamp": [1, 2, 3]})
+    log.write_parquet(tmp_path / "LOG.PARQUET")
+    pl.DataFrame({"item_id": ["1", "2"], "title": ["One", "Two"]}).write_csv(tmp_path / "items.csv")
+    for interactions in (str(tmp_path / "LOG.PARQUET"), f"file://{tmp_path}/LOG.PARQUET"):
+        files = ["--interactions", interactions, "--items", f"file://{tmp_path}/items.csv"]
+        ran = CliRunner().invoke(app, ["data", "check", *files, "--json"])
+        assert ran.exit_code == 0, (ran.output, ran.exception)
+        assert json.loads(ran.stdout)["usable"] == 3

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from latentcrs.bench.failing_endpoint import failing_endpoint, text_vector
+from latentcrs.cli.main import app
 from latentcrs.errors import UserError
 from latentcrs.language import TextEncoder, embed, missing_texts, open_encoder
 from latentcrs.language.endpoint import EndpointEncoder, open_endpoint
@@ -170,6 +172,19 @@ def test_models_and_places_have_caches_of_their_own(endpoint: Endpoint, own_cach
     embed(TEXTS, open_encoder(f"{endpoint.url}#org/one"))
     assert len(endpoint.asked) == calls
     assert missing_texts(TEXTS, other) == TEXTS
+
+
+def test_a_data_set_that_is_embedded_already_asks_the_endpoint_nothing(
+    endpoint: Endpoint, own_cache: Path, small_movielens: Path
+) -> None:
+    command = ["embed", str(small_movielens), "--encoder", f"{endpoint.url}#tiny", "--json"]
+    widths = []
+    for _ in range(2):
+        calls = len(endpoint.asked)
+        ran = CliRunner().invoke(app, command)
+        assert ran.exit_code == 0, (ran.output, ran.exception)
+        widths.append(json.loads(ran.stdout.splitlines()[-1])["width"])
+    assert widths == [8, 8] and len(endpoint.asked) == calls
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,11 @@ def test_workers_that_ray_does_not_have_are_refused(spread: Spread) -> None:
         pass
 
 
+def test_workers_that_this_machine_does_not_have_are_refused_before_ray_starts() -> None:
+    with pytest.raises(UserError, match="processors, too few for 9999 workers"), engine_of("ray", 9999, "cpu"):
+        pass
+
+
 def test_all_users_get_the_same_file_from_ray_as_from_one_process(
     bundle: Path, tmp_path: Path, spread: Spread
 ) -> None:

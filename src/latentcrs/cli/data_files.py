@@ -76,10 +76,11 @@ def check(
     ] = "own",
     origin: Annotated[Path | None, typer.Option("--from", help="Folder, zip or file to read.")] = None,
     interactions: Annotated[
-        Path | None, typer.Option(help="`own`: the log (.csv, .parquet, .jsonl; .gz too).")
+        str | None,
+        typer.Option(help="`own`: the log (.csv, .parquet, .jsonl; .gz too) or a folder of Parquet; path or URL."),
     ] = None,
     items: Annotated[
-        Path | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; .gz too).")
+        str | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; .gz too); path or URL.")
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for every problem: .csv, .jsonl, .parquet.")] = None,

@@ -34,14 +34,14 @@ def embed_dataset(
 ) -> None:
     """Encode the texts of a data set's items and requests, once.
 
-    Says first what it will cost. Stop it at any time: what was encoded is kept. `--engine ray` starts Ray on this
-    machine, or joins the cluster of $RAY_ADDRESS; the cache stays here. An endpoint's key is in
+    Says first what it will cost in this process. Stop it at any time: what was encoded is kept. `--engine ray`
+    starts Ray on this machine, or joins the cluster of $RAY_ADDRESS; the cache stays here. An endpoint's key is in
     $LATENTCRS_EMBEDDINGS_KEY.
 
     Example: `latentcrs embed ml-1m --encoder minilm`
     """
     from latentcrs.data import PreparedDataset
-    from latentcrs.language.cache import cache_path, missing_texts
+    from latentcrs.language.cache import cache_path, embed, missing_texts
     from latentcrs.language.cost import cost_of, duration
     from latentcrs.language.encoders import open_encoder
     from latentcrs.language.shards import warm
@@ -62,9 +62,10 @@ def embed_dataset(
     with engine_of(engine, workers, device) as spread:
         warm(missing, model, spread, partial(open_encoder, encoder, device) if engine != "local" else None)
     seconds = time.monotonic() - began
+    width = embed(texts[:1], model, name=None).shape[1]  # out of the cache: an endpoint need not be asked
     result = {
         "encoder": model.id,
-        "width": model.width,
+        "width": width,
         **{name: len(group) for name, group in groups.items()},
         "encoded": len(missing),
         "seconds": round(seconds, 2),
@@ -75,4 +76,4 @@ def embed_dataset(
         return
     counts = " and ".join(f"{len(group):,} {name}" for name, group in groups.items())
     done = f"{len(missing):,} encoded in {duration(seconds)}" if missing else "all were there already"
-    console.print(f"{counts}: {done}, {model.width} wide, in {cache_path(model.id)}", soft_wrap=True, highlight=False)
+    console.print(f"{counts}: {done}, {width} wide, in {cache_path(model.id)}", soft_wrap=True, highlight=False)

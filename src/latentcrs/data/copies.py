@@ -29,8 +29,7 @@ def placed(out: str, workspace: Path) -> Iterator[Path]:
         return
     system, root = file_system(out)
     with told_in_a_sentence(out):
-        if system.exists(root):
-            refuse_foreign(system, root, out, MANIFEST)
+        refuse_foreign(system, root, out, MANIFEST)
     folder = workspace / "out" / posixpath.basename(root.rstrip("/"))
     yield folder
     with step("Copying the data set"):

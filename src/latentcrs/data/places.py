@@ -6,7 +6,6 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import polars as pl
@@ -99,7 +98,7 @@ def parquet_files(place: str | Path) -> list[str]:
             names = sorted(name for name in system.find(root) if is_part(posixpath.relpath(name, root)))
         else:
             raise FileNotFoundError
-    if not names or not names[0].endswith(".parquet"):
+    if not names or not names[0].lower().endswith(".parquet"):
         raise UserError(f"{place} holds no .parquet files.")
     return [name if "file" in protocols(system) else system.unstrip_protocol(name) for name in names]
 
@@ -132,7 +131,7 @@ def row_counts(files: Sequence[str], columns: Sequence[str]) -> list[int]:
 
 def is_part(name: str) -> bool:
     """Whether a file of a folder, by its path below it, is a part of a table."""
-    return name.endswith(".parquet") and not any(piece.startswith(("_", ".")) for piece in name.split("/"))
+    return name.lower().endswith(".parquet") and not any(piece.startswith(("_", ".")) for piece in name.split("/"))
 
 
 def protocols(system: fsspec.AbstractFileSystem) -> tuple[str, ...]:
@@ -187,8 +186,7 @@ def put_folder(folder: Path, place: str, marker: str) -> None:
     """
     system, root = file_system(place)
     with told_in_a_sentence(place):
-        if system.exists(root):
-            refuse_foreign(system, root, place, marker)
+        refuse_foreign(system, root, place, marker)
         system.makedirs(root, exist_ok=True)
         if system.exists(f"{root}/{marker}"):
             system.rm_file(f"{root}/{marker}")
@@ -197,8 +195,10 @@ def put_folder(folder: Path, place: str, marker: str) -> None:
             system.put_file(str(path), f"{root}/{path.name}")
 
 
-def refuse_foreign(system: Any, root: str, place: str, marker: str) -> None:
+def refuse_foreign(system: fsspec.AbstractFileSystem, root: str, place: str, marker: str) -> None:
     """Raise `UserError` where `place` is a file, or a folder of other things."""
+    if not system.exists(root):
+        return
     if system.isfile(root):
         raise UserError(f"{place} is a file; --out wants a folder.")
     if system.ls(root, detail=False) and not system.exists(f"{root}/{marker}"):

@@ -210,7 +210,7 @@ def text_problems(raw: RawData) -> pl.DataFrame:
 
 def file_name(raw: RawData, role: str) -> str:
     """The bare name of the file of a `role` (interactions, items), or the role where there is no single file."""
-    return str(raw.files[role]).rstrip("/").rpartition("/")[2] if role in raw.files else role
+    return Path(raw.files[role]).name if role in raw.files else role
 
 
 def core_with_counts(

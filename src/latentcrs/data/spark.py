@@ -36,16 +36,14 @@ class SparkEngine(Engine):
         from pyspark.errors import PySparkException
 
         self.session, self.work = session, work.rstrip("/")
-        self.failures = (PySparkException, Py4JError, OSError)
+        self.failures = (PySparkException, Py4JError, pl.exceptions.PolarsError, OSError)
         self._held = 0
 
     def log(self, raw: RawData) -> nw.LazyFrame:
         table = raw.table
         if table is None or (self._is_remote() and not is_url(table.files[0])):
             # Text is repaired line by line, and a file of this machine is no worker's: read here, then handed over.
-            with tempfile.NamedTemporaryFile(suffix=".parquet") as copy:
-                raw.interactions.sink_parquet(copy.name)
-                return nw.from_native(self._read(self._put(Path(copy.name), "raw")))
+            return self._handed_over(raw.interactions, "raw")
         return nw.from_native(self._read_table(table))
 
     def _read_table(self, table: LogTable) -> DataFrame:
@@ -54,13 +52,14 @@ class SparkEngine(Engine):
         """
         from pyspark.sql import functions as F
 
-        columns = [*table.columns, "_metadata.file_path as " + PLACE, "_metadata.row_index as " + LINE]
-        quoted = [f"`{name}`" for name in table.columns] + columns[len(table.columns) :]
-        rows = self.session.read.parquet(*map(for_hadoop, table.files)).selectExpr(*quoted)
+        columns = [*(f"`{name}`" for name in table.columns), "_metadata.file_path as " + PLACE]
+        rows = self.session.read.parquet(*map(for_hadoop, table.files))
+        rows = rows.selectExpr(*columns, "_metadata.row_index as " + LINE)
         # How Spark writes a URL differs from place to place, so it is asked which files it reads.
         theirs = [row[0] for row in rows.select(PLACE).distinct().collect()]
-        before = dict(zip(table.files, accumulate([0, *table.rows[:-1]]), strict=True))
-        offsets = {place: before[matching(place, table.files)] for place in theirs}
+        ours = (whereabouts(for_hadoop(place)) for place in table.files)
+        before = dict(zip(ours, accumulate([0, *table.rows[:-1]]), strict=True))
+        offsets = {place: before[whereabouts(unquote(place))] for place in theirs}
         starts = self.table(
             pl.DataFrame({PLACE: list(offsets), "start": pl.Series(offsets.values(), dtype=pl.Int64)})
         )
@@ -80,9 +79,7 @@ class SparkEngine(Engine):
 
     def table(self, frame: pl.DataFrame) -> nw.LazyFrame:
         self._held += 1
-        with tempfile.NamedTemporaryFile(suffix=".parquet") as copy:
-            frame.write_parquet(copy.name)
-            return nw.from_native(self._read(self._put(Path(copy.name), f"table-{self._held}")))
+        return self._handed_over(frame.lazy(), f"table-{self._held}")
 
     def keep(self, frame: nw.LazyFrame, name: str) -> nw.LazyFrame:
         place, native = for_hadoop(f"{self.work}/{name}"), frame.to_native()
@@ -126,22 +123,16 @@ class SparkEngine(Engine):
     def _is_remote(self) -> bool:
         return "file" not in protocols(file_system(self.work)[0])
 
-    def _read(self, place: str) -> DataFrame:
-        return self.session.read.parquet(for_hadoop(place))
-
-    def _put(self, file: Path, name: str) -> str:
-        """Copy a file of this machine into the workspace, as a folder of one part."""
+    def _handed_over(self, frame: pl.LazyFrame, name: str) -> nw.LazyFrame:
+        """A frame of this machine as one of Spark: in the workspace, as a folder of one part."""
         place = f"{self.work}/{name}"
         system, path = file_system(place)
-        with told_in_a_sentence(place):
-            system.makedirs(path, exist_ok=True)
-            system.put_file(str(file), f"{path}/part-0.parquet")
-        return place
-
-
-def matching(theirs: str, files: tuple[str, ...]) -> str:
-    """Which of `files` Spark calls `theirs`."""
-    return {whereabouts(for_hadoop(place)): place for place in files}[whereabouts(unquote(theirs))]
+        with tempfile.NamedTemporaryFile(suffix=".parquet") as copy:
+            frame.sink_parquet(copy.name)
+            with told_in_a_sentence(place):
+                system.makedirs(path, exist_ok=True)
+                system.put_file(copy.name, f"{path}/part-0.parquet")
+        return nw.from_native(self.session.read.parquet(for_hadoop(place)))
 
 
 def whereabouts(url: str) -> str:

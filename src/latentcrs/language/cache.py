@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ STORED = np.dtype("<f2")
 SECONDS_PER_COMMIT = 3.0
 FIRST_CHUNK = 256
 BUSY_SECONDS = 60.0
+PLACES = "SELECT place FROM wanted CROSS JOIN embedding USING (hash) ORDER BY place"
+VECTORS = "SELECT place, vector FROM wanted CROSS JOIN embedding USING (hash) ORDER BY place"
 
 
 def cache_path(encoder_id: str, folder: Path | None = None) -> Path:
@@ -68,19 +71,26 @@ class EmbeddingCache:
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM embedding").fetchone()[0])
 
+    def places(self, hashes: Sequence[bytes]) -> NDArray[np.int64]:
+        """Which of `hashes` are stored, as places in it, (found,). No vector is read."""
+        return np.array([place for (place,) in self._joined(PLACES, hashes)], np.int64)
+
     def lookup(self, hashes: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
         """Which of `hashes` are stored, as places in it (found,), and their vectors (found, width); None for none."""
-        with self._explained(), self._transaction("DEFERRED"):
-            self._db.executemany("INSERT INTO wanted VALUES (?, ?)", zip(hashes, range(len(hashes)), strict=True))
-            rows = self._db.execute(
-                "SELECT place, vector FROM wanted CROSS JOIN embedding USING (hash) ORDER BY place"
-            ).fetchall()
-            self._db.execute("DELETE FROM wanted")
+        rows = self._joined(VECTORS, hashes)
         places = np.array([place for place, _ in rows], np.int64)
         if not rows:
             return places, None
         numbers = np.frombuffer(b"".join(vector for _, vector in rows), STORED)
         return places, numbers.reshape(len(rows), -1).astype(np.float32)
+
+    def _joined(self, select: str, hashes: Sequence[bytes]) -> list[Any]:
+        """What `select` finds while `hashes` are in the table of those that are wanted."""
+        with self._explained(), self._transaction("DEFERRED"):
+            self._db.executemany("INSERT INTO wanted VALUES (?, ?)", zip(hashes, range(len(hashes)), strict=True))
+            rows = self._db.execute(select).fetchall()
+            self._db.execute("DELETE FROM wanted")
+        return rows
 
     def store(self, hashes: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
         """Add `vectors` (len(hashes), width) in one transaction. A hash that is there already keeps its vector."""
@@ -158,7 +168,7 @@ def missing_texts(texts: Sequence[str], encoder: TextEncoder, cache: Path | None
     unique = list(dict.fromkeys(texts))
     store = EmbeddingCache(encoder.id, cache)
     try:
-        found, _ = store.lookup([text_hash(text) for text in unique])
+        found = store.places([text_hash(text) for text in unique])
     finally:
         store.close()
     absent = np.ones(len(unique), bool)
@@ -188,8 +198,8 @@ def _encoded_chunks(
         while start < len(rows):
             chunk = rows[start : start + size]
             began = time.monotonic()
-            vectors = encoder.encode([texts[row] for row in chunk], progress=bar.advance)
-            rounded = as_stored(vectors, [texts[row] for row in chunk], encoder.id)
+            part = [texts[row] for row in chunk]
+            rounded = as_stored(encoder.encode(part, progress=bar.advance), part, encoder.id)
             yield chunk, rounded
             start += len(chunk)
             # The first chunk pays for loading the model, so a chunk at most quadruples.

@@ -39,7 +39,7 @@ class EndpointEncoder:
     client, with backoff, heeding Retry-After. A batch that is refused is halved; a text that is too long for the
     model is cut in half until it fits, as models in a folder truncate, too.
 
-    Safe to share between threads. timeout: seconds that one attempt may take.
+    Safe to share between threads. timeout: seconds that one attempt may be silent.
     """
 
     def __init__(

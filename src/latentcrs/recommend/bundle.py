@@ -17,7 +17,7 @@ from torch import Tensor
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.checkpoint import load_tensors, save_tensors
 from latentcrs.data import ColumnKind, PreparedDataset
-from latentcrs.errors import UserError
+from latentcrs.errors import UserError, first_line
 from latentcrs.files import atomic_folder, sha256_of
 from latentcrs.intent import Config, GenerativeModel, InferenceModel
 from latentcrs.language import TextEncoder
@@ -151,7 +151,7 @@ def read_manifest(folder: Path) -> BundleInfo:
     try:
         return BundleInfo.model_validate_json(path.read_text("utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}); train again.") from None
+        raise UserError(f"{path} cannot be read ({first_line(error)}); train again.") from None
 
 
 def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentcrs.errors import UserError
+from latentcrs.errors import UserError, first_line
 from latentcrs.files import atomic_file
 from latentcrs.recommend.index_lists import NearLists
 from latentcrs.recommend.index_scan import ListScanner
@@ -91,7 +91,7 @@ class ItemIndex:
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
-            raise UserError(f"{path} is no index that can be read ({str(error).splitlines()[0]}).") from None
+            raise UserError(f"{path} is no index that can be read ({first_line(error)}).") from None
         if not isinstance(index, faiss.IndexFlatIP | faiss.IndexScalarQuantizer):
             raise UserError(f"{path} is an index of another kind ({type(index).__name__}); train again.")
         beside = lists_path(path)
@@ -265,7 +265,7 @@ def best(
     places = np.arange(len(scores))
     if k < len(scores):
         top = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
-        least = scores[top].min(initial=np.inf)
+        least = scores[top].min()
         above = top[scores[top] > least]
         places = np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: k - len(above)]]))
     places = places[np.argsort(-scores[places], kind="stable")]

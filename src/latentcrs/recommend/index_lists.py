@@ -42,25 +42,23 @@ class NearLists:
         starts: NDArray[np.int64],
         items: NDArray[np.int32],
         rows: NDArray[np.int32],
-        probed: int = PROBED,
     ) -> None:
         self.centres, self.spread, self.starts, self.items, self.rows = centres, spread, starts, items, rows
-        self.probed = probed
         self._best = faiss.IndexFlatIP(centres.shape[1] + 1)
         self._best.add(np.column_stack([centres, REACH * spread]).astype(np.float32))
 
     @classmethod
-    def build(cls, vectors: NDArray[np.float32], count: int | None = None, seed: int = 0) -> NearLists:
-        """Of vectors (n, w), on all threads that FAISS may use; `count` lists, by default `lists_for(n)`.
+    def build(cls, vectors: NDArray[np.float32]) -> NearLists:
+        """Of vectors (n, w), on all threads that FAISS may use; `lists_for(n)` lists.
 
         Centres by k-means of a sample; an item goes to the centre nearest to it in space.
         """
         n, width = vectors.shape
-        count = min(count or lists_for(n), n)
-        sample = np.random.default_rng(seed).choice(n, min(n, SAMPLED * count), replace=False)
+        count = min(lists_for(n), n)
+        sample = np.random.default_rng(0).choice(n, min(n, SAMPLED * count), replace=False)
         sample.sort()
         kmeans = faiss.Kmeans(
-            width, count, niter=ROUNDS, seed=seed, max_points_per_centroid=SAMPLED, min_points_per_centroid=1
+            width, count, niter=ROUNDS, seed=0, max_points_per_centroid=SAMPLED, min_points_per_centroid=1
         )
         with step("lists", len(range(0, n, ASSIGNED))) as bar:
             kmeans.train(np.ascontiguousarray(vectors[sample], np.float32))
@@ -130,7 +128,7 @@ class NearLists:
         Lists are looked into for the best that they may have: the centre's inner product, which is the mean of those
         of a list's items, and `REACH` times their spread.
         """
-        count, probed = len(self.centres), math.ceil(self.probed / share**WIDER)
+        count, probed = len(self.centres), math.ceil(PROBED / share**WIDER)
         wanted = max(k, round(probed / count * share * len(self.items) / 2))
         extended = np.append(query[: self.centres.shape[1]], np.linalg.norm(query)).astype(np.float32)[None, :]
         while probed < count:

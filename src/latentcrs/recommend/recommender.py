@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from latentcrs.data import Histories
 from latentcrs.data.rules import Rule, rules_expression
-from latentcrs.errors import UserError
+from latentcrs.errors import UserError, first_line
 from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.recommend.bundle import Bundle, load_bundle
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
@@ -144,7 +144,7 @@ class Recommender:
         try:
             mask = self.bundle.items.select(expression.fill_null(False)).to_series()
         except pl.exceptions.PolarsError as error:
-            raise UserError(f"where does not fit the catalogue: {str(error).splitlines()[0]}.") from None
+            raise UserError(f"where does not fit the catalogue: {first_line(error)}.") from None
         if mask.dtype != pl.Boolean or len(mask) != len(self.bundle.items):
             raise UserError("where must be true or false for every item.")
         return mask.to_numpy()

@@ -33,8 +33,6 @@ def ray_together(folder: str | Path, workers: int | None = None, device: str = "
         UserError: as `group_of`.
     """
     if "RAY_ADDRESS" not in os.environ:
-        if workers is not None and workers > (most := os.cpu_count() or 1):
-            raise UserError(f"This machine has {most} processors, too few for {workers} workers.")
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # of machines that a cloud takes back
     with ray_cluster(workers) as ray:
         count, on_gpus = workers_of(ray, workers, device)
@@ -92,7 +90,7 @@ def _train(ray: Any, job: Callable[..., Any], count: int, on_gpus: bool, folder:
             while not wait([running], LOOK).done:
                 shown.follow(ray.get(board.take.remote()))
             shown.follow(ray.get(board.take.remote()))
-        ended: Any = running.result()
+            ended: Any = running.result()  # within: a step that failed is not said to be done
         return ended.return_value
     except ray.train.TrainingFailedError as error:
         raise _sentence(error) from error

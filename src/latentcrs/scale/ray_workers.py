@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from latentcrs.errors import UserError
+from latentcrs.errors import UserError, first_line
 from latentcrs.spread import Piece, Result, Spread
 
 AHEAD = 2
@@ -54,8 +54,11 @@ def ray_cluster(workers: int | None = None) -> Iterator[Any]:
     workers: processors of a cluster that is started here; by default as many as this machine has.
 
     Raises:
-        UserError: the extra `ray` is missing, or the cluster cannot be reached.
+        UserError: the extra `ray` is missing, the cluster cannot be reached, or this machine has fewer processors.
     """
+    # Ray believes what it is told of the machine that it is started on.
+    if "RAY_ADDRESS" not in os.environ and workers is not None and workers > (most := os.cpu_count() or 1):
+        raise UserError(f"This machine has {most} processors, too few for {workers} workers.")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
@@ -72,7 +75,7 @@ def ray_cluster(workers: int | None = None) -> Iterator[Any]:
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **(started if address == "local" else {}))
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"Ray cannot be reached at {address}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"Ray cannot be reached at {address}: {first_line(error)}") from None
     try:
         yield ray
     finally:
@@ -121,7 +124,7 @@ def _spread(
                     raise error.cause from None
                 raise  # with what the worker was doing
             except ray.exceptions.RayActorError as error:
-                raise UserError(f"A worker of Ray died {DEATHS + 1} times: {str(error).splitlines()[0]}") from None
+                raise UserError(f"A worker of Ray died {DEATHS + 1} times: {first_line(error)}") from None
     finally:
         for worker in pool:
             ray.kill(worker)

@@ -16,6 +16,7 @@ from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
 from latentcrs.recommend import Reason, Recommendation, Recommender
 from latentcrs.serve.errors import NotFound
+from latentcrs.simulate.nouns import noun_of
 
 SHARED = 4
 """Attribute values that two items have in common and that are named."""
@@ -31,6 +32,12 @@ class CatalogueView:
     def display(self) -> ItemDisplay:
         """How its items are written for people."""
         return ItemDisplay(self.recommender.bundle)
+
+    @cached_property
+    def kind(self) -> str:
+        """What sort of things its items are: "movie", "game", ...; "" where nothing says so."""
+        bundle = self.recommender.bundle
+        return noun_of(bundle.info.dataset.name, bundle.columns, bundle.items)
 
     def number(self, item_id: str) -> int:
         """The dense index of an item.

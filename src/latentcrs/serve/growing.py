@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
+from latentcrs.errors import UserError, first_line
 from latentcrs.recommend import Recommender
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.errors import Conflict
@@ -71,7 +71,7 @@ class GrowingCatalogue:
         try:
             frame = pl.from_dicts(rows, infer_schema_length=None, strict=False)
         except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-            raise UserError(f"These items are no rows of a catalogue: {str(error).splitlines()[0]}.") from None
+            raise UserError(f"These items are no rows of a catalogue: {first_line(error)}.") from None
         grown.add_items(frame)
         return grown
 

@@ -19,7 +19,7 @@ class _Place:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.round = 0
+        self.stale = False  # forgotten while somebody was in it
         self.conversation: Conversation | None = None
 
 
@@ -32,7 +32,6 @@ class LiveConversations:
         """`patience`: seconds that a turn waits for another one of its conversation."""
         self.most, self.patience = most, patience
         self._places: OrderedDict[Key, _Place] = OrderedDict()
-        self._round = 0  # how often all was forgotten
         self._lock = Lock()
 
     @contextmanager
@@ -54,7 +53,7 @@ class LiveConversations:
             yield place.conversation
         finally:
             with self._lock:
-                if place.round != self._round and self._places.get((owner, id)) is place:
+                if place.stale and self._places.get((owner, id)) is place:
                     del self._places[owner, id]
             place.lock.release()
 
@@ -71,7 +70,6 @@ class LiveConversations:
                 )
             with self._lock:
                 if self._places.get((owner, id)) is place:
-                    place.round = self._round
                     return place
             place.lock.release()  # it was dropped meanwhile, and may be open in another place
 
@@ -83,9 +81,11 @@ class LiveConversations:
     def renew(self) -> None:
         """Forget what is in memory of every conversation; where somebody is in one, when they leave."""
         with self._lock:
-            self._round += 1
-            for key in [key for key, place in self._places.items() if not place.lock.locked()]:
-                del self._places[key]
+            for key, place in list(self._places.items()):
+                if place.lock.locked():
+                    place.stale = True
+                else:
+                    del self._places[key]
 
     def __len__(self) -> int:
         return len(self._places)

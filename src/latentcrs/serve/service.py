@@ -382,10 +382,10 @@ class Service:
         for _ in range(ATTEMPTS):
             try:
                 with self.tracing.turn() as told, self._alone(owner, id) as conversation:
-                    before = conversation.session
+                    before, people = conversation.session, self.people  # another bundle may be taken up meanwhile
                     turn = act(conversation)
                     told(turn)
-                    self.people.bring_back(owner, before, conversation.session)
+                    people.bring_back(owner, before, conversation.session)
             except WentOn:
                 self._live.drop(owner, id)
                 continue

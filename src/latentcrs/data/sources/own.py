@@ -12,7 +12,7 @@ from latentcrs.data.mapping import find_columns, read_mapping
 from latentcrs.data.places import parquet_files, row_counts
 from latentcrs.data.raw import LogTable, RawData, raw_interactions
 from latentcrs.data.tables import LINE, PROBLEM, is_parquet, scan_table
-from latentcrs.errors import UserError
+from latentcrs.errors import UserError, first_line
 
 SAMPLE = 10_000
 """Rows that are looked at to see how times are written."""
@@ -60,7 +60,7 @@ def read_own(interactions: Path | str, items: Path, mapping_path: Path | None, w
         table = LogTable(tuple(files), tuple(row_counts(files, wanted)), tuple(wanted), read)
     return RawData(
         name="own",
-        source=f"own data ({str(interactions).rstrip('/').rpartition('/')[2]}, {items.name})",
+        source=f"own data ({Path(interactions).name}, {items.name})",
         terms="your own data: its terms of use are yours to know",
         interactions=read(log),
         items=catalogue.select(*front, pl.exclude(front)).with_columns(pl.col("item_id").cast(pl.String)),
@@ -95,7 +95,7 @@ def read_catalogue(
     try:
         frame = table.collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} cannot be read to its end: {str(error).splitlines()[0]}.") from None
+        raise UserError(f"{path} cannot be read to its end: {first_line(error)}.") from None
     faulty = frame.filter(pl.col(PROBLEM).is_not_null()).select(LINE, PROBLEM)
     # An item is kept whatever its row can tell: all its interactions would go with it.
     torn = "the row is kept without the fields that are too many"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
 
 import polars as pl
 
@@ -12,7 +11,7 @@ from latentcrs.converse.display import ItemDisplay
 from latentcrs.data.rules import ALLOWED, ALWAYS_THERE, Rule
 from latentcrs.recommend import Recommender
 from latentcrs.serve.service import Service
-from latentcrs.simulate.nouns import NOUNS, noun_of
+from latentcrs.simulate.nouns import NOUNS
 
 MOST_VALUES = 500
 """So many values of a column are offered where a rule is edited, the commonest; others can be typed."""
@@ -62,11 +61,10 @@ class Labels:
         """Titles and facts, of items that joined the catalogue later too."""
         return self._service.catalogue.display
 
-    @cached_property
+    @property
     def kind(self) -> str:
         """What sort of things these are: "movie", "game", ...; "" where nothing says so."""
-        bundle = self._recommender.bundle
-        return noun_of(bundle.info.dataset.name, bundle.columns, bundle.items)
+        return self._service.catalogue.kind
 
     @property
     def noun(self) -> str:
