@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
+from starlette.testclient import TestClient
 
 from latentcrs.converse.store import ConversationStore
 from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
+from latentcrs.language.chat import Completion
 from latentcrs.serve.errors import Conflict, NotFound, TooMany
 from latentcrs.serve.live import LiveConversations
 from latentcrs.serve.service import Service
@@ -86,6 +91,55 @@ def test_two_processes_go_on_with_one_conversation(fresh: Service, another: Serv
     another.forget("", id)
     with pytest.raises(NotFound):
         fresh.turn("", id, "more")
+
+
+class Forgetting:
+    """A language model that takes so long that something happens meanwhile."""
+
+    id = "forgetting"
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.meanwhile = meanwhile
+
+    def complete(self, *_: object, on_text: Callable[[str], None] | None = None, **__: object) -> Completion:
+        self.meanwhile()
+        if on_text is not None:
+            on_text("Here.")
+        return Completion("Here.", 1, 1, 1.0, self.id)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_a_conversation_that_is_deleted_during_its_turn_is_not_found(
+    serve: Callable[..., TestClient], fresh: Service, another: Service, accept: str
+) -> None:
+    for deleting in (fresh, another):
+        id = fresh.begin("", user="ann")
+        fresh.model, fresh.talks = Forgetting(lambda: deleting.forget_user("", "ann")), True  # noqa: B023
+        http = serve(fresh, raises=False)
+        for _ in range(2):
+            answer = http.post(
+                f"/conversations/{id}/turns", json={"utterance": "a comedy"}, headers={"Accept": accept}
+            )
+            streamed = answer.text.rpartition("data: ")[2]
+            said: dict[str, Any] = json.loads(streamed) if answer.status_code == 200 else answer.json()
+            assert said["status"] == 404 and said["detail"].startswith("There is no conversation"), answer.text
+        fresh.forget_user("", "ann")
+
+
+def test_what_is_forgotten_while_all_of_a_user_is_exported_is_left_out(
+    fresh: Service, another: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [fresh.begin("", user="ann") for _ in range(3)]
+    load = fresh.store.export
+
+    def forgetting(id: str, owner: str) -> dict[str, Any]:
+        if id == ids[1]:
+            another.forget("", id)
+        return load(id, owner)
+
+    monkeypatch.setattr(fresh.store, "export", forgetting)
+    kept = [conversation["id"] for conversation in fresh.export_user("", "ann")["conversations"]]
+    assert sorted(kept) == sorted([ids[0], ids[2]])
 
 
 def test_turns_of_one_conversation_from_many_threads_follow_each_other(service: Service) -> None:
@@ -277,7 +331,23 @@ def test_a_conversation_with_another_catalogue_is_refused_in_words(fresh: Servic
     assert fresh.conversations("") == []
 
 
-@pytest.mark.parametrize("user", ["", "a\0b", "x" * 201, "a\nb", "\ud800"])
+@pytest.mark.parametrize(
+    "user", ["👨\u200d👩\u200d👧", "علی\u200cرضا", "क्\u200dष", "ann/lee 50%?#", "Łódź 🏳️\u200d🌈"]
+)
+def test_a_user_may_be_called_what_people_are_called(http: TestClient, user: str) -> None:
+    """What is reported of them over HTTP is found again, and only under this very id."""
+    item = str(http.get("/items", params={"k": 1}).json()[0]["item_id"])
+    at = f"/users/{quote(user, safe='')}"
+    assert http.post(f"{at}/events", json={"item_id": item, "kind": "purchase"}).status_code == 204
+    assert [one["item_id"] for one in http.get(f"{at}/history").json()] == [item]
+    assert http.get(f"{at}/export").json()["user"] == user
+    id = http.post("/conversations", json={"user": user}).json()["id"]
+    assert [one["id"] for one in http.get("/conversations", params={"user": user}).json()] == [id]
+    assert http.get(f"{at.replace('%E2%80%8D', '').replace('%E2%80%8C', '')[:-1]}/history").json() != [item]
+    assert http.delete(at).json() == {"forgotten": 2}
+
+
+@pytest.mark.parametrize("user", ["", "  ", "a\0b", "x" * 201, "a\nb", "\ud800", "a\u202eb", "a\u2028b", "\u200bann"])
 def test_a_users_id_is_printable(service: Service, user: str) -> None:
     for act in (
         lambda: service.begin("", user=user),

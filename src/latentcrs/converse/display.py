@@ -24,13 +24,22 @@ MOST_VALUES = 300
 """A column with more distinct values than this (people, publishers) says little in a list."""
 
 
+JOINERS = "\u200c\u200d"
+"""Nothing of their own, but emoji families and Persian and Indic words are written with them."""
+
+
+def is_printable(text: str) -> bool:
+    """Whether every character of `text` can be seen, or joins what can be."""
+    return all(c.isprintable() or c in JOINERS for c in text)
+
+
 def plain(text: object, style: str = "") -> Text:
     """Text as it is: no markup, and no character that moves the cursor, changes colours or turns the direction."""
-    return Text("".join(c if c.isprintable() else _instead(c) for c in str(text)), style)
+    return Text("".join(c if is_printable(c) else _instead(c) for c in str(text)), style)
 
 
 def _instead(unprintable: str) -> str:
-    return "" if unicodedata.category(unprintable) == "Cf" else " "  # marks of direction and joiners take no room
+    return "" if unicodedata.category(unprintable) == "Cf" else " "  # marks of direction take no room
 
 
 class ItemDisplay:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from latentcrs.serve.observe import Metrics
+from latentcrs.serve.paths import keep_slashes
 from latentcrs.serve.refusals import refusal
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.tracing import Told, Tracing
@@ -46,6 +47,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            keep_slashes(scope)
             await self._request(scope, receive, send)
         elif scope["type"] == "websocket" and self._wrong(scope) is not None:
             await send({"type": "websocket.close", "code": 1008})

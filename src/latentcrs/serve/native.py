@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from latentcrs.converse.display import is_printable
 from latentcrs.converse.session import Turn
 from latentcrs.converse.store import Stored, Summary
 from latentcrs.errors import UserError
@@ -15,6 +16,7 @@ from latentcrs.serve.believed import BelievedIntent
 from latentcrs.serve.caller import Callers, Owner
 from latentcrs.serve.errors import NotFound
 from latentcrs.serve.limits import Threads
+from latentcrs.serve.paths import PathId
 from latentcrs.serve.problems import documented
 from latentcrs.serve.schemas import (
     Added,
@@ -46,16 +48,14 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def conversation_id(id: Annotated[str, Path(max_length=200)]) -> str:
+async def conversation_id(id: PathId) -> str:
     """The id in the path, if it can be one. (Asynchronous, for FastAPI takes what is not to a thread.)"""
-    if not id.isprintable():
+    if not is_printable(id):
         raise NotFound("There is no such conversation.")
     return id
 
 
 Conversation = Annotated[str, Depends(conversation_id)]
-User = Annotated[str, Path(min_length=1, max_length=200)]
-Item = Annotated[str, Path(min_length=1, max_length=200)]
 
 
 def router(service: Service, settings: Settings, callers: Callers, threads: Threads) -> APIRouter:
@@ -159,28 +159,28 @@ def _users(api: APIRouter, service: Service) -> None:
     tags: list[str | Enum] = ["users"]
 
     @api.get("/users/{user}/history", tags=tags)
-    def history(owner: Owner, user: User) -> list[HistoryItem]:
+    def history(owner: Owner, user: PathId) -> list[HistoryItem]:
         """What a user did, oldest first: in the data set that was trained on, and since."""
         ids = service.history(owner, user)
         return [HistoryItem(item_id=item_id, title=str(service.item(item_id)["title"])) for item_id in ids]
 
     @api.post("/users/{user}/events", tags=tags, status_code=204)
-    def remember(owner: Owner, user: User, event: NewEvent) -> None:
+    def remember(owner: Owner, user: PathId, event: NewEvent) -> None:
         """Report what a user did with an item; conversations know it from their next turn on."""
         service.remember(owner, user, event.item_id, event.kind, event.at)
 
     @api.delete("/users/{user}/events/{item_id}", tags=tags, status_code=204)
-    def forget_event(owner: Owner, user: User, item_id: Item) -> None:
+    def forget_event(owner: Owner, user: PathId, item_id: PathId) -> None:
         """Take an item out of a user's history, wherever it is known from."""
         service.forget_event(owner, user, item_id)
 
     @api.get("/users/{user}/export", tags=tags)
-    def export(owner: Owner, user: User) -> dict[str, Any]:
+    def export(owner: Owner, user: PathId) -> dict[str, Any]:
         """All that is kept of a user."""
         return service.export_user(owner, user)
 
     @api.delete("/users/{user}", tags=tags)
-    def forget_user(owner: Owner, user: User) -> Forgotten:
+    def forget_user(owner: Owner, user: PathId) -> Forgotten:
         """Delete a user's conversations and events. The data set that was trained on stays as it is."""
         return Forgotten(forgotten=service.forget_user(owner, user))
 
@@ -219,11 +219,11 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers) -> None:
         return Added(added=service.add_items([item.model_dump() for item in new.items]))
 
     @api.get("/items/{item_id}", tags=tags)
-    def item(item_id: Item) -> dict[str, Any]:
+    def item(item_id: PathId) -> dict[str, Any]:
         """All that the catalogue says of an item."""
         return service.item(item_id)
 
     @api.get("/items/{item_id}/similar", tags=tags)
-    def similar(item_id: Item, k: Few = 5) -> list[RecommendedItem]:
+    def similar(item_id: PathId, k: Few = 5) -> list[RecommendedItem]:
         """Items like one, by who chose them and by their content."""
         return [RecommendedItem.of(one) for one in service.similar(item_id, k)]

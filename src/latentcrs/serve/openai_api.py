@@ -38,6 +38,7 @@ from latentcrs.serve.openai_format import (
     recommended,
     usage,
 )
+from latentcrs.serve.paths import PathId
 from latentcrs.serve.recognise import Asked, reply
 from latentcrs.serve.service import Service
 from latentcrs.serve.shown import ShownItems
@@ -78,7 +79,7 @@ def router(service: Service, owner: Callable[..., str] = owner_of, longest: int 
         return Models(data=[model()])
 
     @api.get("/models/{id}", responses=_documented(401, 404, 429))
-    def one_model(id: str, asking: str = Depends(owner)) -> Model:
+    def one_model(id: PathId, asking: str = Depends(owner)) -> Model:
         """The bundle, by its name."""
         _check_model(id, model_id)
         return model()

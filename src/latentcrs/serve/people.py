@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
 
+from latentcrs.converse.display import is_printable
 from latentcrs.converse.events import Event, EventKind
 from latentcrs.converse.session import Session
 from latentcrs.converse.store import ConversationStore
@@ -101,6 +102,6 @@ def named(user: str) -> str:
     Raises:
         UserError: it is empty, too long, or has characters that cannot be printed.
     """
-    if not 0 < len(user) <= LONGEST_NAME or not user.isprintable():
+    if not 0 < len(user) <= LONGEST_NAME or not user.strip() or not is_printable(user):
         raise UserError(f"A user's id has 1 to {LONGEST_NAME} printable characters.")
     return user

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -147,10 +147,8 @@ class Service:
             session.history = list(dict.fromkeys([*past, *session.history]))
             served.people.bring_in(owner, session)
         id = id or secrets.token_urlsafe(16)
-        try:
+        with _answered():
             self.store.begin(id, session, self.path, owner)
-        except AlreadyThere as error:
-            raise Conflict(str(error)) from None
         return id
 
     def turn(
@@ -250,10 +248,8 @@ class Service:
         Raises:
             NotFound: this owner has no such conversation.
         """
-        try:
+        with _answered():
             return self.store.load(id, owner)
-        except NoConversation as error:
-            raise NotFound(str(error)) from None
 
     def conversations(self, owner: str, user: str | None = None) -> list[Summary]:
         """The conversations held with this bundle, the one that went on last first; of `user` where it is given."""
@@ -309,7 +305,10 @@ class Service:
     def export_user(self, owner: str, user: str) -> dict[str, Any]:
         """All that is kept of a user, ready for JSON: history, events, conversations with every word."""
         events = self.store.events(owner, named(user))
-        conversations = [self.store.export(found.id, owner) for found in self.store.summaries(owner, user)]
+        conversations = []
+        for found in self.store.summaries(owner, user):
+            with suppress(NoConversation):  # forgotten meanwhile
+                conversations.append(self.store.export(found.id, owner))
         return {
             "user": user,
             "history": self.history(owner, user),
@@ -381,7 +380,7 @@ class Service:
     def _change(self, owner: str, id: str, act: Callable[[Conversation], Turn]) -> Turn:
         for _ in range(ATTEMPTS):
             try:
-                with self.tracing.turn() as told, self._alone(owner, id) as conversation:
+                with _answered(), self.tracing.turn() as told, self._alone(owner, id) as conversation:
                     before, people = conversation.session, self.people  # another bundle may be taken up meanwhile
                     turn = act(conversation)
                     told(turn)
@@ -410,3 +409,16 @@ class Service:
         """The conversation as it stands, with nobody else in it."""
         with self._live.alone(owner, id, lambda found: as_it_stands(self, owner, id, found)) as conversation:
             yield conversation
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """What the store says of conversations that are not there, or are there already, as requests are answered: one
+    may be deleted while its turn is made.
+    """
+    try:
+        yield
+    except NoConversation as error:
+        raise NotFound(str(error)) from None
+    except AlreadyThere as error:
+        raise Conflict(str(error)) from None
