@@ -518,7 +518,8 @@ def test_an_extractor_whose_model_fails_is_stood_in_for_and_the_turn_says_so(tal
         fallback=RulesByHeart({"a comedy": COMEDY}),
     )
     turn = begun.reply("a comedy")
-    assert turn.rules == ["genres: Comedy"] and turn.notes == ["rules by words alone: no answer within 20 s."]
+    assert turn.rules == ["genres: Comedy"] and begun.failures == ["rules by words alone: no answer within 20 s."]
+    assert turn.notes == ["rules by words alone: language model unavailable"]
 
 
 # Commands.

@@ -169,7 +169,7 @@ def test_a_model_that_takes_control_items_for_fitting_is_not_heard(talk: Talk) -
         begun = talk(HEARD, variant="v", model=Says(lambda _, g=grades: graded(g)), controls=4)
         turn = begun.reply(ASKED)
         assert shown(turn) == f_order(talk)[:5]
-        assert any("nothing to do with the request" in note for note in turn.notes) is not heeded
+        assert any("nothing to do with the request" in failure for failure in begun.failures) is not heeded
 
 
 def test_a_model_that_sees_the_control_items_is_heard(talk: Talk) -> None:
@@ -225,7 +225,8 @@ def test_a_model_that_fails_leaves_the_order_of_f_and_a_note(talk: Talk, outcome
     model = Failing(ModelError(outcome, "it did not answer.", input_tokens=7, output_tokens=1))
     begun = talk(HEARD, variant="v", model=model)
     turn = begun.reply(ASKED)
-    assert shown(turn) == f_order(talk)[:5] and turn.notes == ["not judged: it did not answer."]
+    assert shown(turn) == f_order(talk)[:5] and begun.failures == ["not judged: it did not answer."]
+    assert turn.notes == [f"not judged: {ModelError(outcome, '').kind}"]
     assert turn.tokens == (7, 1)
     assert begun.session.shown == shown(turn)
 
@@ -293,4 +294,6 @@ def test_a_reply_that_fails_is_worded_without_the_model_and_the_turn_says_so(tal
     begun = talk(HEARD, model=Failing(ModelError("timeout", "no answer.")), talks=True)
     turn = begun.reply(ASKED)
     assert turn.text == "With Comedy and year 1990 to 1999:" and len(turn.items) == 5
-    assert turn.notes == ["worded without the language model: no answer."]
+    assert begun.failures == ["worded without the language model: no answer."]
+    assert turn.notes == ["worded without the language model: language model unavailable"]
+    assert begun.reply("thanks").notes == [] == begun.failures

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import structlog
@@ -19,6 +19,7 @@ from latentcrs.converse.session import Turn
 from latentcrs.data.rules import Rule
 from latentcrs.files import sha256_of
 from latentcrs.language.chat import Call, Completion, Message, ModelError
+from latentcrs.language.chat.model import Outcome
 from latentcrs.serve.client import Client, ServerProblem, _listened
 from latentcrs.serve.observe import Metrics, ObservedModel, log_as_json
 from latentcrs.serve.service import Service
@@ -91,14 +92,14 @@ class Slow:
 
     id = "slow"
 
-    def __init__(self, fails: bool = False) -> None:
-        self.fails = fails
+    def __init__(self, fails: bool | ModelError = False) -> None:
+        self.fails = ModelError("timeout", "it took too long", input_tokens=3) if fails is True else fails
 
     def complete(
         self, messages: list[Message], call: Call, *, on_text: Callable[[str], None] | None = None, **_: Any
     ) -> Completion:
         if self.fails:
-            raise ModelError("timeout", "it took too long", input_tokens=3)
+            raise self.fails
         for word in ("Here ", "you ", "are."):
             time.sleep(0.05)
             if on_text is not None:
@@ -315,6 +316,26 @@ def test_outcomes_of_the_language_model_are_counted(serve: Serve, fresh: Service
     assert 'latentcrs_model_calls_total{outcome="answered",purpose="reply"} 1.0' in shown
     assert 'latentcrs_model_calls_total{outcome="timeout",purpose="reply"} 2.0' in shown
     assert 'latentcrs_model_tokens_total{direction="input"} 13.0' in shown
+
+
+@pytest.mark.parametrize("outcome", get_args(Outcome))
+def test_of_a_failing_language_model_clients_learn_the_kind_and_the_log_the_rest(
+    serve: Serve, fresh: Service, logged: io.StringIO, outcome: Outcome
+) -> None:
+    error = ModelError(outcome, "tiny@10.0.0.7:8080 failed: Traceback, key sk-1234", "a secret answer")
+    fresh.model, fresh.talks = ObservedModel(Slow(error), Metrics()), True
+    http = serve(fresh, raises=False)
+    said = [http.post(f"{(at := begun(http))}/turns", json={"utterance": "a comedy"}).text, http.get(at).text]
+    stream = {"Accept": "text/event-stream"}
+    said.append(http.post(f"{at}/turns", json={"utterance": "a comedy"}, headers=stream).text)
+    messages = [{"role": "user", "content": "a comedy"}]
+    said.append(http.post("/v1/chat/completions", json={"model": fresh.bundle_name, "messages": messages}).text)
+    for text in said:
+        assert not any(word in text for word in ("10.0.0.7", "tiny", "Traceback", "sk-", "secret")), text
+    assert json.loads(said[0])["notes"] == [f"worded without the language model: {error.kind}"]
+    failed = [json.loads(line) for line in logged.getvalue().splitlines() if "language model failed" in line]
+    assert {"model": "slow", "purpose": "reply", "outcome": outcome, "level": "warning"}.items() <= failed[0].items()
+    assert "sk-1234" not in logged.getvalue()
 
 
 def test_ready_is_said_once_models_are_loaded(http: TestClient, bundle: Path) -> None:

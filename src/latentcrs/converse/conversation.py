@@ -57,7 +57,8 @@ class Conversation:
 
     extractor: hears the rules; `fallback` does where the extractor needs a language model and that fails. model:
     judges in variant v (`places`, `controls`: see `judge`), and words the replies where `talks`. store: every turn is
-    committed to it before it is returned.
+    committed to it before it is returned. failures: the last turn's `notes` with all that is known of what failed,
+    for whoever runs the model; turns, which clients read, have the kind alone.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Conversation:
         self.model = model if model is None else Metered(model)
         self.talks, self.places, self.controls, self.store, self.id = talks, places, controls, store, id
         self.recent: list[Turn] = []
+        self.failures: list[str] = []
         if self.session.variant == "v" and model is None:
             raise UserError("variant v needs a language model; name one with --llm.")
 
@@ -96,6 +98,7 @@ class Conversation:
         """The first half of a turn: what was said, and what it changes. Nothing is kept before `answer` has ended."""
         session = self.session.model_copy(deep=True)
         session.turns += 1
+        self.failures = []
         utterance = encodable(utterance)
         turn = Turn(number=session.turns, utterance=utterance, kind="request", variant=session.variant)
         meter = self._metered()
@@ -196,7 +199,7 @@ class Conversation:
             try:
                 heard = self.extractor.extract(act.rest, before, Call("rules", self.id, turn.number))
             except ModelError as error:
-                turn.notes.append(f"rules by words alone: {error}")
+                self._went_on(turn, "rules by words alone", error)
                 heard = self.fallback.extract(act.rest, before)
             heard, turn.unknown = applicable(self.recommender, heard)
             gone = update(self.recommender, session, heard, act.instead)
@@ -267,10 +270,14 @@ class Conversation:
                 call = Call("judge", self.id, turn.number)
                 given = grades(self.model, call, session.request, liked, rows, bundle.columns, controls)
             except ModelError as error:
-                turn.notes.append(f"not judged: {error}")
+                self._went_on(turn, "not judged", error)
                 return found
         # What lacks less of the rules stays in front, whatever the judgement.
         return found.at(sorted(reordered(given, self.places), key=lambda place: found.costs[place]))
+
+    def _went_on(self, turn: Turn, how: str, error: ModelError) -> None:
+        turn.notes.append(f"{how}: {error.kind}")
+        self.failures.append(f"{how}: {error}")
 
     # What is said.
 
@@ -284,7 +291,7 @@ class Conversation:
                 turn.text = self._by_model(turn, on_text)
                 return True
             except ModelError as error:
-                turn.notes.append(f"worded without the language model: {error}")
+                self._went_on(turn, "worded without the language model", error)
                 if on_text is not None:
                     on_text("\n")
         return False

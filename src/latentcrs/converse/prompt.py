@@ -156,8 +156,8 @@ class ChatLoop:
         if turn.items:
             self._list(turn.items)
         self._in_force(always=bool(turn.items))
-        for note in turn.notes:
-            self._line(f"({note.rstrip('.')})", "yellow")
+        for failure in self.conversation.failures:
+            self._line(f"({failure.rstrip('.')})", "yellow")
         if self.first_answer is None and turn.items:
             self.first_answer = time.perf_counter()
 

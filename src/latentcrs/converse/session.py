@@ -80,7 +80,7 @@ class Turn(BaseModel):
     kind: what sort of utterance it was taken for (`acts.Kind`, or "command"). items: empty where the turn recommends
     nothing. rules, wishes: in force after it. relaxed: rules that some item shown does not pass. unknown: conditions
     that this catalogue cannot decide. nearest: nothing passes what the user insisted on, these are the nearest.
-    notes: what went wrong and what was done instead (a language model that failed). tokens: input and output.
+    notes: what was done without the language model, and the kind of its failure. tokens: input and output.
     milliseconds: by step.
     """
 

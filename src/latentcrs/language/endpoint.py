@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from latentcrs.addresses import http_parts
 from latentcrs.errors import UserError
 
 if TYPE_CHECKING:
@@ -179,10 +180,10 @@ def open_endpoint(spec: str) -> EndpointEncoder:
     be under way, in LATENTCRS_EMBEDDINGS_AT_ONCE (8).
 
     Raises:
-        UserError: no host, no model, or a password in the address (it would be written into bundles).
+        UserError: no address, no model, or a password in the address (it would be written into bundles).
     """
-    parts = urlsplit(spec)
-    if not parts.hostname or not parts.fragment:
+    parts = http_parts(spec)
+    if parts is None or not parts.fragment:
         raise UserError(f"{spec!r} is no embeddings endpoint; write https://host/v1#MODEL, the model behind the #.")
     if parts.username or parts.password:
         raise UserError(f"The address of an embeddings endpoint holds no password; put the key into {KEY}.")

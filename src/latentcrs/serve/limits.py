@@ -12,7 +12,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 import structlog
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, parse_many
 from limits.errors import ConfigurationError
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
@@ -23,6 +23,9 @@ from latentcrs.serve.errors import TooMany, TooSlow
 Result = TypeVar("Result")
 REDIS = {"socket_connect_timeout": 2, "socket_timeout": 2}
 """Seconds that a request waits for counts kept elsewhere."""
+SCHEMES = ("memory", "redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
+MOST = 1_000_000_000
+"""Of what is counted, and of seconds."""
 ALONE_SECONDS = 10.0
 """How long they are not asked for after one that waited in vain."""
 LOG = structlog.stdlib.get_logger("latentcrs.serve")
@@ -124,6 +127,8 @@ def _spent(limiter: MovingWindowRateLimiter, item: RateLimitItem, what: str, cal
 def _storage(url: str) -> Storage:
     shown = re.sub(r"://.*@", "://", url)  # without a password
     try:
+        if url.partition("://")[0] not in SCHEMES:
+            raise ValueError("scheme")
         storage = storage_from_string(url, **(REDIS if url.startswith("redis") else {}))
         if not isinstance(storage, Storage):
             raise ValueError("asynchronous")
@@ -149,6 +154,11 @@ def _item(rate: str) -> RateLimitItem | None:
     if not rate:
         return None
     try:
-        return parse(rate)
+        (item,) = parse_many(rate)
     except ValueError:
         raise UserError(f"A rate is written as in '120/minute', not {rate!r}.") from None
+    if not (1 <= item.amount <= MOST and 1 <= item.get_expiry() <= MOST):
+        raise UserError(
+            f"A rate of {rate!r} is none: give 1 to {MOST:,} in a while, as in '120/minute', or 'off' for no limit."
+        )
+    return item

@@ -21,6 +21,7 @@ from latentcrs.language.chat import Call, ChatModel, Completion, Message, ModelE
 from latentcrs.serve.tracing import Tracing
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+LOG = structlog.stdlib.get_logger("latentcrs.serve")
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where several processes count together."""
 QUIET = ("httpx", "httpcore", "openai", "sentence_transformers", "alembic", "nicegui", "uvicorn.access")
@@ -206,6 +207,13 @@ class ObservedModel:
                 found = self.model.complete(messages, call, schema=schema, on_text=on_text, **options)
             except ModelError as error:
                 ended(error.outcome, (error.input_tokens, error.output_tokens))
+                LOG.warning(
+                    "a call of the language model failed",
+                    model=self.id,
+                    purpose=call.purpose,
+                    outcome=error.outcome,
+                    exc_info=error,
+                )
                 raise
             ended("answered", (0, 0) if found.cached else (found.input_tokens, found.output_tokens))
         return found

@@ -83,9 +83,12 @@ def check(settings: Settings) -> None:
     Raises:
         UserError: as `run`.
     """
+    from latentcrs.language.chat import open_chat_model
     from latentcrs.serve.limits import Rates
+    from latentcrs.serve.service import check_model
 
     read_manifest(settings.bundle)
+    check_model(open_chat_model(settings.llm), settings.rules, settings.talks)
     if settings.keys_file is not None:
         if not Keys(settings.keys_file).names:
             raise UserError(f"{settings.keys_file} has no keys; make one with 'latentcrs keys new NAME'.")

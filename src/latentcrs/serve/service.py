@@ -60,6 +60,7 @@ class Service:
         Raises:
             UserError: no bundle there, or a language model is needed.
         """
+        check_model(model, rules, talks)
         self.path = str(Path(bundle).resolve())
         self.bundle_name = Path(self.path).name
         self.store, self.model, self.rules, self.talks = store, model, rules, talks
@@ -409,6 +410,17 @@ class Service:
         """The conversation as it stands, with nobody else in it."""
         with self._live.alone(owner, id, lambda found: as_it_stands(self, owner, id, found)) as conversation:
             yield conversation
+
+
+def check_model(model: ChatModel | None, rules: Literal["lexical", "llm"], talks: bool) -> None:
+    """Refuse what only a language model can do, where there is none.
+
+    Raises:
+        UserError: it is to hear the rules, or to word the replies.
+    """
+    wanted = "--rules llm" if rules == "llm" else "--talks" if talks else ""
+    if wanted and model is None:
+        raise UserError(f"{wanted} needs a language model; name one with --llm, or set LATENTCRS_LLM_URL.")
 
 
 @contextmanager

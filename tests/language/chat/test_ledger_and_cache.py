@@ -188,7 +188,11 @@ def test_without_an_address_there_is_no_model(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("spec", "words"),
-    [("gpt-5", "no language model 'gpt-5'"), ("http://", "names no host"), ("http://host/v1", "LATENTCRS_LLM_MODEL")],
+    [
+        ("gpt-5", "no language model 'gpt-5'"),
+        ("http://", "none that can be asked"),
+        ("http://host/v1", "LATENTCRS_LLM_MODEL"),
+    ],
 )
 def test_a_model_that_cannot_be_opened_is_one_sentence(
     spec: str, words: str, monkeypatch: pytest.MonkeyPatch

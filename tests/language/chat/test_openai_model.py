@@ -11,7 +11,9 @@ from misbehaving_server import HANG, Answer, MisbehavingServer, refusal, stream,
 from pydantic import BaseModel, Field
 
 from latentcrs.language.chat import Call, Message, ModelError, answer
+from latentcrs.language.chat.model import longest_text
 from latentcrs.language.chat.openai_model import OpenAIModel
+from latentcrs.language.chat.patience import LARGEST_ANSWER
 
 KEY = "sk-this-must-stay-secret"
 ASK = [Message("system", "You answer."), Message("user", "A comedy?")]
@@ -139,6 +141,23 @@ def test_a_stream_that_goes_wrong_is_an_error_with_its_outcome(
     server: MisbehavingServer, answered: Answer, outcome: str
 ) -> None:
     assert failure(model(server, answered), streaming=True).outcome == outcome
+
+
+@pytest.mark.parametrize("size", [10_000, 1_000_000, 10_000_000])
+@pytest.mark.parametrize("before", [0, 1])
+def test_of_a_piece_however_long_no_more_is_told_than_an_answer_may_have(
+    server: MisbehavingServer, size: int, before: int
+) -> None:
+    heard: list[str] = []
+    chat = model(server, stream(["Try "] * before + ["x" * size]))
+    with pytest.raises(ModelError) as caught:
+        chat.complete(ASK, CALL, max_tokens=10, on_text=heard.append)
+    assert caught.value.outcome == "answer too long" and len(caught.value.text) <= longest_text(10) + 1
+    assert len("".join(heard)) <= longest_text(10)
+
+
+def test_a_whole_answer_of_any_size_is_not_read_to_its_end(server: MisbehavingServer) -> None:
+    assert failure(model(server, whole("x" * (LARGEST_ANSWER + 1)))).outcome == "answer too long"
 
 
 def test_what_a_useless_answer_cost_is_known(server: MisbehavingServer) -> None:

@@ -24,6 +24,7 @@ Outcome = Literal[
     "invalid",
 ]
 """Why a call failed. `bad key`, `bad request` and `prompt too long` fail again however often they are tried."""
+UNAVAILABLE = frozenset[Outcome](("timeout", "rate limited", "server error", "unreachable", "bad key", "bad request"))
 Schema = TypeVar("Schema", bound=BaseModel)
 CHARACTERS_PER_TOKEN = 32  # far above what any tokenizer does: an answer beyond this ignored max_tokens
 SHOWN_ERRORS = 5
@@ -80,6 +81,15 @@ class ModelError(Exception):
         super().__init__(message)
         self.outcome: Outcome = outcome
         self.text, self.input_tokens, self.output_tokens = text, input_tokens, output_tokens
+
+    @property
+    def kind(self) -> str:
+        """What strangers may know of it: nothing of where the model is, and none of its words."""
+        if self.outcome in UNAVAILABLE:
+            return "language model unavailable"
+        if self.outcome == "answer too long":
+            return "language model cut short, for its answer was too long"
+        return "no usable answer of the language model"
 
 
 class ChatModel(Protocol):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
+from latentcrs.addresses import http_parts
 from latentcrs.errors import UserError
 from latentcrs.language.chat.model import ChatModel
 
@@ -27,7 +28,7 @@ def open_chat_model(spec: str | None = None, timeout: float = 60.0, max_retries:
         from latentcrs.language.chat.local_model import LocalModel
 
         model: ChatModel = LocalModel(timeout=timeout)
-    elif urlsplit(wanted).scheme in ("http", "https"):
+    elif wanted.startswith(("http://", "https://")):
         model = _endpoint(wanted, timeout, max_retries)
     else:
         raise UserError(
@@ -43,10 +44,11 @@ def open_chat_model(spec: str | None = None, timeout: float = 60.0, max_retries:
 
 
 def _endpoint(address: str, timeout: float, max_retries: int) -> ChatModel:
-    parts = urlsplit(address)
-    if not parts.hostname:
+    parts = http_parts(address)
+    if parts is None:
         raise UserError(
-            f"The address of the language model, {address!r}, names no host; it looks like http://host/v1."
+            f"The address of the language model, {address!r}, is none that can be asked; it looks like "
+            "http://host:8080/v1."
         )
     name = os.environ.get("LATENTCRS_LLM_MODEL", "").strip()
     if not name:

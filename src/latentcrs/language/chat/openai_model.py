@@ -115,10 +115,11 @@ class OpenAIModel:
         """The answer as it comes, until it is done or longer than `max_tokens` can be."""
         received = _Received(self.model)
         with self._client.chat.completions.create(model=self.model, **body) as stream:
+            longest = longest_text(max_tokens)
             for piece in self._pieces(stream, received):
-                received.text += piece
-                on_text(piece)
-                if len(received.text) > longest_text(max_tokens):
+                on_text(piece[: longest - len(received.text)])
+                received.text = (received.text + piece)[: longest + 1]  # too long is all that counts
+                if len(received.text) > longest:
                     received.reason = "length"
                     break
         return received
@@ -154,6 +155,8 @@ class OpenAIModel:
 
     def _explained(self, error: openai.OpenAIError) -> ModelError:
         """The client's error as ours. Never with a key in it."""
+        if isinstance(error.__cause__, ModelError):  # of `patience`
+            return error.__cause__
         if isinstance(error, openai.APITimeoutError):
             return ModelError("timeout", f"{self.id} did not answer within {self._timeout:g} s.")
         if isinstance(error, openai.APIConnectionError):

@@ -1,4 +1,6 @@
-"""How long an endpoint is waited for: a whole answer within the time-out, and no longer pause than that."""
+"""How long an endpoint is waited for, and how much of it is read: a whole answer within the time-out and a size, and
+no longer pause than the time-out.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,18 @@ from collections.abc import Iterator
 
 import httpx2
 
+from latentcrs.language.chat.model import ModelError
+
+LARGEST_ANSWER = 8 << 20
+"""Bytes: far more than any answer that is asked for, and nothing that a process would miss."""
+
 
 def wait_no_longer(response: httpx2.Response) -> None:
     """A response hook: bounds what the client's own time-outs leave open.
 
     A read time-out begins anew with every byte, so an endpoint that dribbles (or sends keep-alive comments) is never
-    given up. Here an answer's body has the read time-out in all. And an endpoint that asks for a longer pause
-    (Retry-After) than the time-out is not asked again: somebody waits for the answer.
+    given up. Here an answer's body has the read time-out and `LARGEST_ANSWER` bytes in all. And an endpoint that asks
+    for a longer pause (Retry-After) than the time-out is not asked again: somebody waits for the answer.
     """
     seconds = response.request.extensions.get("timeout", {}).get("read")
     if seconds is None:
@@ -28,15 +35,21 @@ def wait_no_longer(response: httpx2.Response) -> None:
 
 
 class _Bounded(httpx2.SyncByteStream):
-    """A stream of bytes that raises `ReadTimeout` once `seconds` have passed."""
+    """A stream of bytes that raises `ReadTimeout` once `seconds` have passed, `ModelError` where it is too long."""
 
     def __init__(self, stream: httpx2.SyncByteStream, seconds: float) -> None:
         self._stream, self._until = stream, time.monotonic() + seconds
 
     def __iter__(self) -> Iterator[bytes]:
+        size = 0
         for piece in self._stream:
             if time.monotonic() > self._until:
                 raise httpx2.ReadTimeout("the answer took too long")
+            size += len(piece)
+            if size > LARGEST_ANSWER:
+                raise ModelError(
+                    "answer too long", f"The language model's answer has more than {LARGEST_ANSWER:,} bytes."
+                )
             yield piece
 
     def close(self) -> None:
