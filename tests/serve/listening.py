@@ -9,11 +9,13 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from latentcrs.serve.run import connections
+
 
 @contextmanager
 def listening(app: FastAPI) -> Iterator[int]:
     """The port at which `app` answers while the block lasts; connections wait until it has started."""
-    config = uvicorn.Config(app, port=0, log_config=None)
+    config = uvicorn.Config(app, port=0, **connections())
     socket = config.bind_socket()
     socket.listen()
     server = uvicorn.Server(config)

@@ -17,6 +17,7 @@ from mcp.shared.exceptions import MCPError
 
 from latentcrs import __version__
 from latentcrs.errors import UserError
+from latentcrs.serve.arrival import PromptProtocol
 from latentcrs.serve.mcp_tools import CatalogueTool, CatalogueTools
 from latentcrs.serve.service import Service
 
@@ -76,7 +77,7 @@ def serve_stdio(service: Service) -> None:
 def serve_http(service: Service, host: str, port: int) -> None:
     """Answer at http://host:port/mcp (streamable HTTP) until a signal ends it. `port`: 0 for any that is free."""
     app = server(service).streamable_http_app(host=host, stateless_http=True, max_request_body_size=LARGEST_BODY)
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on")
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on", http=PromptProtocol)
     with config.bind_socket() as listening:
         listening.listen()  # who reads the address below may call at once
         address, taken = listening.getsockname()[:2]

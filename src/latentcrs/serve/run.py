@@ -52,14 +52,10 @@ def _run(settings: Settings) -> None:
         settings = settings.model_copy(update={"page": False})
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     err_console.print(f"serving {settings.bundle.name} at http://{shown}:{settings.port}", highlight=False)
-    options: dict[str, Any] = {
+    options = connections() | {
         "host": settings.host,
         "port": settings.port,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
         "timeout_graceful_shutdown": settings.shutdown_seconds,
-        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
     }
     if settings.workers == 1:
         from latentcrs.serve.app import create_app
@@ -75,6 +71,19 @@ def _run(settings: Settings) -> None:
         uvicorn.run("latentcrs.serve.app:from_environment", factory=True, workers=settings.workers, **options)
     finally:
         shutil.rmtree(counts, ignore_errors=True)
+
+
+def connections() -> dict[str, Any]:
+    """What uvicorn is told of connections, wherever it listens."""
+    from latentcrs.serve.arrival import PromptProtocol
+
+    return {
+        "http": PromptProtocol,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+    }
 
 
 def check(settings: Settings) -> None:
