@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from latentcrs.converse.tables import EVENTS, ITEMS, check_names, is_named
+from latentcrs.converse.tables import EVENTS, ITEMS, check_names, is_named, json_object, moment, raw
 from latentcrs.errors import UserError
 
 EventKind = Literal["like", "purchase", "click", "seen", "refuse", "removed"]
@@ -54,11 +55,22 @@ def put_event(connection: Connection, owner: str, catalogue: str, user: str, eve
     connection.execute(statement.on_conflict_do_update(index_elements=list(EVENTS.primary_key), set_=changed))
 
 
-def events_of(connection: Connection, owner: str, user: str, catalogue: str | None = None) -> list[Event]:
-    """A user's events, oldest first; with the items of every catalogue where none is named."""
-    here = _of(owner, user, catalogue)
-    rows = connection.execute(select(EVENTS).where(here).order_by(EVENTS.c.at, EVENTS.c.item_id))
-    return [Event(item_id=row.item_id, kind=row.kind, at=row.at.replace(tzinfo=UTC)) for row in rows]
+def events_of(
+    connection: Connection,
+    owner: str,
+    user: str,
+    catalogue: str | None,
+    leaving_out: Callable[[str], AbstractContextManager[None]],
+) -> list[Event]:
+    """A user's events, oldest first; with the items of every catalogue where none is named. `leaving_out`: makes the
+    block around each that is named to it, out of which what cannot be read is left.
+    """
+    columns, here, events = EVENTS.c, _of(owner, user, catalogue), []
+    found = select(columns.catalogue, columns.item_id, columns.kind, raw(columns.at)).where(here)
+    for row in connection.execute(found.order_by(columns.at, columns.item_id)):
+        with leaving_out(f"what somebody did with item {row.item_id!r} of {row.catalogue}"):
+            events.append(Event(item_id=row.item_id, kind=row.kind, at=moment(row.at)))
+    return events
 
 
 def delete_events(
@@ -84,8 +96,8 @@ def put_items(connection: Connection, catalogue: str, rows: Sequence[dict[str, A
         connection.exec_driver_sql(f"LOCK TABLE {ITEMS.name} IN SHARE ROW EXCLUSIVE MODE")
     ids = [str(row.get("item_id")) for row in rows]
     check_names(*ids)
-    joined = connection.execute(select(ITEMS.c.item).where(ITEMS.c.catalogue == catalogue)).scalars()
-    there = {str(row.get("item_id")) for row in joined}  # read here: PostgreSQL looks into no JSON with a zero byte
+    joined = items_after(connection, catalogue, 0)
+    there = {str((row or {}).get("item_id")) for _, row in joined}  # PostgreSQL looks into no JSON with a zero byte
     for id in ids:
         if id in there:
             raise AlreadyJoined(f"The catalogue already has an item with the id {id!r}.")
@@ -100,11 +112,11 @@ def items_joined(connection: Connection, catalogue: str) -> int:
     return connection.execute(select(func.max(ITEMS.c.number)).where(ITEMS.c.catalogue == catalogue)).scalar() or 0
 
 
-def items_after(connection: Connection, catalogue: str, number: int) -> list[tuple[int, dict[str, Any]]]:
-    """The items that joined after the `number`-th, in order: number and row."""
+def items_after(connection: Connection, catalogue: str, number: int) -> list[tuple[int, dict[str, Any] | None]]:
+    """The items that joined after the `number`-th, in order: number and row, None where that is no JSON object."""
     here = (ITEMS.c.catalogue == catalogue) & (ITEMS.c.number > number)
-    found = connection.execute(select(ITEMS.c.number, ITEMS.c.item).where(here).order_by(ITEMS.c.number))
-    return [(row.number, row.item) for row in found]
+    found = connection.execute(select(ITEMS.c.number, raw(ITEMS.c.item)).where(here).order_by(ITEMS.c.number))
+    return [(row.number, json_object(row.item)) for row in found]
 
 
 def _of(owner: str, user: str, catalogue: str | None) -> ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,15 +16,20 @@ from latentcrs.converse.database import explained, for_reading, open_engine, pla
 from latentcrs.converse.events import Event, delete_events, events_of, items_after, items_joined, put_event, put_items
 from latentcrs.converse.migrations import migrate
 from latentcrs.converse.session import Session, Turn
-from latentcrs.converse.tables import CONVERSATIONS, TURNS, check_names, is_named
+from latentcrs.converse.tables import CONVERSATIONS, TURNS, check_names, is_named, moment, raw
 from latentcrs.errors import UserError
 
+LOG = logging.getLogger("latentcrs.store")
 LONGEST_WORDS = 80
 """Characters of the first words that a summary has."""
 
 
 class NoConversation(UserError):
     """This owner has no such conversation."""
+
+
+class UnreadableConversation(UserError):
+    """A conversation is stored in a way that this version cannot read."""
 
 
 class AlreadyThere(UserError):
@@ -81,7 +87,19 @@ class ConversationStore:
         with explained(self.url):
             self._engine = open_engine(self.url)
         self._reader = for_reading(self._engine)
+        self._left_out: set[str] = set()
         self.migrate()
+
+    @property
+    def unreadable(self) -> int:
+        """How many rows were met that cannot be read, and were left out."""
+        return len(self._left_out)
+
+    def left_out(self, what: str, reason: str) -> None:
+        """Count a row that cannot be read, and say so in the log, once. `what`: which, without anybody's words."""
+        if what not in self._left_out:
+            self._left_out.add(what)
+            LOG.error("the store has a row that cannot be read, which is left out: %s (%s)", what, reason)
 
     def migrate(self) -> None:
         """Bring the tables to this version, as opening does.
@@ -200,22 +218,26 @@ class ConversationStore:
     def summaries(self, owner: str = "", user: str | None = None) -> list[Summary]:
         """The conversations of an owner, the one that went on last first; only those of `user` where it is given."""
         columns = CONVERSATIONS.c
-        wanted = (columns.id, columns.user_id, columns.bundle, columns.created, columns.updated)
+        wanted = (columns.id, columns.user_id, columns.bundle, raw(columns.created), raw(columns.updated))
         found = select(*wanted, columns.turns, columns.words).where(_of(owner, user))
         found = found.order_by(columns.updated.desc(), columns.id)
+
+        summaries = []
         with self._reading() as connection:
-            return [
-                Summary(
-                    id=row.id,
-                    user=row.user_id,
-                    bundle=row.bundle,
-                    created=row.created.replace(tzinfo=UTC),
-                    updated=row.updated.replace(tzinfo=UTC),
-                    turns=row.turns,
-                    words=row.words,
-                )
-                for row in connection.execute(found)
-            ]
+            for row in connection.execute(found):
+                with self._leaving_out(f"conversation {row.id!r}"):
+                    summaries.append(
+                        Summary(
+                            id=row.id,
+                            user=row.user_id,
+                            bundle=row.bundle,
+                            created=moment(row.created),
+                            updated=moment(row.updated),
+                            turns=row.turns,
+                            words=row.words,
+                        )
+                    )
+        return summaries
 
     def forget(self, id: str, owner: str = "") -> int:
         """Delete a conversation, its turns and words; how many there were: 1, or 0 where this owner has none."""
@@ -237,7 +259,7 @@ class ConversationStore:
     def events(self, owner: str, user: str, catalogue: str | None = None) -> list[Event]:
         """What a user did, oldest first; with the items of every catalogue where none is named."""
         with self._reading() as connection:
-            return events_of(connection, owner, user, catalogue)
+            return events_of(connection, owner, user, catalogue, self._leaving_out)
 
     def forget_events(self, owner: str, user: str, catalogue: str | None = None, item_id: str | None = None) -> int:
         """Delete a user's events, or those of one catalogue or one item; how many there were."""
@@ -260,8 +282,10 @@ class ConversationStore:
         with self._reading() as connection:
             return items_joined(connection, catalogue)
 
-    def items_after(self, catalogue: str, number: int) -> list[tuple[int, dict[str, Any]]]:
-        """The items that joined a catalogue after the `number`-th that did, in order: number and row."""
+    def items_after(self, catalogue: str, number: int) -> list[tuple[int, dict[str, Any] | None]]:
+        """The items that joined a catalogue after the `number`-th that did, in order: number and row, None where that
+        is no JSON object.
+        """
         with self._reading() as connection:
             return items_after(connection, catalogue, number)
 
@@ -272,6 +296,14 @@ class ConversationStore:
             UserError: as `load`.
         """
         return self.load(id, owner).model_dump(mode="json")
+
+    @contextmanager
+    def _leaving_out(self, what: str) -> Iterator[None]:
+        """What cannot be read inside is left out."""
+        try:
+            yield
+        except (ValueError, TypeError, ArithmeticError) as error:
+            self.left_out(what, type(error).__name__)
 
     def _delete(self, which: ColumnElement[bool]) -> int:
         with self._writing() as connection:
@@ -302,11 +334,12 @@ class ConversationStore:
             first = error.errors(include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise self._unreadable(id, f"{error.title}: {where}: {first['msg']}") from None
-        except ValueError as error:  # no JSON
+        except (ValueError, TypeError) as error:  # no JSON, no time
             raise self._unreadable(id, str(error)) from None
 
-    def _unreadable(self, id: str, reason: str) -> UserError:
-        return UserError(
+    def _unreadable(self, id: str, reason: str) -> UnreadableConversation:
+        self.left_out(f"conversation {id!r}", reason)
+        return UnreadableConversation(
             f"Conversation {id!r} in {place(self.url)} cannot be read ({reason}): it is damaged, or another version "
             "of LatentCRS wrote it. Start a new one."
         )

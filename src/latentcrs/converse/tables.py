@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     Column,
@@ -14,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     false,
+    type_coerce,
 )
 
 from latentcrs.errors import UserError
@@ -88,6 +93,30 @@ def check_names(*names: str | None) -> None:
 def is_named(column: Column[str], name: str) -> ColumnElement[bool]:
     """Rows where `column` is `name`: none for a name that `check_names` refuses, whatever the database."""
     return column == name if _is_text(name) else false()
+
+
+def raw(column: Column[Any]) -> ColumnElement[Any]:
+    """`column` as the driver has it, in the same name: one value that cannot be read spoils no other row."""
+    return type_coerce(column, String).label(column.name)
+
+
+def moment(found: object) -> datetime:
+    """A raw time of this database, in UTC.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    at = found if isinstance(found, datetime) else datetime.fromisoformat(found)  # type: ignore[arg-type]
+    return at.replace(tzinfo=UTC)
+
+
+def json_object(found: object) -> dict[str, Any] | None:
+    """A raw JSON object; None for what is none."""
+    try:
+        value = json.loads(found) if isinstance(found, (str, bytes)) else found
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _is_text(name: str) -> bool:

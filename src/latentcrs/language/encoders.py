@@ -8,6 +8,7 @@ import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -86,6 +87,7 @@ class LocalEncoder(ABC):
         self._width: int | None = None
         self._model: Any = None
         self._lock = threading.RLock()  # tokenizers are not safe in two threads at once
+        self._next = threading.Lock()
 
     @property
     def id(self) -> str:
@@ -133,6 +135,18 @@ class LocalEncoder(ABC):
         with self._lock:
             return self._count(_encodable(texts))
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The model to oneself, one after the other in the order of coming: a lock alone is had again by whoever has
+        just let go of it, and whoever embeds many texts in a row would keep it from all others.
+        """
+        with self._next:
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """The vectors of `texts`, in their order: (len(texts), width) float32.
 
@@ -147,7 +161,7 @@ class LocalEncoder(ABC):
             return np.empty((0, self.width), np.float32)
         self.load()
         vectors: NDArray[np.float32] | None = None
-        with self._lock, torch.inference_mode():
+        with self._turn(), torch.inference_mode():
             clean = _encodable(texts)
             counts = self._count(clean) if len(clean) > 1 else np.ones(1, np.int64)
             for rows in length_batches(counts, self._budget):

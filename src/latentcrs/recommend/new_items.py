@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +13,84 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from latentcrs.data import ColumnKind
 from latentcrs.data.catalogue import build_catalogue
+from latentcrs.data.columns import YEAR
 from latentcrs.errors import UserError
 from latentcrs.intent import GenerativeModel
 from latentcrs.recommend.bundle import Bundle
 from latentcrs.recommend.index import ItemIndex
+
+TYPES: dict[ColumnKind, pl.DataType] = {
+    "category": pl.String(),
+    "multi-category": pl.List(pl.String()),
+    "number": pl.Float64(),
+    "year": pl.Int64(),
+    "text": pl.String(),
+}
+WANTED: dict[ColumnKind, str] = {
+    "category": "one word or name",
+    "multi-category": "words, or a list of words",
+    "number": "a finite number",
+    "year": "a year from 1500 to 2099",
+    "text": "text",
+}
+
+
+def typed_rows(columns: Mapping[str, ColumnKind], rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
+    """Rows as programs write them (column -> value) as a frame for `new_rows`: each value is brought to the type of
+    its column, so that no row hangs on what others hold.
+
+    Raises:
+        UserError: a column that the catalogue does not have, or a value that its type cannot hold.
+    """
+    schema: dict[str, pl.DataType] = {"item_id": pl.String(), "title": pl.String()}
+    for row in rows:
+        strange = next((name for name in row if name not in ("item_id", "title", *columns)), None)
+        if strange is not None:
+            has = ", ".join(columns)
+            raise UserError(f"The catalogue has no column {strange!r}; it has item_id, title, {has}.")
+    given = {name: TYPES[kind] for name, kind in columns.items() if any(name in row for row in rows)}
+    data: dict[str, list[object]] = {
+        name: [_typed(row, name, "text" if name in schema else columns[name]) for row in rows]
+        for name in (*schema, *given)
+    }
+    return pl.DataFrame(data, schema=schema | given)
+
+
+def _typed(row: Mapping[str, object], name: str, kind: ColumnKind) -> object:
+    value = row.get(name)
+    if value is None:
+        return None
+    texts = value if isinstance(value, list) else [value]
+    typed: object = None
+    if kind in ("number", "year"):
+        typed = _number(value) if kind == "number" else _year(value)
+    elif all(isinstance(text, str) for text in texts):
+        if kind == "multi-category":
+            typed = texts if isinstance(value, list) else [part.strip() for part in re.split("[|;]", str(value))]
+        elif kind == "text" or len(texts) == 1:
+            typed = ", ".join(map(str, texts))
+    if typed is None:
+        shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:79]}…"
+        raise UserError(f"Item {row.get('item_id')!r}: {name} wants {WANTED[kind]}, not {shown}.")
+    return typed
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(re.sub(r"[$€£¥%,\s]", "", value) if isinstance(value, str) else value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and not isinstance(value, bool) else None
+
+
+def _year(value: object) -> int | None:
+    if isinstance(value, str):
+        found = re.search(YEAR, value)
+        return int(found[0]) if found else None
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() and 1500 <= number <= 2099 else None
 
 
 def new_rows(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:

@@ -21,7 +21,10 @@ from latentcrs.recommend.bundle import Bundle, load_bundle
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
 from latentcrs.recommend.new_items import new_rows, with_items
+from latentcrs.waiting import still_wanted
 
+EMBEDDED_AT_ONCE = 8
+"""Texts of new items that are embedded before those who wait for the encoder with what they say have their turn."""
 MASK_BYTES = 1 << 26
 """Memory that remembered masks of rules may take."""
 
@@ -156,12 +159,12 @@ class Recommender:
             UserError: the rule does not fit the catalogue.
         """
         key = rule.model_dump_json()
+        found = self._masks.get(key)
+        if found is None:  # not under the lock: whoever has a heavy rule would hold up everybody else
+            found = self.passing(rule)
+            assert found is not None
         with self._masks_lock:  # conversations of several threads share them
-            found = self._masks.pop(key, None)
-            if found is None:
-                passing = self.passing(rule)
-                assert passing is not None
-                found = passing
+            self._masks.pop(key, None)
             self._masks[key] = found  # the newest last
             if len(self._masks) * len(found) > MASK_BYTES and len(self._masks) > 1:
                 del self._masks[next(iter(self._masks))]
@@ -174,10 +177,14 @@ class Recommender:
 
         Raises:
             UserError: a column that the catalogue does not have, a missing or known item_id.
+            NobodyWaits: whoever asked for it has gone; none was put in.
         """
         typed = new_rows(self.bundle, rows)
-        texts = typed["text"].fill_null("").to_list()
-        self.bundle = with_items(self.bundle, typed, self.text_encoder.encode(texts))
+        texts, vectors = typed["text"].fill_null("").to_list(), []
+        for place in range(0, len(texts), EMBEDDED_AT_ONCE):
+            still_wanted()
+            vectors.append(self.text_encoder.encode(texts[place : place + EMBEDDED_AT_ONCE]))
+        self.bundle = with_items(self.bundle, typed, np.concatenate(vectors))
         self._masks.clear()
         for name in ("_item_number", "_behaviour_index", "_affinity"):
             self.__dict__.pop(name, None)

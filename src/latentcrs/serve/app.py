@@ -60,7 +60,11 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Trac
             patience=settings.patience,
         )
     service.on_turn, service.tracing = metrics.turn, tracing
-    metrics.watch(service.live_conversations, lambda: service.served.since.timestamp())
+    metrics.watch(
+        service.live_conversations,
+        lambda: service.served.since.timestamp(),
+        lambda: service.store.unreadable,
+    )
     keys = None if settings.keys_file is None else Keys(settings.keys_file)
     if keys is not None:
         service.people.knows_dataset = keys.knows_dataset

@@ -2,78 +2,134 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from collections.abc import Callable, Sequence
+from threading import Lock, Thread
 from typing import Any
 
-import polars as pl
-
 from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError, first_line
 from latentcrs.recommend import Recommender
+from latentcrs.recommend.new_items import new_rows, typed_rows
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.errors import Conflict
+from latentcrs.serve.extractors import Extractors
+
+Row = dict[str, Any]
+PATIENCE = 1.0
+"""Seconds that somebody's turn waits for items which others put into the catalogue; it goes on without them then."""
 
 
 class GrowingCatalogue:
     """recommender, view: of the catalogue as it stands. Each time that items join both are new; turns under way go
-    on with the old ones.
+    on with the old ones. left_out: ids of items in the store that do not fit this catalogue, each with why.
     """
 
-    def __init__(self, recommender: Recommender, store: ConversationStore) -> None:
-        """`recommender`: of the items that were trained on; those in the store join it at the first `catch_up`."""
+    def __init__(
+        self, recommender: Recommender, store: ConversationStore, hearing: Callable[[Recommender], Extractors]
+    ) -> None:
+        """`recommender`: of the items that were trained on; those in the store join it at the first `catch_up`.
+        `hearing`: makes those who hear the rules of a catalogue.
+        """
         self.recommender, self.view = recommender, CatalogueView(recommender)
         self._store, self._name = store, recommender.bundle.info.dataset.name
+        self._known = set(recommender.bundle.items["item_id"].to_list())
         self._growing, self._joined = Lock(), 0
+        self.left_out: dict[str, str] = {}
+        self._hearing, self._hearing_lock = hearing, Lock()
+        self._heard_by: Extractors | None = None
+
+    def extractors(self) -> Extractors:
+        """Who hears the rules of the catalogue as it stands; their `recommender` says which that is."""
+        with self._hearing_lock:
+            found = self._heard_by
+            if found is None or (found.recommender is not self.recommender and not self._growing.locked()):
+                found = self._heard_by = self._hearing(self.recommender)
+            return found
 
     def __contains__(self, item_id: str) -> bool:
-        try:
-            return bool(len(self.recommender.item_numbers([item_id])))
-        except UserError:
-            return False
+        return item_id in self._known
 
-    def catch_up(self) -> None:
-        """Take in the items that joined in other processes."""
-        if self._store.items_joined(self._name) > self._joined:
-            with self._growing:
-                self._take_in_new_items()
+    def catch_up(self, patience: float | None = None) -> None:
+        """Take in the items that joined in other processes. `patience`: seconds to wait for it, as long as it takes
+        by default; what takes longer goes on in a thread of its own.
+        """
+        if self._store.items_joined(self._name) <= self._joined:
+            return
+        if patience is None:
+            self._catch_up()
+        elif not self._growing.locked():  # else somebody is about it
+            thread = Thread(target=self._catch_up, name="catalogue", daemon=True)
+            thread.start()
+            thread.join(patience)
 
-    def add(self, rows: list[dict[str, Any]]) -> int:
+    def add(self, rows: Sequence[Row]) -> int:
         """Put new items into the catalogue and into the store; how many.
 
         Raises:
             Conflict: an id that the catalogue has already.
             UserError: a column that the catalogue does not have, a value of the wrong type, no id or title.
+            NobodyWaits: whoever asked for it has gone; nothing was added.
         """
         with self._growing:
             self._take_in_new_items()
-            known = set(self.recommender.bundle.items["item_id"].to_list())
             ids = [str(row.get("item_id")) for row in rows]
-            twice = next((id for place, id in enumerate(ids) if id in known or id in ids[:place]), None)
+            twice = next((id for place, id in enumerate(ids) if id in self or id in ids[:place]), None)
             if twice is not None:
                 raise Conflict(f"The catalogue already has an item with the id {twice!r}.")
-            grown = self._grown(rows)
-            self._store.add_items(self._name, rows)
+            columns = self.recommender.bundle.columns
+            typed = [
+                {name: value for name, value in row.items() if value is not None}
+                for row in typed_rows(columns, rows).to_dicts()
+            ]
+            grown = self._grown(typed)
+            self._store.add_items(self._name, typed)
             self._swap(grown)
             self._take_in_new_items()  # others' may have come in between
         return len(rows)
 
+    def _catch_up(self) -> None:
+        with self._growing:
+            self._take_in_new_items()
+
     def _take_in_new_items(self) -> None:
         joined = self._store.items_after(self._name, self._joined)
-        rows = [row for _, row in joined if str(row.get("item_id")) not in self]
-        if rows:
-            self._swap(self._grown(rows))
+        rows = [(number, row) for number, row in joined if row is None or str(row.get("item_id")) not in self]
+        readable = self._readable(rows)
+        if readable:
+            self._swap(self._grown(readable))
         if joined:
             self._joined = joined[-1][0]
 
-    def _grown(self, rows: list[dict[str, Any]]) -> Recommender:
+    def _readable(self, rows: Sequence[tuple[int, Row | None]]) -> list[Row]:
+        """The rows that fit this catalogue; each of the others is left out, and said in the log."""
+        if not rows:
+            return []
+        found = [row for _, row in rows if row is not None]
+        try:
+            if len(found) == len(rows):
+                new_rows(self.recommender.bundle, typed_rows(self.recommender.bundle.columns, found))
+                return found
+            reason = "it is no JSON object"
+        except Exception as error:  # whatever it is: nothing in the store may end the service
+            reason = str(error)
+        if len(rows) == 1:
+            self.left_out |= {str(row.get("item_id")): reason for row in found}
+            self._store.left_out(f"item {rows[0][0]} of {self._name}", reason)
+            return []
+        half = len(rows) // 2
+        return [*self._readable(rows[:half]), *self._readable(rows[half:])]
+
+    def _grown(self, rows: Sequence[Row]) -> Recommender:
         """A recommender of its own that has these items too."""
         grown = Recommender(self.recommender.bundle, self.recommender.text_encoder)
-        try:
-            frame = pl.from_dicts(rows, infer_schema_length=None, strict=False)
-        except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-            raise UserError(f"These items are no rows of a catalogue: {first_line(error)}.") from None
-        grown.add_items(frame)
+        grown.add_items(typed_rows(self.recommender.bundle.columns, rows))
         return grown
 
     def _swap(self, grown: Recommender) -> None:
+        with self._hearing_lock:
+            is_heard = self._heard_by is not None
+        if is_heard:  # who speaks meanwhile is heard by those of before
+            made = self._hearing(grown)
+            with self._hearing_lock:
+                self._heard_by = made
         self.recommender, self.view = grown, CatalogueView(grown)
+        self._known = set(grown.bundle.items["item_id"].to_list())

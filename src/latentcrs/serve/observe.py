@@ -125,13 +125,19 @@ class Metrics:
             registry=registry,
         )
 
-    def watch(self, live: Callable[[], int], since: Callable[[], float]) -> None:
-        """Tell how many conversations are in memory, and when the bundle was read (seconds of Unix time); not where
-        several processes count together, which cannot ask.
+    def watch(
+        self, live: Callable[[], int], since: Callable[[], float], unreadable: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Tell how many conversations are in memory, when the bundle was read (seconds of Unix time), and how many
+        rows of the store could not be; not where several processes count together, which cannot ask.
         """
         if VARIABLE not in os.environ:
             gauge = Gauge("latentcrs_live_conversations", "Conversations in memory.", registry=self.registry)
             gauge.set_function(live)
+            gauge = Gauge(
+                "latentcrs_unreadable_rows", "Rows of the store that were left out.", registry=self.registry
+            )
+            gauge.set_function(unreadable)
             gauge = Gauge("latentcrs_bundle_timestamp_seconds", "When the bundle was read.", registry=self.registry)
             gauge.set_function(since)
 

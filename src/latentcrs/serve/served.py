@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
 
 from latentcrs.converse.store import ConversationStore
+from latentcrs.errors import UserError
 from latentcrs.files import sha256_of
 from latentcrs.recommend import Recommender, load_bundle
 from latentcrs.recommend.bundle import MANIFEST, read_manifest
@@ -50,12 +50,10 @@ class ServedBundle:
         same = before is not None and before.recommender.bundle.info.text_encoder == manifest.text_encoder
         encoder = before.recommender.text_encoder if before is not None and same else None
         recommender = Recommender(load_bundle(folder, device), encoder)
-        self.growing = GrowingCatalogue(recommender, store)
+        self.growing = GrowingCatalogue(recommender, store, hearing)
         self.people = People(store, recommender.bundle.info, self.growing.__contains__)
         if before is not None:
             self.people.knows_dataset = before.people.knows_dataset
-        self._hearing, self._hearing_lock = hearing, Lock()
-        self._heard_by: Extractors | None = None
 
     @property
     def recommender(self) -> Recommender:
@@ -69,10 +67,7 @@ class ServedBundle:
 
     def extractors(self) -> Extractors:
         """Who hears the rules of the catalogue as it stands; their `recommender` says which that is."""
-        with self._hearing_lock:
-            if self._heard_by is None or self._heard_by.recommender is not self.recommender:
-                self._heard_by = self._hearing(self.recommender)
-            return self._heard_by
+        return self.growing.extractors()
 
     def warm(self) -> None:
         """Load what the first turn would otherwise wait for: the text encoder, and the people of the data set."""
@@ -80,14 +75,17 @@ class ServedBundle:
         self.extractors()
         self.people.trained("", "")
 
-    def prove(self) -> None:
-        """Make a recommendation, of the items that joined the catalogue since too: what cannot do that is not fit to
-        take another's place. Nothing is left for the first turn to wait for.
+    def prove(self, before: ServedBundle) -> None:
+        """Make a recommendation, of the items that joined the catalogue since too: what cannot do that, or does not
+        take an item that `before` has, is not fit to take its place. Nothing is left for the first turn to wait for.
 
         Raises:
             UserError: why it cannot.
         """
         self.growing.catch_up()
+        for item_id, reason in self.growing.left_out.items():
+            if item_id in before.growing:
+                raise UserError(reason)
         self.warm()
         self.recommender.recommend(request="hello", k=1)
 

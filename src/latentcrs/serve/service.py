@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,15 @@ from latentcrs.converse.bookkeeping import update
 from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.events import EventKind
 from latentcrs.converse.session import Session, Turn, Variant
-from latentcrs.converse.store import AlreadyThere, ConversationStore, NoConversation, Stored, Summary, WentOn
+from latentcrs.converse.store import (
+    AlreadyThere,
+    ConversationStore,
+    NoConversation,
+    Stored,
+    Summary,
+    UnreadableConversation,
+    WentOn,
+)
 from latentcrs.data.rules import Rule
 from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
@@ -25,6 +33,7 @@ from latentcrs.serve.believed import BelievedIntent, believed_intents
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.errors import Conflict, NotFound
 from latentcrs.serve.extractors import Extractors
+from latentcrs.serve.growing import PATIENCE
 from latentcrs.serve.live import LiveConversations
 from latentcrs.serve.opening import as_it_stands, turn_that_was
 from latentcrs.serve.people import People, named
@@ -116,7 +125,7 @@ class Service:
     def current(self) -> ServedBundle:
         """The bundle that is served, with the items that joined its catalogue in other processes."""
         served = self.served
-        served.growing.catch_up()
+        served.growing.catch_up(PATIENCE)
         return served
 
     # Conversations.
@@ -308,8 +317,12 @@ class Service:
         events = self.store.events(owner, named(user))
         conversations = []
         for found in self.store.summaries(owner, user):
-            with suppress(NoConversation):  # forgotten meanwhile
+            try:
                 conversations.append(self.store.export(found.id, owner))
+            except UnreadableConversation as error:  # the others are theirs all the same
+                conversations.append({"id": found.id, "unreadable": str(error)})
+            except NoConversation:  # forgotten meanwhile
+                continue
         return {
             "user": user,
             "history": self.history(owner, user),

@@ -63,7 +63,7 @@ class BundleWatch:
             if fingerprint_of(service.folder) == service.served.fingerprint:
                 return None  # the same one, copied or touched
             served = service.open_bundle()
-            served.prove()
+            served.prove(service.served)
         except (UserError, OSError) as error:
             LOG.error("a new bundle cannot be served, the old one stays", reason=str(error))
             return "refused"
