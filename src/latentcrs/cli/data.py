@@ -50,6 +50,10 @@ def prepare(
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")] = None,
     requests: Annotated[Path | None, typer.Option(help="Requests written elsewhere (JSON lines) to import.")] = None,
+    conversations: Annotated[
+        Path | None,
+        typer.Option(help="Recorded conversations to learn from: a folder or file, ReDial's layout or JSON lines."),
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="Lowest rating that counts (4 by default).")] = None,
     core: Annotated[int | None, typer.Option(min=1, help="Sets both --user-core and --item-core.")] = None,
     user_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of a user.")] = None,
@@ -83,12 +87,16 @@ def prepare(
     ):
         open_engine = chosen_engine(engine, master, work, spark_conf or [])
         raw = read_raw(name, origin, interactions, items, mapping, Path(workspace))
-        finish = None
-        if requests is not None:
-            from latentcrs.data.requests import import_requests
 
-            def finish(folder: Path) -> None:
+        def finish(folder: Path) -> None:
+            if requests is not None:
+                from latentcrs.data.requests import import_requests
+
                 import_requests(folder, requests, raw)
+            if conversations is not None:
+                from latentcrs.data.conversations import import_conversations
+
+                import_conversations(folder, conversations)
 
         with open_engine as running:
             prepared = prepare_data(
@@ -182,6 +190,8 @@ def summary(dataset: PreparedDataset) -> Table:
     table.add_row("kept", f"{rule}; users with {max(info.core, 3)}, items with {info.item_core} or more")
     for reason, rows in info.dropped.items():
         table.add_row("dropped", f"{rows:,}  {escape(reason)}")
+    for what, number in info.conversations.items():
+        table.add_row("talk", f"{number:,}  {escape(what)}")
     for column, kind in info.columns.items():
         table.add_row("column", f"{escape(column)}  [dim]{kind}[/dim]")
     return table

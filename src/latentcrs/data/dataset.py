@@ -37,6 +37,27 @@ REQUESTS_SCHEMA: dict[str, DataType | DataTypeClass] = {
     "text": pl.String,  # what was said
     "source": pl.String,  # who said it: attributes, llm, imported
 }
+MENTIONS_SCHEMA: dict[str, DataType | DataTypeClass] = {
+    "conversation": pl.Int32,
+    "item": pl.Int32,  # row of items.parquet; behind those, the rows of outside.parquet
+    "by_seeker": pl.Boolean,
+    "stance": pl.String,  # liked | disliked; null: neither
+    "split": pl.String,  # train | valid, of the whole conversation
+    "suggested": pl.Boolean,  # an item of the catalogue that the one who recommends named first
+}
+OUTSIDE_SCHEMA: dict[str, DataType | DataTypeClass] = {
+    "title": pl.String,
+    "year": pl.Int32,  # null where it is not known
+    "conversations": pl.Int32,  # how many name it
+}
+SPOKEN_SCHEMA: dict[str, DataType | DataTypeClass] = {
+    "conversation": pl.Int32,
+    "history": pl.List(pl.Int32),  # what the seeker had named and not disliked, outside items among it
+    "disliked": pl.List(pl.Int32),  # what the seeker had named and disliked
+    "target": pl.Int32,  # what was suggested then
+    "split": pl.String,  # train | valid
+    "text": pl.String,  # what the seeker had said
+}
 
 
 class DatasetInfo(BaseModel):
@@ -57,6 +78,7 @@ class DatasetInfo(BaseModel):
     interactions: int
     columns: dict[str, ColumnKind]  # the catalogue's attribute columns, in order (title and text are not among them)
     dropped: dict[str, int] = Field(default_factory=dict)  # reason -> rows
+    conversations: dict[str, int] = Field(default_factory=dict)  # what was counted in those that were imported
     checksums: dict[str, str] = Field(default_factory=dict)  # file -> SHA-256
 
 
@@ -123,6 +145,24 @@ class PreparedDataset:
     def has_requests(self) -> bool:
         # A file that the manifest does not know is what a killed run left: its checksum is written last.
         return "requests.parquet" in self.info.checksums and (self.path / "requests.parquet").is_file()
+
+    @cached_property
+    def mentions(self) -> pl.DataFrame:
+        """What imported conversations name (`MENTIONS_SCHEMA`); empty without any."""
+        return self._read_if_there("mentions.parquet", MENTIONS_SCHEMA)
+
+    @cached_property
+    def outside(self) -> pl.DataFrame:
+        """What conversations talk of that the catalogue does not have (`OUTSIDE_SCHEMA`)."""
+        return self._read_if_there("outside.parquet", OUTSIDE_SCHEMA)
+
+    @cached_property
+    def spoken(self) -> pl.DataFrame:
+        """The requests of people in imported conversations (`SPOKEN_SCHEMA`)."""
+        return self._read_if_there("spoken.parquet", SPOKEN_SCHEMA)
+
+    def _read_if_there(self, name: str, schema: dict[str, DataType | DataTypeClass]) -> pl.DataFrame:
+        return self._read(name) if name in self.info.checksums else pl.DataFrame(schema=schema)
 
     @property
     def missing_splits(self) -> list[Split]:

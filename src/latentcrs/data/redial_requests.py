@@ -16,7 +16,6 @@ from latentcrs.data.dataset import PreparedDataset, Split
 from latentcrs.data.lines import LineProblem, readable
 from latentcrs.data.sources.redial import MENTION, Dialogue, dialogue_files, read_dialogues
 from latentcrs.data.titles import split_title
-from latentcrs.errors import UserError
 
 YEARS_APART = 1
 """Catalogues disagree about a film's year by the date of its festival and of its release."""
@@ -36,7 +35,7 @@ def redial_requests(path: Path, dataset: PreparedDataset, split: Split = "test")
         --requests` reads.
 
     Raises:
-        UserError: there are no dialogues at `path`, or `dataset` has no column of years.
+        UserError: there are no dialogues at `path`.
     """
     films = FilmIndex(dataset)
     rows: list[dict[str, Any]] = []
@@ -93,14 +92,13 @@ def title_key(title: str) -> str:
 
 
 class FilmIndex:
-    """Finds films of a data set by title, aliases in parentheses included, and year."""
+    """Finds items of a data set by title, aliases in parentheses included, and year where there is one."""
 
     def __init__(self, dataset: PreparedDataset) -> None:
-        year = next((name for name, kind in dataset.info.columns.items() if kind == "year"), None)
-        if year is None:
-            raise UserError(f"{dataset.path} has no column of years; films cannot be told apart by title alone.")
+        year = next((pl.col(name) for name, kind in dataset.info.columns.items() if kind == "year"), pl.lit(None))
         self._films: dict[str, list[tuple[str, int | None]]] = defaultdict(list)
-        for identity, title, released in dataset.items.select("item_id", "title", year).iter_rows():
+        rows = dataset.items.select("item_id", "title", year.alias("released"))
+        for identity, title, released in rows.iter_rows():
             bare = re.sub(r"\s*\([^()]*\)", "", title)
             for form in {title_key(form) for form in (bare, *re.findall(r"\(([^()]*)\)", title))}:
                 self._films[form.removeprefix("aka ")].append((identity, released))
@@ -119,7 +117,7 @@ class FilmIndex:
         A title without a year has to be the only one of its name.
         """
         films = self._films.get(title_key(title), [])
-        if year is None:
+        if year is None or all(released is None for _, released in films):
             return films[0][0] if len(films) == 1 else None
         near = [(abs(released - year), item) for item, released in films if released is not None]
         apart, item = min(near, default=(YEARS_APART + 1, None))

@@ -19,7 +19,7 @@ from latentcrs.data.titles import split_title
 from latentcrs.errors import UserError
 
 MENTION = re.compile(r"@(\d+)")
-LIKED = 1  # of 0 (did not like), 1 (liked), 2 (did not say)
+LIKED, DISLIKED = 1, 0  # and 2: did not say
 FILES = ("dialogues.jsonl", "*_data.jsonl")
 
 
@@ -28,8 +28,8 @@ class Dialogue:
     """One conversation.
 
     movies: film id -> title as annotated ("The Shining  (1980)"). said: (by the seeker?, words with @film ids).
-    liked: film ids the seeker liked. suggested: film ids the recommender brought up. Where the seeker's own form is
-    silent about a film, the recommender's counts.
+    liked, disliked: film ids of which the seeker says so. suggested: film ids the recommender brought up. Where the
+    seeker's own form is silent about a film, the recommender's counts.
     """
 
     path: Path
@@ -39,6 +39,7 @@ class Dialogue:
     movies: dict[str, str]
     said: list[tuple[bool, str]]
     liked: frozenset[str]
+    disliked: frozenset[str]
     suggested: frozenset[str]
 
     def first_mentions(self) -> dict[str, int]:
@@ -93,6 +94,7 @@ def _dialogue(path: Path, line: int, record: dict[str, Any]) -> Dialogue:
         movies={str(movie): unquote(title or "") for movie, title in dict(record["movieMentions"] or {}).items()},
         said=[(message["senderWorkerId"] == seeker, str(message["text"])) for message in record["messages"]],
         liked=frozenset(str(movie) for movie, answer in answers.items() if answer["liked"] == LIKED),
+        disliked=frozenset(str(movie) for movie, answer in answers.items() if answer["liked"] == DISLIKED),
         suggested=frozenset(str(movie) for movie, answer in answers.items() if answer["suggested"] == 1),
     )
 
