@@ -38,7 +38,7 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 def fast_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where `device` computes with it natively (CUDA since Ampere, x86 with AVX512-BF16 or AMX); float32
-    elsewhere.
+    elsewhere, and where ATEN_CPU_CAPABILITY holds PyTorch to the instructions of an older processor.
     """
     import torch
 
@@ -47,7 +47,9 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     elif device.type == "cpu":
         # Private names, but PyTorch has no public ones; a version without them falls back to float32.
         probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        native = any(getattr(torch.cpu, probe, bool)() for probe in probes)
+        native = torch.backends.cpu.get_cpu_capability() == "AVX512" and any(
+            getattr(torch.cpu, probe, bool)() for probe in probes
+        )
     else:
         native = False
     return torch.bfloat16 if native else torch.float32

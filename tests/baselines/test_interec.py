@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from numpy.typing import NDArray
 from prompted_stubs import Scripted, answered, by_behaviour, dialogue, opened, requests_of, titles
 
 from latentcrs.baselines.interec import InteRecAgent
 from latentcrs.baselines.interec.demonstrations import Demonstrations
 from latentcrs.baselines.interec.plan import Plans
-from latentcrs.data import Histories
+from latentcrs.data import Histories, PreparedDataset
 from latentcrs.language.chat import ModelError
 from latentcrs.language.chat.local_model import LocalModel
 from latentcrs.language.chat.schema import strict_schema
@@ -102,16 +103,22 @@ def test_similar_items_are_ranked_by_how_similar_they_are(small_movielens: Path,
 def test_ranking_hears_what_is_preferred_unwanted_and_popular(
     small_movielens: Path, recommender: Recommender
 ) -> None:
-    system, _ = agent(small_movielens, recommender)
+    T = recommender.bundle.generative.T.numpy()
+
+    def behaviour(histories: Histories) -> NDArray[np.float32]:
+        """More of what came last, (B, n): one that a single item surely changes, as a brief training may not."""
+        newest = [int(histories[slice(row, row + 1)].pairs()[1][-1]) for row in range(len(histories))]
+        return T[newest] @ T.T
+
+    waiting: list[Any] = []
+    model = Scripted({"interec plan": lambda _: waiting.pop(0), "interec critic": GOOD})
+    system = InteRecAgent(PreparedDataset(small_movielens), recommender, behaviour, model)
     talk = dialogue(system, "please")
     best = by_behaviour(system, talk)
-    liked, unwanted = best[30], best[0]
+    liked, unwanted = best[-1], best[0]
     rank = {"tool": "rank", "prefer": titles(system, [liked]), "unwanted": titles(system, [unwanted])}
-    system, _ = agent(
-        small_movielens, recommender, plan(rank | {"by": "preference"}), plan(PREFERENCE | {"by": "popularity"})
-    )
-    talk = dialogue(system, "please")
-    scores = system.behaviour(Histories.from_lists([[*talk.history.tolist(), liked]]))[0]
+    waiting += [plan(rank | {"by": "preference"}), plan(PREFERENCE | {"by": "popularity"})]
+    scores = behaviour(Histories.from_lists([[*talk.history.tolist(), liked]]))[0]
     allowed = [item for item in best if item not in (liked, unwanted)]
     first = answered(system, talk, "more")
     assert first == sorted(allowed, key=lambda item: -scores[item])[:5] != allowed[:5]

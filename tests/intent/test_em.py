@@ -1,4 +1,4 @@
-"""Claims about Algorithm 1 on real rows: it climbs its bound, keeps its best weights, goes on where it stopped."""
+"""Claims about Algorithm 1, most on real rows: it hears words, climbs its bound, goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from latentcrs.behaviour.kmeans import kmeans
 from latentcrs.checkpoint import Checkpoint
+from latentcrs.data import Histories
 from latentcrs.intent import EM, GenerativeModel, InferenceModel, Rows, Softmax
 from latentcrs.intent.config import EMSection, ModelSection
 from latentcrs.intent.em import stages
@@ -23,6 +25,32 @@ from latentcrs.training import Inputs
 
 K = 24
 BRIEF: dict[str, Any] = {"epochs": 3, "batch": 256, "negatives": "all", "infonce": 0.1, "alpha_e": 1, "alpha_m": 1}
+
+
+def people_who_say_what_they_want() -> Inputs:
+    """People who like four kinds of things of eight, and ask for one of these: what they did leaves open which, what
+    they say tells. Whoever hears it, and knows no more, can come to an NDCG@20 of 0.28, and without it to 0.07.
+    """
+    kinds, each, d, d_x = 8, 25, 16, 32
+    draw = torch.Generator().manual_seed(0)
+
+    def noise(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=draw)
+
+    deeds, words = 4 * F.normalize(noise(kinds, d), dim=1), F.normalize(noise(kinds, d_x), dim=1)
+    kind_of = torch.arange(kinds).repeat_interleave(each)
+
+    def said(kind: Tensor) -> Tensor:
+        return F.normalize(words[kind] + noise(len(kind), d_x) / 10, dim=1)
+
+    def rows(people: int) -> Rows:
+        likes = torch.rand(people, kinds, generator=draw).argsort(1)[:, : kinds // 2]
+        S, wanted = deeds[likes].mean(1) + noise(people, d) / 4, likes[:, 0]
+        targets = each * wanted + torch.randint(each, (people,), generator=draw)
+        return Rows(S, said(wanted), torch.arange(people), targets, Histories.from_lists([[]] * people))
+
+    V, T, train, valid = deeds[kind_of] + noise(len(kind_of), d) / 2, said(kind_of), rows(800), rows(300)
+    return Inputs(train, valid, V, T, torch.bincount(train.targets, minlength=len(V)).float(), train.S, "made up")
 
 
 def em_of(inputs: Inputs, kind: type[EM] = EM, shape: dict[str, Any] | None = None, **settings: Any) -> EM:
@@ -151,13 +179,15 @@ def test_candidates_are_the_target_and_items_that_are_not(inputs: Inputs) -> Non
 
 @pytest.mark.parametrize("negatives", ["all", 10])
 @pytest.mark.parametrize("form", ["factorised", "full"])
-def test_algorithm_1_with_words_ranks_better_than_the_intents_of_behaviour_alone(
-    inputs: Inputs, form: str, negatives: int | str
+def test_algorithm_1_with_words_ranks_far_better_than_the_intents_of_behaviour_alone(
+    form: str, negatives: int | str
 ) -> None:
-    settings = {"negatives": negatives, "epochs": 12, "batch": 128, "learning_rate": 3e-3, "infonce": 0.05}
-    report = em_of(inputs, shape={"form": form, "item_text": True}, **settings).fit(inputs.train, inputs.valid)
-    assert report["em"]["validation_ndcg@20"] > 1.2 * report["inference"]["validation_ndcg@20"] > 0
-    assert report["em"]["validation_ndcg@20"] >= report["generative"]["validation_ndcg@20"]
+    inputs = people_who_say_what_they_want()
+    settings = {"negatives": negatives, "epochs": 8, "batch": 64, "learning_rate": 5e-3, "infonce": 0.05}
+    report = em_of(inputs, shape={"form": form}, **settings).fit(inputs.train, inputs.valid)
+    alone, heard = (report[stage]["validation_ndcg@20"] for stage in ("inference", "em"))
+    assert 0 < alone < 0.09 and heard > 0.18
+    assert heard >= report["generative"]["validation_ndcg@20"]
 
 
 def test_with_the_additions_of_the_default_preset_it_ranks_twice_as_well_as_behaviour(inputs: Inputs) -> None:
