@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -59,11 +59,14 @@ class Mention:
 
 @dataclass(frozen=True)
 class Talk:
-    """One conversation. said: (by the seeker?, words with titles in place, words without them)."""
+    """One conversation. said: (by the seeker?, words with titles in place, words without them). again: what is named
+    once more, as (place, which of `mentions`).
+    """
 
     identity: str
     said: list[tuple[bool, str, str]]
     mentions: list[Mention]
+    again: list[tuple[int, int]] = field(default_factory=list)
 
 
 class ItemLine(BaseModel):
@@ -142,6 +145,7 @@ class ThingFinder:
     def __init__(self, dataset: PreparedDataset, talks: list[Talk]) -> None:
         self.films = FilmIndex(dataset)
         self._ids = {item_id: number for number, item_id in enumerate(dataset.items["item_id"].to_list())}
+        self._titles: list[str] = dataset.items["title"].fill_null("").to_list()
         self._found: dict[tuple[str | None, str, int | None], int | None] = {}
         named: Counter[tuple[str, int | None]] = Counter()
         titles: dict[tuple[str, int | None], str] = {}
@@ -158,6 +162,15 @@ class ThingFinder:
         rows = [(titles[key], key[1], named[key]) for key in known]
         self.outside = pl.DataFrame(rows, schema=OUTSIDE_SCHEMA, orient="row")
 
+    @classmethod
+    def of(cls, dataset: PreparedDataset) -> ThingFinder:
+        """One that knows the outside items which `dataset` has taken in already."""
+        finder, first = cls(dataset, []), dataset.info.items
+        finder.outside = dataset.outside
+        rows = dataset.outside.select("title", "year").iter_rows()
+        finder._outside = {(title_key(title), year): first + row for row, (title, year) in enumerate(rows)}
+        return finder
+
     def item(self, mention: Mention) -> int | None:
         """The dense index of the catalogue's item that is meant; None where it has none."""
         key = (mention.item_id, mention.title, mention.year)
@@ -168,6 +181,11 @@ class ThingFinder:
                 number = None if found is None else self._ids[found]
             self._found[key] = number
         return self._found[key]
+
+    def told(self, mention: Mention) -> Mention:
+        """The same with the catalogue's title where the conversation gives an id alone."""
+        item = None if mention.title else self.item(mention)
+        return mention if item is None else replace(mention, title=title_and_year(self._titles[item])[0])
 
     def number(self, mention: Mention) -> int | None:
         """The same, or the number of an outside item; None for what hardly anybody names."""
@@ -194,7 +212,7 @@ def gather(talks: list[Talk], finder: ThingFinder) -> Gathered:
         for mention, thing in numbered:
             if mention.by_seeker or thing is None or thing >= items:
                 continue
-            text = said_before(talk, mention)
+            text = said_before(talk, finder.told(mention))
             if mention.stance == "disliked":
                 out.counts["suggestions left out: disliked"] += 1
             elif not text:
@@ -222,13 +240,15 @@ def chosen_for_validation(identity: str) -> bool:
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:4], "big") % VALID_SHARE == 0
 
 
-def said_before(talk: Talk, target: Mention) -> str:
-    """What the seeker said before `target` was named, less the messages that say its title in plain words."""
+def said_before(talk: Talk, target: Mention, both: bool = False) -> str:
+    """What the seeker (`both`: either speaker) said before `target` was named, less messages that say its title in
+    plain words.
+    """
     never = title_key(target.title)
     told = [
         words
         for by_seeker, words, bare in talk.said[: target.place]
-        if by_seeker and not (never and says(bare, never))
+        if (by_seeker or both) and not (never and says(bare, never))
     ]
     return " ".join(words for words in told if words)
 
@@ -281,12 +301,19 @@ def talk_of(dialogue: Dialogue) -> Talk:
         for by_seeker, words in dialogue.said
     ]
     stances = dict.fromkeys(dialogue.disliked, "disliked") | dict.fromkeys(dialogue.liked, "liked")
+    first = {movie: place for movie, place in dialogue.first_mentions().items() if films[movie][0]}
     mentions = [
         Mention(place, dialogue.said[place][0], None, films[movie][0], films[movie][1], stances.get(movie))
-        for movie, place in dialogue.first_mentions().items()
-        if films[movie][0]
+        for movie, place in first.items()
     ]
-    return Talk(dialogue.identity, said, mentions)
+    numbers = {movie: number for number, movie in enumerate(first)}
+    again = [
+        (place, numbers[movie])
+        for place, (_, words) in enumerate(dialogue.said)
+        for movie in dict.fromkeys(MENTION.findall(words))
+        if movie in first and place > first[movie]
+    ]
+    return Talk(dialogue.identity, said, mentions, again)
 
 
 def plain_talks(file: TextFile) -> Iterator[Talk | LineProblem]:
@@ -304,16 +331,20 @@ def plain_talks(file: TextFile) -> Iterator[Talk | LineProblem]:
             seeker = line.turns[0].speaker
             said = [(turn.speaker == seeker, turn.text.strip(), turn.text) for turn in line.turns]
             mentions: dict[str, Mention] = {}
+            again: list[tuple[int, str]] = []
             for place, turn in enumerate(line.turns):
                 for item in turn.items:
                     title, year = title_and_year(item.title or "")
+                    key = item.id or item.title or ""
                     mention = Mention(place, turn.speaker == seeker, item.id, title, year, item.stance)
-                    first = mentions.setdefault(item.id or item.title or "", mention)
+                    first = mentions.setdefault(key, mention)
                     if item.stance and not first.stance:
-                        mentions[item.id or item.title or ""] = Mention(
-                            first.place, first.by_seeker, item.id, title, year, item.stance
-                        )
-            yield Talk(line.id or str(number), said, list(mentions.values()))
+                        mentions[key] = replace(first, stance=item.stance)
+                    if place > first.place:
+                        again.append((place, key))
+            numbers = {key: number for number, key in enumerate(mentions)}
+            named_again = [(place, numbers[key]) for place, key in dict.fromkeys(again)]
+            yield Talk(line.id or str(number), said, list(mentions.values()), named_again)
 
 
 @cache

@@ -97,7 +97,8 @@ class FilmIndex:
     def __init__(self, dataset: PreparedDataset) -> None:
         year = next((pl.col(name) for name, kind in dataset.info.columns.items() if kind == "year"), pl.lit(None))
         self._films: dict[str, list[tuple[str, int | None]]] = defaultdict(list)
-        rows = dataset.items.select("item_id", "title", year.alias("released"))
+        said, of_title = split_title("title")
+        rows = dataset.items.select("item_id", said.fill_null(""), pl.coalesce(year.cast(pl.Int32), of_title))
         for identity, title, released in rows.iter_rows():
             bare = re.sub(r"\s*\([^()]*\)", "", title)
             for form in {title_key(form) for form in (bare, *re.findall(r"\(([^()]*)\)", title))}:
