@@ -126,6 +126,45 @@ def multi_turn(
         print_result(result)
 
 
+@group.command("people")
+def people(
+    where: Annotated[Path, typer.Argument(help="A model bundle, or a prepared data set for what needs no model.")],
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Whose requests: NAME=PATH, or a NAME in $LATENTCRS_DATA; may be repeated. redial (dialogues, plain "
+            "JSON lines too), tomt, opendialkg, reviews, own (lines as of --requests). By default all that are there."
+        ),
+    ] = None,
+    context: Annotated[
+        Literal["seeker", "both"], typer.Option(help="Of dialogues: the seeker's words, or both speakers'.")
+    ] = "seeker",
+    with_: Annotated[
+        str,
+        typer.Option("--with", help="Other systems too, with commas: attributes, max-entropy, crm, unicorn, crif."),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
+    dataset: Annotated[Path | None, typer.Option(help="Where the bundle's data set lies, if it was moved.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Recall and NDCG of every system on requests that people made, with intervals and paired tests.
+
+    Example: latentcrs evaluate people models/ml-1m --on redial=redial-valid --on tomt=tomt/validation.jsonl
+    """
+    from latentcrs.evaluate.people import evaluate_people  # late: PyTorch takes seconds
+    from latentcrs.evaluate.people_tables import people_markdown, print_people
+
+    others = [name.strip() for name in with_.split(",") if name.strip()]
+    result = evaluate_people(where, on or [], context, others, dataset, device)
+    if as_json:
+        print(json.dumps(result.as_json()))
+    elif as_markdown:
+        print(people_markdown(result))
+    else:
+        print_people(result)
+
+
 @group.command("ablation")
 def ablation(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],

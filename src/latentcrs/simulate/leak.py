@@ -175,6 +175,15 @@ def leaking_words(text: str, title: str) -> set[int]:
     return found
 
 
+def blanked(text: str, title: str, blank: str = "___") -> str:
+    """`text` with `blank` for the words that give `title` away; what is left may leak still (`leaks`)."""
+    said = tokens(text)
+    for index in sorted(leaking_words(text, title), reverse=True):
+        _, begin, end = said[index]
+        text = text[:begin] + blank + text[end:]
+    return text
+
+
 def short_name(title: str) -> str:
     """`title` as one says it in passing: "The Matrix" for "Matrix, The (1999)", "Doom 3" for "Doom 3 - Xbox"."""
     outside = _PARENTHESES.sub(" ", html.unescape(title)).strip()

@@ -19,7 +19,7 @@ from latentcrs.language.chat.model import Call, ChatModel, Message, ModelError
 from latentcrs.language.prompts import prompt
 from latentcrs.simulate.dialogue import Dialogue, Question, Shown
 from latentcrs.simulate.draws import Dice, mixed
-from latentcrs.simulate.leak import leaking_words, leaks, tokens
+from latentcrs.simulate.leak import blanked, leaks
 from latentcrs.simulate.leak_check import LeakCheck
 from latentcrs.simulate.nouns import NOUNS, guess_noun
 
@@ -148,10 +148,7 @@ class RolePlayUser:
         title = self._titles[item]
         if not title:
             return text
-        said = tokens(text)
-        for index in sorted(leaking_words(text, title), reverse=True):
-            _, begin, end = said[index]
-            text = text[:begin] + _BLANK + text[end:]
+        text = blanked(text, title, _BLANK)
         return "" if leaks(text, title) else text
 
     def _history(self, dialogue: Dialogue) -> list[str]:
