@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from latentcrs.cli.main import app
-from latentcrs.data.lines import readable, scan_json_lines, too_many_fields
+from latentcrs.data.dialect import Dialect, field_counts
+from latentcrs.data.lines import readable, scan_json_lines
 from latentcrs.errors import UserError
 
 HEADER = "user_id,item_id,rating,timestamp\n"
@@ -19,10 +20,10 @@ ITEMS = "item_id,title,genre\na,Alpha,x\nb,Beta,y\nc,Gamma,x\n"
 
 
 def report(*arguments: object) -> dict[str, Any]:
-    """The JSON report of `latentcrs data check`; problems by kind."""
+    """The JSON report of `latentcrs data check`; problems by kind. What is too small to be prepared is refused."""
     done = CliRunner().invoke(app, ["data", "check", *map(str, arguments), "--json"])
-    assert done.exception is None, done.exception
     told = json.loads(done.stdout)
+    assert (told["refused"] is None) == (done.exception is None), done.exception
     return {**told, "problems": {problem["kind"]: problem for problem in told["problems"]}}
 
 
@@ -115,8 +116,12 @@ def test_too_many_fields_are_not_guessed_where_values_span_lines(tmp_path: Path)
     torn, spanning = tmp_path / "torn.csv", tmp_path / "spanning.csv"
     torn.write_text('a,b\n1,2\n1,2,3\n"1,1",2\n')
     spanning.write_text('a,b\n1,"2\n3,4,5"\n1,2,3\n')
-    assert too_many_fields(torn, ",").to_list() == [3]
-    assert too_many_fields(spanning, ",").to_list() == []
+
+    def lines(path: Path) -> list[tuple[int, bool]]:
+        return field_counts(path, Dialect(",")).select("fields", "broken").collect().rows()
+
+    assert lines(torn) == [(2, False), (2, False), (3, False), (2, False)]
+    assert [broken for _, broken in lines(spanning)] == [False, True, False, False]
 
 
 def test_broken_json_lines_are_named_and_the_others_kept(own: Callable[..., dict[str, Any]]) -> None:
@@ -235,5 +240,5 @@ def test_a_log_by_url_and_a_file_with_capitals_are_checked_as_they_are_prepared(
     for interactions in (str(tmp_path / "LOG.PARQUET"), f"file://{tmp_path}/LOG.PARQUET"):
         files = ["--interactions", interactions, "--items", f"file://{tmp_path}/items.csv"]
         ran = CliRunner().invoke(app, ["data", "check", *files, "--json"])
-        assert ran.exit_code == 0, (ran.output, ran.exception)
+        assert isinstance(ran.exception, UserError), (ran.output, ran.exception)  # too small for the core
         assert json.loads(ran.stdout)["usable"] == 3

@@ -16,8 +16,9 @@ from latentcrs.data import PreparedDataset
 from latentcrs.data.core import k_core
 from latentcrs.data.dropped import BELOW_THRESHOLD, DUPLICATE, OUTSIDE_CORE, UNKNOWN_ITEM
 from latentcrs.data.engine import PolarsEngine
-from latentcrs.data.prepare import TOO_SHORT, prepare
+from latentcrs.data.prepare import prepare
 from latentcrs.data.raw import RawData, raw_interactions
+from latentcrs.data.selection import TOO_SHORT
 from latentcrs.data.sources import SOURCES
 from latentcrs.data.sources.own import read_own
 from latentcrs.errors import UserError

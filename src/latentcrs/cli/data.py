@@ -43,10 +43,12 @@ def prepare(
     ] = None,
     interactions: Annotated[
         str | None,
-        typer.Option(help="`own`: the log (.csv, .parquet, .jsonl; .gz too) or a folder of Parquet; path or URL."),
+        typer.Option(
+            help="`own`: the log (.csv, .parquet, .jsonl; compressed too) or a folder of Parquet; path or URL."
+        ),
     ] = None,
     items: Annotated[
-        str | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; .gz too); path or URL.")
+        str | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; compressed too); path or URL.")
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")] = None,
     requests: Annotated[Path | None, typer.Option(help="Requests written elsewhere (JSON lines) to import.")] = None,
@@ -54,7 +56,10 @@ def prepare(
         Path | None,
         typer.Option(help="Recorded conversations to learn from: a folder or file, ReDial's layout or JSON lines."),
     ] = None,
-    threshold: Annotated[float | None, typer.Option(help="Lowest rating that counts (4 by default).")] = None,
+    same_ids: Annotated[str | None, typer.Option(help="`own`: ids match without number (.0), zeros, case.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Lowest rating that counts (4 by default; `own`: four fifths of the scale).")
+    ] = None,
     core: Annotated[int | None, typer.Option(min=1, help="Sets both --user-core and --item-core.")] = None,
     user_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of a user.")] = None,
     item_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of an item.")] = None,
@@ -86,7 +91,7 @@ def prepare(
         placed(out, Path(workspace)) as folder,
     ):
         open_engine = chosen_engine(engine, master, work, spark_conf or [])
-        raw = read_raw(name, origin, interactions, items, mapping, Path(workspace))
+        raw = read_raw(name, origin, interactions, items, mapping, Path(workspace), same_ids)
 
         def finish(folder: Path) -> None:
             if requests is not None:
@@ -114,8 +119,8 @@ def prepare(
         print(info.model_dump_json(indent=2))
         return
     console.print(summary(prepared.dataset))
-    for column, why in prepared.catalogue.left_out.items():
-        err_console.print(f"left out of the catalogue: column {column} ({why})", markup=False, highlight=False)
+    for note in info.notes:
+        err_console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -148,6 +153,7 @@ def read_raw(
     items: Path | str | None,
     mapping: Path | None,
     workspace: Path,
+    same_ids: str | None = None,
 ) -> RawData:
     """The raw data that the options of `prepare` name.
 
@@ -163,11 +169,14 @@ def read_raw(
             raise UserError("'data prepare own' wants --interactions FILE and --items FILE.")
         if origin is not None:
             raise UserError("'data prepare own' reads --interactions and --items; leave --from out.")
-        return read_own(interactions, fetched(items, workspace / "fetched"), mapping, workspace)
+        same = [part.strip() for part in same_ids.split(",") if part.strip()] if same_ids else []
+        return read_own(interactions, fetched(items, workspace / "fetched"), mapping, workspace, same)
     if name not in SOURCES:
         raise UserError(f"No source is called {name!r}; use one of {', '.join([*SOURCES, 'own'])}.")
-    if interactions or items or mapping:
-        raise UserError(f"--interactions, --items and --mapping belong to 'own'; {name} is read --from one place.")
+    if interactions or items or mapping or same_ids:
+        raise UserError(
+            f"--interactions, --items, --mapping and --same-ids belong to 'own'; {name} is read --from one place."
+        )
     if origin is None:
         home = os.environ.get("LATENTCRS_DATA")
         if not home or not (Path(home) / name).exists():

@@ -23,6 +23,7 @@ def register(group: typer.Typer) -> None:
     """Add these commands to the group 'data'."""
     group.command()(fetch)
     group.command()(check)
+    group.command()(mapping)
     group.command()(requests)
     group.command()(copy)
 
@@ -77,16 +78,24 @@ def check(
     origin: Annotated[Path | None, typer.Option("--from", help="Folder, zip or file to read.")] = None,
     interactions: Annotated[
         str | None,
-        typer.Option(help="`own`: the log (.csv, .parquet, .jsonl; .gz too) or a folder of Parquet; path or URL."),
+        typer.Option(
+            help="`own`: the log (.csv, .parquet, .jsonl; compressed too) or a folder of Parquet; path or URL."
+        ),
     ] = None,
     items: Annotated[
-        str | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; .gz too); path or URL.")
+        str | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; compressed too); path or URL.")
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")] = None,
+    same_ids: Annotated[str | None, typer.Option(help="`own`: ids match without number (.0), zeros, case.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Lowest rating that counts, as for `prepare`.")] = None,
+    core: Annotated[int | None, typer.Option(min=1, help="Sets both --user-core and --item-core.")] = None,
+    user_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of a user.")] = None,
+    item_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of an item.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for every problem: .csv, .jsonl, .parquet.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Report every problem of a log at once, with file and line. Exit code 2 only where nothing of it can be used.
+    """Report every problem of a log at once, with file and line, and what is guessed. Exit code 2 where
+    `latentcrs data prepare` would not take it.
 
     Examples:
 
@@ -99,21 +108,61 @@ def check(
 
     with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace_name:
         workspace = Path(workspace_name)
-        raw = read_raw(name, origin, interactions, items, mapping, workspace)
-        report = check_data(raw, workspace)
+        raw = read_raw(name, origin, interactions, items, mapping, workspace, same_ids)
+        report = check_data(
+            raw,
+            workspace,
+            threshold,
+            user_core if user_core is not None else core,
+            item_core if item_core is not None else core,
+        )
         kinds = report.kinds(EXAMPLES)
         if out is not None:
             report.write(out)
     if as_json:
         counts = {"rows": report.rows, "usable": report.usable, "items": report.items}
-        print(json.dumps({"name": report.name, **counts, "problems": kinds}, indent=2, ensure_ascii=False))
+        prepared = {"users": report.users, "items": report.left, "interactions": report.interactions}
+        told = {"name": report.name, **counts, "problems": kinds, "notes": report.notes, "prepared": prepared}
+        told["dropped"] = report.dropped
+        print(json.dumps({**told, "refused": report.refused}, indent=2, ensure_ascii=False))
     else:
         console.print(f"{report.rows:,} rows, {report.usable:,} usable; {report.items:,} items", highlight=False)
         console.print(problem_table(kinds) if kinds else "no problems found")
+        for reason, number in report.dropped.items():
+            console.print(f"left out or mended: {number:,} x {reason}", highlight=False, markup=False, soft_wrap=True)
+        for note in report.notes:
+            console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+        if report.refused is None:
+            left = f"{report.users:,} users, {report.left:,} items, {report.interactions:,} interactions"
+            console.print(f"'data prepare' would write {left}", highlight=False)
         if out is not None:
             console.print(f"every problem is in {out}", highlight=False, markup=False, soft_wrap=True)
-    if report.usable == 0:
-        raise UserError("nothing of this log can be used.")
+    if report.refused is not None:
+        raise UserError(report.refused)
+
+
+def mapping(
+    interactions: Annotated[str, typer.Option(help="The log: a file or a folder of Parquet; path or URL.")],
+    items: Annotated[str, typer.Option(help="The catalogue: path or URL.")],
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; else it is printed.")] = None,
+) -> None:
+    """Write a mapping of what is guessed about your own files, with comments, to be edited and given to --mapping.
+
+    Example: `latentcrs data mapping --interactions log.csv --items catalogue.csv --out mapping.toml`
+    """
+    from latentcrs.cli.data import read_raw
+    from latentcrs.data.guessed import guessed_mapping
+    from latentcrs.files import atomic_file
+
+    with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace_name:
+        workspace = Path(workspace_name)
+        text = guessed_mapping(read_raw("own", None, interactions, items, None, workspace), workspace)
+    if out is None:
+        print(text, end="")
+        return
+    with atomic_file(out) as temporary:
+        temporary.write_text(text, "utf-8")
+    console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
 
 
 def problem_table(kinds: list[dict]) -> Table:

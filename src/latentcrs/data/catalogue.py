@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -20,7 +20,7 @@ class Catalogue:
     """A catalogue ready to be written.
 
     items: item_id, title, attribute columns, text.
-    kinds, left_out, unreadable: as in `TypedCatalogue`.
+    kinds, left_out, unreadable, notes: as in `TypedCatalogue`.
     dropped: rows (line Int64: row of the catalogue, 1 is the first; item_id; reason) that are not in `items`.
     untitled: items that had no title and show their id.
     """
@@ -31,6 +31,7 @@ class Catalogue:
     unreadable: dict[str, int]
     dropped: pl.DataFrame
     untitled: int
+    notes: list[str] = field(default_factory=list)
 
 
 def rows_with_ids(raw: RawData) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -55,13 +56,15 @@ def rows_with_ids(raw: RawData) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
 
 
-def build_catalogue(items: pl.DataFrame, dropped: pl.DataFrame, kinds: dict[str, ColumnKind]) -> Catalogue:
+def build_catalogue(
+    items: pl.DataFrame, dropped: pl.DataFrame, kinds: dict[str, ColumnKind], decimal: str | None = None
+) -> Catalogue:
     """Type the columns of `items` (item_id, title, attributes; distinct ids) and compose each item's text."""
-    typed = type_columns(items, kinds)
+    typed = type_columns(items, kinds, decimal)
     untitled = typed.items["title"].null_count()
     frame = typed.items.with_columns(pl.coalesce("title", "item_id").alias("title"))
     frame = frame.with_columns(compose_text(typed).alias("text"))
-    return Catalogue(frame, typed.kinds, typed.left_out, typed.unreadable, dropped, untitled)
+    return Catalogue(frame, typed.kinds, typed.left_out, typed.unreadable, dropped, untitled, typed.notes)
 
 
 def compose_text(typed: TypedCatalogue) -> pl.Expr:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import narwhals as nw
 import polars as pl
 
-from latentcrs.data.catalogue import rows_with_ids
+from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.dropped import DUPLICATE, NO_RATING, Dropped
-from latentcrs.data.engine import PolarsEngine, number_of_rows, streaming, user_ranges
-from latentcrs.data.ordering import EncodedLog, encode, mark_first, name_duplicates
-from latentcrs.data.prepare import file_name, judge_rows
+from latentcrs.data.engine import PolarsEngine, streaming, user_ranges
+from latentcrs.data.ordering import EncodedLog
 from latentcrs.data.raw import RawData
+from latentcrs.data.selection import Selection, file_name, text_problems
 from latentcrs.errors import UserError
 from latentcrs.files import atomic_file
 from latentcrs.progress import step
@@ -46,13 +46,26 @@ PROBLEM_SCHEMA = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found. `problems` (columns of `PROBLEM_SCHEMA`) reads files in the workspace of the check."""
+    """What a check found. `problems` (columns of `PROBLEM_SCHEMA`) reads files in the workspace of the check.
+
+    users, left, interactions: what `prepare` would write. refused: why it would write nothing, else None.
+    notes: what was guessed about the files, and done to their values.
+    """
 
     name: str
     rows: int  # of the log
-    usable: int  # rows of the log that `prepare` can use
+    usable: int  # rows of the log that can be read and do not repeat others, whatever their rating
     items: int
     problems: pl.LazyFrame
+    notes: list[str]
+    users: int = 0
+    left: int = 0
+    interactions: int = 0
+    refused: str | None = None
+    threshold: float | None = None  # the lowest rating that counts
+    columns: dict[str, ColumnKind] = field(default_factory=dict)  # of the catalogue, with their kinds
+    left_out: dict[str, str] = field(default_factory=dict)  # those that are not in the data set, and why
+    dropped: dict[str, int] = field(default_factory=dict)  # reason -> rows, as `prepare` counts them
 
     def kinds(self, examples: int = 3) -> list[dict[str, Any]]:
         """Problems by kind, those that cost rows first: kind, effect, count, examples (file, line, ...)."""
@@ -78,45 +91,66 @@ class Report:
             getattr(self.problems, sinks[path.suffix])(temporary)
 
 
-def check(raw: RawData, workspace: Path) -> Report:
-    """Judge every row of `raw` as `prepare` would, and look for what it would keep but a person should know.
+def check(
+    raw: RawData,
+    workspace: Path,
+    threshold: float | None = None,
+    user_core: int | None = None,
+    item_core: int | None = None,
+) -> Report:
+    """Judge every row of `raw` by the steps that `prepare` takes, and look for what it would keep but a person should
+    know.
 
     Peak memory grows with users and items, not with interactions.
 
     Args:
         workspace: a folder for what is found; has to live as long as the report.
+        threshold, user_core, item_core: as for `prepare`.
 
     Raises:
         UserError: a file cannot be read at all.
     """
     dropped = Dropped(workspace)
-    parts = [problem_frame(raw_problems(raw)).lazy()]
-    items, without_id = rows_with_ids(raw)
-    dropped.keep(without_id.with_columns(pl.lit(file_name(raw, "items")).alias("file")))
-    parts.append(problem_frame(untitled_items(raw)).lazy())
-    engine = PolarsEngine(workspace)
-    with step("Reading the log"):
-        # No rating is below this one: the check judges whether a rating can be read, not whether it is high.
-        least = float("-inf") if raw.has_ratings else None
-        log = judge_rows(raw, items["item_id"], least, engine, dropped)
-        encoded = encode(log, items["item_id"], engine, "encoded")
-        rows = number_of_rows(nw.scan_parquet(workspace / "judged.parquet", backend="polars"))
-    if encoded.rows:
-        with step("Looking for repeated rows", total=2 * encoded.rows) as bar:
-            marked = engine.keep_by_user(encoded.log, encoded.rows_of_users, mark_first, "marked", bar.advance)
-            dropped.count(DUPLICATE, number_of_rows(marked.filter(~nw.col("first"))))
-            named = name_duplicates(encoded, file_name(raw, "interactions"))
-            engine.save_by_user(marked, encoded.rows_of_users, named, dropped.next_part(), bar.advance)
+    parts = [problem_frame(raw_problems(raw)).lazy(), problem_frame(untitled_items(raw)).lazy()]
+    for reason, rows in text_problems(raw)["reason"].value_counts(sort=True).iter_rows():
+        dropped.count(reason, rows)
+    chosen = Selection(raw, PolarsEngine(workspace), dropped, threshold, user_core, item_core)
+    chosen.judge()
+    refused, left = None, {}
+    try:
+        chosen.number()
+        encoded = chosen.encoded
         with step("Looking at the order of time"):
-            for number, found in enumerate(odd_times(raw, encoded, items["item_id"])):
+            for number, found in enumerate(odd_times(raw, encoded, chosen.items["item_id"])):
                 path = workspace / f"times-{number}.parquet"
                 problem_frame(found).write_parquet(path)
                 parts.append(pl.scan_parquet(path))
+        chosen.mark()
+        chosen.take_core()
+        left = {"users": len(chosen.users), "left": len(chosen.kept_items), "interactions": chosen.in_core}
+        if raw.repeats:
+            left["interactions"] = chosen.rows_left()
+    except UserError as error:
+        refused = str(error)
+    catalogue = chosen.catalogue()
     for path in dropped.parts:
         left_out = pl.scan_parquet(path).rename({"reason": "kind"})
         parts.append(left_out.with_columns(effect=pl.lit(LEFT_OUT)).pipe(in_schema))
-    usable = encoded.rows - dropped.counts.get(DUPLICATE, 0)
-    return Report(raw.name, rows, usable, len(items), pl.concat(parts))
+    usable = chosen.readable - dropped.counts.get(DUPLICATE, 0)
+    return Report(
+        raw.name,
+        chosen.rows,
+        usable,
+        len(chosen.items),
+        pl.concat(parts),
+        [*raw.notes, *chosen.notes],
+        refused=refused,
+        threshold=chosen.least,
+        columns=catalogue.kinds,
+        left_out=catalogue.left_out,
+        dropped=dropped.counts,
+        **left,
+    )
 
 
 def raw_problems(raw: RawData) -> pl.DataFrame:

@@ -9,21 +9,22 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from latentcrs.data.dataset import ColumnKind
+from latentcrs.data.numerals import MOSTLY, NumberForm, examples, learn_numbers, read_numbers
 from latentcrs.errors import UserError
 
 KINDS: tuple[ColumnKind, ...] = ("category", "multi-category", "number", "year", "text")
-MISSING = ("", "-", "n/a", "nan", "null", "none", "unknown", "(no genres listed)")
-"""Strings (in lower case) that stand for an absent value."""
+MISSING = ("", "n/a", "#n/a", "n.a.", "<na>", "nan", "null", "none", "unknown", "(no genres listed)", "\\n")
+"""Strings (in lower case) that stand for an absent value; so do dashes, points and question marks alone."""
+NOTHING = r"^[\p{Pd}\u2212.?_~*\s]*$"
+YES_NO = {"true": "yes", "false": "no", "yes": "yes", "no": "no", "y": "yes", "n": "no", "t": "yes", "f": "no"}
 
 TAG = r"</?[a-zA-Z][^<>]*>|<!--.*?-->"
-NUMBER = r"^[-+]?[$€£¥]?\s?[-+]?(\d{1,3}(,\d{3})+|\d+)?(\.\d+)?\s?[$€£¥%]?$"
 YEAR = r"\b(1[5-9]\d\d|20\d\d)\b"
 DATE = (
     r"^(\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{4}"
     r"|\d{1,2} [A-Za-z]{3,9}\.? \d{4}|[A-Za-z]{3,9}\.? (\d{1,2}, )?\d{4})$"
 )
 YEAR_NAME = r"(?i)(^|_|\b)(year|date|released?|published)($|_|\b)"
-MOSTLY = 0.95  # the share of values that has to fit a kind before the rest counts as unreadable
 LONG = 60  # characters on average; longer strings are text even where some repeat
 
 
@@ -36,18 +37,23 @@ class TypedCatalogue:
     kinds: attribute column -> kind, in order (item_id and title are not among them).
     left_out: attribute column -> why it is not in `items`.
     unreadable: attribute column -> how many of its values were none of its kind and became null.
+    notes: what was made of values other than taking them as they are, a sentence for each.
     """
 
     items: pl.DataFrame
     kinds: dict[str, ColumnKind] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
-def type_columns(items: pl.DataFrame, kinds: Mapping[str, str] | None = None) -> TypedCatalogue:
+def type_columns(
+    items: pl.DataFrame, kinds: Mapping[str, str] | None = None, decimal: str | None = None
+) -> TypedCatalogue:
     """Find the kind of every column but `item_id` and `title`, and convert its values.
 
-    `kinds` overrides the inspection by column name; "skip" leaves a column out.
+    `kinds` overrides the inspection by column name; "skip" leaves a column out. `decimal` is what stands before
+    decimals in all numbers, where inspection is not to find out.
 
     Raises:
         UserError: `kinds` names a column that is not there, or a kind that does not exist.
@@ -55,6 +61,7 @@ def type_columns(items: pl.DataFrame, kinds: Mapping[str, str] | None = None) ->
     kinds = dict(kinds or {})
     refuse_unknown_kinds(kinds, items.columns)
     typed = TypedCatalogue(items.select("item_id", clean_strings(items["title"].cast(pl.String))))
+    converted: list[pl.Series] = []
     for column in items.columns:
         if column in ("item_id", "title"):
             continue
@@ -64,16 +71,50 @@ def type_columns(items: pl.DataFrame, kinds: Mapping[str, str] | None = None) ->
         if reason:
             typed.left_out[column] = reason
             continue
+        typed.notes += absent(items[column], values)
+        if values.dtype == pl.String and wanted in (None, "category"):
+            values = yes_or_no(values, typed.notes)
         # These types say by themselves what they are, however few values there are to look at.
         declared = items[column].dtype in (pl.Boolean, pl.Categorical, pl.Enum)
-        kind = wanted or ("category" if declared else inspect(values))
-        converted = convert(values, kind)  # type: ignore[arg-type]
-        lost = values.count() - converted.count()
+        form = learn_numbers(values, decimal) if values.dtype == pl.String and wanted in (None, "number") else None
+        kind = wanted or ("category" if declared else inspect(values, form))
+        if kind in ("number", "year") and form is not None:
+            typed.notes += [f"column {column}: {note}" for note in form.notes]
+        read = convert(values, kind, form or NumberForm(decimal or "."))  # type: ignore[arg-type]
+        lost = values.count() - read.count()
         if lost:
             typed.unreadable[column] = lost
-        typed.items = typed.items.with_columns(converted.alias(column))
+            shown = examples(values.filter(read.is_null() & values.is_not_null()).cast(pl.String).unique().sort())
+            typed.notes.append(f"column {column}: {lost:,} values are no {kind} and are left empty ({shown})")
+        converted.append(read.alias(column))
         typed.kinds[column] = kind  # type: ignore[assignment]
+    typed.items = typed.items.with_columns(converted)
     return typed
+
+
+def absent(raw: pl.Series, values: pl.Series) -> list[str]:
+    """What to say of a column where some strings only stand for an absent value: `raw` as given, `values` cleaned."""
+    if raw.dtype != pl.String:
+        return []
+    given = raw.str.strip_chars()
+    stand_ins = given.filter(values.is_null() & (given != ""))
+    if len(stand_ins) == 0:
+        return []
+    return [
+        f"column {raw.name}: {len(stand_ins):,} of {len(raw):,} values only stand for none "
+        f"({examples(stand_ins.unique().sort())})"
+    ]
+
+
+def yes_or_no(values: pl.Series, notes: list[str]) -> pl.Series:
+    """A column of true and false in words (both occur) as yes and no; any other as it is."""
+    words = values.drop_nulls().str.to_lowercase().unique()
+    if len(words) != 2 or not words.is_in(list(YES_NO)).all() or len({YES_NO[word] for word in words}) != 2:
+        return values
+    shown = " and ".join(sorted(values.drop_nulls().unique().to_list())[:4])
+    if shown not in ("no and yes",):
+        notes.append(f"column {values.name}: {shown} are read as yes and no")
+    return values.str.to_lowercase().replace_strict(YES_NO, default=None, return_dtype=pl.String).alias(values.name)
 
 
 def refuse_unknown_kinds(kinds: Mapping[str, str], columns: list[str]) -> None:
@@ -102,7 +143,7 @@ def clean(values: pl.Series) -> pl.Series:
     if values.dtype == pl.Boolean:
         return values.replace_strict({True: "yes", False: "no"}, default=None, return_dtype=pl.String)
     if values.dtype.is_float():
-        return values.fill_nan(None)
+        return values.to_frame("v").select(pl.when(pl.col("v").is_finite()).then("v"))["v"].alias(values.name)
     return values
 
 
@@ -113,8 +154,9 @@ def clean_strings(values: pl.Series) -> pl.Series:
     if len(escaped):
         values = values.replace(escaped, pl.Series([html.unescape(value) for value in escaped], dtype=pl.String))
     values = values.str.replace_all(TAG, " ").str.replace_all(r"\s+", " ").str.strip_chars()
-    absent = values.str.to_lowercase().is_in(MISSING)
-    return values.to_frame("value").select(pl.when(~absent).then("value"))["value"].alias(values.name)
+    value = pl.col("value")
+    says_nothing = value.str.to_lowercase().is_in(MISSING) | value.str.contains(NOTHING)
+    return values.to_frame("value").select(pl.when(~says_nothing).then("value"))["value"].alias(values.name)
 
 
 def gather_lists(flat: pl.DataFrame, rows: int) -> pl.Series:
@@ -139,8 +181,11 @@ def why_left_out(values: pl.Series) -> str | None:
     return None
 
 
-def inspect(values: pl.Series) -> ColumnKind:
-    """The kind of a cleaned column (at least one value) by what its values look like."""
+def inspect(values: pl.Series, form: NumberForm | None) -> ColumnKind:
+    """The kind of a cleaned column (at least one value) by what its values look like.
+
+    form: how its numbers are written, where its strings are numbers.
+    """
     present = values.drop_nulls()
     if isinstance(present.dtype, pl.List):
         return "multi-category"
@@ -148,8 +193,8 @@ def inspect(values: pl.Series) -> ColumnKind:
         return "year"
     if present.dtype.is_numeric():
         return "year" if looks_like_years(present, values.name) else "number"
-    if share(present.str.contains(NUMBER)) >= MOSTLY:
-        return "year" if looks_like_years(to_number(present).drop_nulls(), values.name) else "number"
+    if form is not None:
+        return "year" if looks_like_years(read_numbers(present, form).drop_nulls(), values.name) else "number"
     if share(present.str.contains(DATE)) >= MOSTLY:
         return "year"
     if separator_of(present) is not None:
@@ -181,7 +226,7 @@ def separator_of(present: pl.Series) -> str | None:
     return None
 
 
-def convert(values: pl.Series, kind: ColumnKind) -> pl.Series:
+def convert(values: pl.Series, kind: ColumnKind, form: NumberForm) -> pl.Series:
     """A cleaned column as the type of `kind`; values that are none of it become null."""
     name, is_list = values.name, isinstance(values.dtype, pl.List)
     if kind == "multi-category":
@@ -202,16 +247,10 @@ def convert(values: pl.Series, kind: ColumnKind) -> pl.Series:
             values = values.cast(pl.Int64, strict=False)
         return values.cast(pl.String).str.extract(YEAR).cast(pl.Int32).alias(name)
     if kind == "number":
-        return to_number(values).alias(name)
+        if values.dtype.is_numeric():
+            return values.cast(pl.Float64).alias(name)
+        return read_numbers(values.cast(pl.String), form).alias(name)
     return values.cast(pl.String).alias(name)
-
-
-def to_number(values: pl.Series) -> pl.Series:
-    """Float64 from numbers or from strings with currency signs, per cent signs and thousands' commas."""
-    if values.dtype.is_numeric():
-        return values.cast(pl.Float64)
-    bare = values.cast(pl.String).str.replace_all(r"[$€£¥%,\s]", "")
-    return bare.cast(pl.Float64, strict=False)
 
 
 def share(fits: pl.Series) -> float:

@@ -76,9 +76,12 @@ class DatasetInfo(BaseModel):
     users: int
     items: int
     interactions: int
+    repeats: bool = False  # items come again in a history, and those in it stay recommendable
+    events: dict[str, float] = Field(default_factory=dict)  # kind of event that counts -> its weight, kept as rating
     columns: dict[str, ColumnKind]  # the catalogue's attribute columns, in order (title and text are not among them)
     dropped: dict[str, int] = Field(default_factory=dict)  # reason -> rows
     conversations: dict[str, int] = Field(default_factory=dict)  # what was counted in those that were imported
+    notes: list[str] = Field(default_factory=list)  # what was guessed about the files, and done to their values
     checksums: dict[str, str] = Field(default_factory=dict)  # file -> SHA-256
 
 
@@ -127,6 +130,11 @@ class PreparedDataset:
 
     def _read(self, name: str) -> pl.DataFrame:
         return pl.read_parquet(self.file(name))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether people take items again (groceries): what is in a history must not be left out of a ranking."""
+        return self.info.repeats
 
     @cached_property
     def interactions(self) -> pl.DataFrame:

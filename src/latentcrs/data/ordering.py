@@ -21,7 +21,7 @@ different in every row, so that no engine has a tie to break."""
 class EncodedLog:
     """A log with dense ids.
 
-    log: user, item (Int32), rating (Float32), timestamp, order, line.
+    log: user, item (Int32), rating (Float32), timestamp, event, order, line.
     users: user_id and rows, sorted by id; a user's row is its dense id.
     user_codes, item_codes: (user_id, user) and (item_id, item), as the engine's own.
     """
@@ -56,7 +56,7 @@ def encode(log: nw.LazyFrame, item_ids: pl.Series, engine: Engine, name: str) ->
     encoded = (
         log.join(user_codes, on="user_id", how="inner")
         .join(item_codes, on="item_id", how="inner")
-        .select("user", "item", nw.col("rating").cast(nw.Float32), "timestamp", "order", "line")
+        .select("user", "item", nw.col("rating").cast(nw.Float32), "timestamp", "event", "order", "line")
     )
     return EncodedLog(engine.keep(encoded, name), users, user_codes, item_codes)
 
@@ -64,6 +64,11 @@ def encode(log: nw.LazyFrame, item_ids: pl.Series, engine: Engine, name: str) ->
 def mark_first(log: nw.LazyFrame) -> nw.LazyFrame:
     """`log` with `first`: whether a row is the first, in `ORDER`, of its user and item."""
     return log.with_columns(nw.col("item").is_first_distinct().over("user", order_by=ORDER).alias("first"))
+
+
+def mark_weighted(log: nw.LazyFrame) -> nw.LazyFrame:
+    """`log` as `mark_first` has it, every row with the largest weight (`rating`) of its user and item."""
+    return mark_first(log).with_columns(nw.col("rating").max().over("user", "item").alias("rating"))
 
 
 def name_duplicates(encoded: EncodedLog, file: str) -> Plan:
@@ -81,15 +86,17 @@ def name_duplicates(encoded: EncodedLog, file: str) -> Plan:
     return plan
 
 
-def number_positions(users: nw.LazyFrame, items: nw.LazyFrame) -> Plan:
+def number_positions(users: nw.LazyFrame, items: nw.LazyFrame, repeats: bool = False) -> Plan:
     """A plan over a marked log: the first rows of the users and items that stay, with new ids, by user and position.
 
     Args:
         users, items: (user, new_user) and (item, new_item), Int32.
+        repeats: take all rows, not the first ones.
     """
 
     def plan(marked: nw.LazyFrame) -> nw.LazyFrame:
-        stays = marked.filter(nw.col("first")).join(users, on="user", how="inner").join(items, on="item", how="inner")
+        kept = marked if repeats else marked.filter(nw.col("first"))
+        stays = kept.join(users, on="user", how="inner").join(items, on="item", how="inner")
         position = nw.col("line").cum_count().over("new_user", order_by=ORDER) - 1
         return stays.select(
             nw.col("new_user").alias("user"),

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.lines import LineProblem
 
+if TYPE_CHECKING:
+    from latentcrs.data.events import Events
+    from latentcrs.data.mapping import Mapping
+
 RAW_INTERACTIONS_SCHEMA = {
     "user_id": pl.String,
     "item_id": pl.String,
     "rating": pl.Float64,  # null where the log has none
     "timestamp": pl.Int64,  # seconds since 1970; null where the log has none
+    "event": pl.Int64,  # code of the kind of event, see `RawData.events`; null where the log has none
     "order": pl.Int64,  # finer order within one timestamp (a position, milliseconds); null where there is none
     "line": pl.Int64,  # line of the file, 1 is the first (for Parquet: row, 1 is the first); the last tie-break
     "problem": pl.String,  # why the row cannot be used (a field that cannot be read), null for a good row
@@ -56,13 +62,19 @@ class RawData:
     items: pl.DataFrame
     kinds: dict[str, ColumnKind] = field(default_factory=dict)
     has_ratings: bool = True
-    threshold: float = 4.0  # the default; used only where has_ratings
+    threshold: float | None = 4.0  # the default; used only where has_ratings; None: it follows the scale
     user_core: int = 5  # the default
     item_core: int = 5  # the default
     files: dict[str, Path | str] = field(default_factory=dict)  # "interactions", "items" -> the file, for messages
     problems: list[LineProblem] = field(default_factory=list)  # what was wrong below the level of the log's rows
+    notes: list[str] = field(default_factory=list)  # what was guessed, and done to values: a sentence each
     item_lines: pl.Series | None = None  # the line of the catalogue that each row of `items` comes from, if known
     table: LogTable | None = None  # the same log as Parquet, where it lies so
+    decimal: str | None = None  # what stands before decimals in the catalogue's numbers, where that is known
+    events: Events | None = None  # what kinds of events mean, where the log has them
+    repeats: bool = False  # rows that repeat a user and item are kept
+    same_ids: tuple[str, ...] = ()  # what is ignored in item ids; those of the log come without it already
+    mapping: Mapping | None = None  # which columns were settled on, where that was to be found out
 
 
 @dataclass(frozen=True)
