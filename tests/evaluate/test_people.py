@@ -189,17 +189,22 @@ def test_reviews_become_a_log_and_the_newest_one_a_request_without_the_words_of_
         }
         for user in range(3)
     ]  # fmt: skip
-    path = write(tmp_path / "training.jsonl", *people, {"user_id": "broken"})
+    again = {
+        "user_id": "u0",
+        "history": [review("0a", "Older", "secretword", -2)],
+        "heldout": review("0b", "Old", "", -1),
+    }
+    path = write(tmp_path / "training.jsonl", *people, again, {"user_id": "broken"})
     command = ["data", "prepare", "amazon-2023-sample", "--from", str(path), "--out", str(tmp_path / "D")]
     assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
     dataset = PreparedDataset(tmp_path / "D")
-    assert (dataset.info.users, dataset.info.items) == (3, 12)
+    assert (dataset.info.users, dataset.info.items) == (3, 14)
     assert sum(dataset.info.dropped.values()) == 1
     assert not dataset.items["text"].str.contains("secretword").any()
     (first, *others) = read(dataset, "reviews", path)
     assert len(others) == 2
     assert "zebra" not in first.text.lower() and "puzzle" not in first.text.lower() and "stripes" in first.text
-    assert dataset.items["item_id"].gather(first.history).to_list() == ["00", "01", "02"]
+    assert dataset.items["item_id"].gather(first.history).to_list() == ["0a", "0b", "00", "01", "02"]
     assert dataset.items["item_id"][first.target] == "09"
 
 
@@ -221,6 +226,7 @@ def test_lines_of_your_own_are_asked_where_they_are_for_testing(shop: PreparedDa
         (["--on", "redial=nowhere"], "does not exist"),
         (["--with", "crm"], "crm needs a bundle"),
         (["--with", "magic"], "no system 'magic'"),
+        (["--only", "latentcrs-b"], "no system 'latentcrs-b' here"),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -239,6 +245,8 @@ def test_a_data_set_alone_prints_json_and_markdown(shop: PreparedDataset, tmp_pa
     assert set(systems["bm25"]["means"]) == {
         "recall@1", "recall@5", "recall@10", "recall@20", "ndcg@5", "ndcg@20",
     }  # fmt: skip
+    some = CliRunner().invoke(app, [*command, "--json", "--only", "ease,bm25"], catch_exceptions=False).stdout
+    assert set(json.loads(some)["sources"]["redial"]["new"]) == {"ease", "bm25"}
     page = CliRunner().invoke(app, [*command, "--markdown"], catch_exceptions=False).stdout
     assert "| co-mention | " in page and "(GPT-4, recorded)" in page
 

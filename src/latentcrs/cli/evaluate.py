@@ -143,6 +143,9 @@ def people(
         str,
         typer.Option("--with", help="Other systems too, with commas: attributes, max-entropy, crm, unicorn, crif."),
     ] = "",
+    only: Annotated[
+        str, typer.Option(help="Only these systems, with commas, by their names in --json: latentcrs-b,bm25.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
     dataset: Annotated[Path | None, typer.Option(help="Where the bundle's data set lies, if it was moved.")] = None,
@@ -155,8 +158,8 @@ def people(
     from latentcrs.evaluate.people import evaluate_people  # late: PyTorch takes seconds
     from latentcrs.evaluate.people_tables import people_markdown, print_people
 
-    others = [name.strip() for name in with_.split(",") if name.strip()]
-    result = evaluate_people(where, on or [], context, others, dataset, device)
+    others, chosen = ([name.strip() for name in names.split(",") if name.strip()] for names in (with_, only))
+    result = evaluate_people(where, on or [], context, others, dataset, device, chosen)
     if as_json:
         print(json.dumps(result.as_json()))
     elif as_markdown:

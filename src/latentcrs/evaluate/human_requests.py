@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from latentcrs.data.conversations import ThingFinder, read_talks, said_before
 from latentcrs.data.lines import LineProblem, readable
 from latentcrs.data.redial_requests import says, title_key
 from latentcrs.data.request_lines import parse_lines
-from latentcrs.data.sources.reviews import reviewers, reviews_file
+from latentcrs.data.sources.reviews import Review, reviewers, reviews_file
 from latentcrs.errors import UserError
 from latentcrs.simulate.leak import blanked
 
@@ -132,13 +132,17 @@ def from_reviews(path: Path, dataset: PreparedDataset, context: Context) -> Iter
     """
     numbers = _numbers(dataset)
     titles = dataset.items["title"].fill_null("").to_list()
+    people: dict[str, dict[str, Review]] = defaultdict(dict)  # a person may have several lines
     with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace:
         for _, person in reviewers(readable(reviews_file(path), Path(workspace))):
-            if isinstance(person, LineProblem) or person.heldout.parent_asin not in numbers:
-                continue
-            target = numbers[person.heldout.parent_asin]
-            text = blanked(person.heldout.review_full, titles[target], BLANK)
-            history = [numbers[r.parent_asin] for r in person.history if r.parent_asin in numbers]
+            if not isinstance(person, LineProblem):
+                people[person.user_id] |= {r.parent_asin: r for r in (*person.history, person.heldout)}
+    for reviews in people.values():
+        *earlier, newest = sorted(reviews.values(), key=lambda review: review.timestamp_ms)
+        target = numbers.get(newest.parent_asin)
+        if target is not None:
+            text = blanked(newest.review_full, titles[target], BLANK)
+            history = [numbers[review.parent_asin] for review in earlier if review.parent_asin in numbers]
             if text.strip():
                 yield HumanRequest(text, history, history, target, len(history))
 

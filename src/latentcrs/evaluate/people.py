@@ -105,11 +105,12 @@ def evaluate_people(
     baselines: Sequence[str] = (),
     dataset: str | Path | None = None,
     device: str = "auto",
+    only: Sequence[str] = (),
 ) -> PeopleResult:
     """Rank the whole catalogue for requests of people, by every system that `where`, a bundle or a data set, allows.
 
     on: see `human_requests.gather_requests`. baselines: of `TRAINED`, which need a bundle. dataset: where the data
-    set of the bundle lies, if it was moved.
+    set of the bundle lies, if it was moved. only: these systems, and none that would have to be trained for others.
 
     Raises:
         UserError: neither a bundle nor a data set there, an unknown system or source, or no requests.
@@ -122,9 +123,12 @@ def evaluate_people(
     if baselines and opened is None:
         raise UserError(f"{baselines[0]} needs a bundle in place of a data set.")
     systems = Systems(prepared, opened)
-    found = {}
-    for name, requests in gather_requests(prepared, list(on), context).items():
-        found[name] = measured(systems, requests, [*systems.names(), *baselines], name)
+    names, found = [*systems.names(), *baselines], {}
+    if unknown := [name for name in only if name not in names]:
+        raise UserError(f"There is no system {unknown[0]!r} here; choose of {', '.join(names)}.")
+    names = [name for name in names if not only or name in only]
+    for source, requests in gather_requests(prepared, list(on), context).items():
+        found[source] = measured(systems, requests, names, source)
     about: dict[str, Any] = {"context": context, "seconds": round(time.perf_counter() - began, 1)}
     if opened is not None:
         about["preset"] = opened.bundle.info.config.preset

@@ -1,4 +1,4 @@
-"""Reads people with their last reviews, one person a line: a small log in which everybody speaks for themselves."""
+"""Reads people with some of their reviews on each line: a small log in which everybody speaks for themselves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Review(BaseModel):
 
 
 class Reviewer(BaseModel):
-    """One line: a person's reviews, oldest first, and the newest one."""
+    """One line: a person's reviews, oldest first, and the one after them. A person may have several lines."""
 
     user_id: str
     history: list[Review]
@@ -67,7 +67,7 @@ def reviews_file(path: Path) -> Path:
     """
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
-        raise UserError(f"{file} does not exist; a sample of reviewers is one person a line (JSON).")
+        raise UserError(f"{file} does not exist; a sample of reviewers is a file of JSON lines.")
     return file
 
 
@@ -109,7 +109,5 @@ def read_reviews(path: Path, workspace: Path) -> RawData:
 
 
 REVIEWS = [
-    Source(
-        "amazon-2023-sample", "people and their last reviews, one person a line (JSON)", AMAZON_TERMS, read_reviews
-    )
+    Source("amazon-2023-sample", "people and some of their reviews on each line (JSON)", AMAZON_TERMS, read_reviews)
 ]
