@@ -93,11 +93,15 @@ def _year(value: object) -> int | None:
     return int(number) if number is not None and number.is_integer() and 1500 <= number <= 2099 else None
 
 
+VISIBLE = r"[\p{L}\p{N}\p{P}\p{S}]"
+
+
 def new_rows(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
     """`rows` (item_id, title, any of the catalogue's columns) as rows of the bundle's catalogue.
 
     Raises:
-        UserError: no item_id or title column, a column that the catalogue does not have, an id that it has already.
+        UserError: no item_id or title column, a column that the catalogue does not have, an id that it has already,
+            an id or a title of blanks alone.
     """
     rows = rows.with_columns(pl.col(pl.Categorical).cast(pl.String)) if len(rows.columns) else rows
     for needed in ("item_id", "title"):
@@ -113,6 +117,12 @@ def new_rows(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
         raise UserError(f"The catalogue already has an item with the id {known['item_id'][0]!r}.")
     if rows["item_id"].null_count():
         raise UserError("A new item has no item_id.")
+    unseen = rows.filter(~pl.col("item_id").str.contains(VISIBLE) | pl.col("item_id").is_in([".", ".."]))
+    if len(unseen):
+        raise UserError(f"No item can have the id {unseen['item_id'][0]!r}: nobody could ask for it.")
+    untitled = rows.filter(~pl.col("title").fill_null("").str.contains(VISIBLE))
+    if len(untitled):
+        raise UserError(f"Item {untitled['item_id'][0]!r} has no title that can be read.")
     kinds = {name: kind for name, kind in bundle.columns.items() if name in rows.columns}
     typed = build_catalogue(rows, rows.clear(), kinds).items
     absent = [

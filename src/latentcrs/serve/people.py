@@ -100,8 +100,9 @@ def named(user: str) -> str:
     """A user's name that every database takes.
 
     Raises:
-        UserError: it is empty, too long, or has characters that cannot be printed.
+        UserError: it is empty, too long, nothing but blanks or dots (which no path holds), or has characters that
+            cannot be printed.
     """
-    if not 0 < len(user) <= LONGEST_NAME or not user.strip() or not is_printable(user):
-        raise UserError(f"A user's id has 1 to {LONGEST_NAME} printable characters.")
+    if not 0 < len(user) <= LONGEST_NAME or not user.strip(" .") or not is_printable(user):
+        raise UserError(f"A user's id has 1 to {LONGEST_NAME} printable characters, not blanks or dots alone.")
     return user
