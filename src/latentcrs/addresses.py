@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, urlsplit
+
+HOST = re.compile(r"[^\s/@\\?#\[\]\x00-\x20\x7f]{1,253}")
 
 
 def http_parts(address: str) -> SplitResult | None:
     """The parts of an http or https address; None for anything that no client could ask (no host, a port that is
     none, a bracket left open).
     """
-    import httpx2  # late: commands that ask nobody need not wait for it
-
     try:
         parts = urlsplit(address)
-        asked = parts.port != 0 and bool(httpx2.URL(address).host)
-    except (ValueError, httpx2.InvalidURL):
+        sound = parts.port != 0 and is_host(parts.hostname or "")
+    except ValueError:
         return None
-    return parts if asked and parts.scheme in ("http", "https") else None
+    return parts if sound and parts.scheme in ("http", "https") and not re.search(r"\s", address) else None
+
+
+def is_host(name: str) -> bool:
+    """Whether a machine can be called so: the name or address alone, without scheme, port and path."""
+    if not HOST.fullmatch(name):
+        return False
+    try:
+        name.encode("idna" if ":" not in name else "ascii")  # an address of IPv6 is no name
+    except UnicodeError:
+        return False
+    return True

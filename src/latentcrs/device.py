@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,17 @@ from latentcrs.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+
+
+def check_device_name(name: str) -> None:
+    """Refuse what is the name of no device, on whatever machine.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not DEVICE.fullmatch(name):
+        raise UserError(f"There is no device {name!r}; choose auto, cpu, cuda or mps.")
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -26,9 +37,8 @@ def resolve_device(name: str = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    check_device_name(name)
     kind, _, number = name.partition(":")
-    if kind not in DEVICES or (number and not number.isdigit()):
-        raise UserError(f"There is no device '{name}'; choose auto, cpu, cuda or mps.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UserError(f"This machine has no device '{name}' that PyTorch can use; take auto or cpu.")
     if kind == "mps" and not torch.backends.mps.is_available():

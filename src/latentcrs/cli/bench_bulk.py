@@ -9,6 +9,7 @@ import typer
 
 from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, numbers, tell
+from latentcrs.cli.options import MOST, Device, an_encoder
 
 if TYPE_CHECKING:
     from latentcrs.bench.alternating import Compared
@@ -18,12 +19,12 @@ IN_TURN = "Both in turn in one process; medians of rounds."
 
 def bulk(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    k: Annotated[int, typer.Option(min=1, help="Items for each user.")] = 20,
-    users: Annotated[int, typer.Option(min=1, help="The most users of one run.")] = 10_000,
+    k: Annotated[int, typer.Option(min=1, max=MOST, help="Items for each user.")] = 20,
+    users: Annotated[int, typer.Option(min=1, max=MOST, help="The most users of one run.")] = 10_000,
     items: Annotated[
         str, typer.Option(help="Sizes of made-up catalogues beside the bundle's own.")
     ] = "10000,100000,1000000",
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds; medians are told.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Users a second and peak memory of bulk recommendation, beside implicit's `recommend` on the same factors.
@@ -48,10 +49,12 @@ def bulk(
 
 def embed(
     dataset: Annotated[Path, typer.Argument(help="The folder of a prepared data set.")],
-    encoder: Annotated[str, typer.Option(help="minilm, or a sentence-transformers model.")] = "minilm",
-    sample: Annotated[int, typer.Option(min=32, help="Texts of each kind.")] = 512,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds; medians are told.")] = 3,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    encoder: Annotated[
+        str, typer.Option(callback=an_encoder, help="minilm, or a sentence-transformers model.")
+    ] = "minilm",
+    sample: Annotated[int, typer.Option(min=32, max=MOST, help="Texts of each kind.")] = 512,
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 3,
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Sentences a second of the text encoder, beside sentence-transformers' own loop over the same model.
@@ -76,8 +79,8 @@ def embed(
 def workers(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     counts: Annotated[str, typer.Option("--workers", help="Numbers of Ray's workers.")] = "1,2",
-    copies: Annotated[int, typer.Option(min=1, help="How often every user is taken.")] = 10,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds; medians are told.")] = 3,
+    copies: Annotated[int, typer.Option(min=1, max=MOST, help="How often every user is taken.")] = 10,
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Users a second of bulk recommendation by one, two and more workers of Ray.

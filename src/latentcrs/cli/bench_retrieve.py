@@ -9,6 +9,7 @@ import typer
 
 from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, span, tell
+from latentcrs.cli.options import MOST
 from latentcrs.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ NAMED = {"half": "exact", "lists": "lists"}
 
 
 def retrieve(
-    items: Annotated[int, typer.Option(min=1, help="How many items.")] = 1_000_000,
-    width: Annotated[int, typer.Option(min=1, help="Width of made-up vectors.")] = 64,
+    items: Annotated[int, typer.Option(min=1, max=MOST, help="How many items.")] = 1_000_000,
+    width: Annotated[int, typer.Option(min=1, max=MOST, help="Width of made-up vectors.")] = 64,
     bundle: Annotated[
         Path | None, typer.Option(help="Repeat the vectors of this bundle, and ask as its people would.")
     ] = None,

@@ -10,6 +10,7 @@ import typer
 
 from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, span, tell
+from latentcrs.cli.options import MOST, Device
 from latentcrs.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ def prepare(
     data: Annotated[str, typer.Option(help="A source of `latentcrs data list`, or `own`.")] = "ml-1m",
     interactions: Annotated[Path | None, typer.Option(help="`own`: the log.")] = None,
     items: Annotated[Path | None, typer.Option(help="`own`: the catalogue.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="About so many rows, by disjoint copies of the log.")] = 5_000_000,
-    core: Annotated[int, typer.Option(min=1, help="Fewest interactions of a user and of an item.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="How often each runs.")] = 5,
+    rows: Annotated[
+        int, typer.Option(min=1, max=MOST, help="About so many rows, by disjoint copies of the log.")
+    ] = 5_000_000,
+    core: Annotated[int, typer.Option(min=1, max=MOST, help="Fewest interactions of a user and of an item.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="How often each runs.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """The k-core of a log beside pandas' straightforward loop: time and memory, each in a process of its own.
@@ -71,7 +74,7 @@ def train(
     data: Annotated[str, typer.Option(help="A source of `latentcrs data list`.")] = "ml-1m",
     preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting over the preset.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Seconds and peak memory of every stage of training, from raw files to an answer.

@@ -11,6 +11,7 @@ import typer
 
 from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, numbers, tell
+from latentcrs.cli.options import MOST, Device
 
 
 class FirstVectors(StrEnum):
@@ -22,8 +23,8 @@ class FirstVectors(StrEnum):
 
 def step(
     sizes: Annotated[str, typer.Option(help="Numbers of items, with commas between.")] = "3000,30000,300000,3000000",
-    repeats: Annotated[int, typer.Option(min=1, help="Steps of each, after one to warm up.")] = 5,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Steps of each, after one to warm up.")] = 5,
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """What one training step costs as the catalogue grows: full softmax, sampled softmax, EM stages.
@@ -55,12 +56,12 @@ def step(
 
 def em(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    batches: Annotated[int, typer.Option(min=1, help="How many batches are trained in each way.")] = 8,
+    batches: Annotated[int, typer.Option(min=1, max=MOST, help="How many batches are trained in each way.")] = 8,
     preset: Annotated[
         str, typer.Option(help="paper (sampled negatives) or default (the whole catalogue).")
     ] = "paper",
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting over the preset.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """The EM stages beside a plain loop that encodes histories in every batch and holds B x K x negatives.
@@ -92,10 +93,10 @@ def em(
 def quality(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set, a small one.")],
     peer: Annotated[Path, typer.Option("--peer-python", help="A Python that has replay-rec[torch] 0.22.")],
-    epochs: Annotated[int, typer.Option(min=1, help="At most so many, of both.")] = 60,
-    seeds: Annotated[int, typer.Option(min=1, help="How often both are trained.")] = 3,
-    rate: Annotated[float, typer.Option(min=0.0, help="Our learning rate, the default one's.")] = 2e-3,
-    peer_rate: Annotated[float, typer.Option(min=0.0, help="The peer's learning rate.")] = 1e-3,
+    epochs: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many, of both.")] = 60,
+    seeds: Annotated[int, typer.Option(min=1, max=MOST, help="How often both are trained.")] = 3,
+    rate: Annotated[float, typer.Option(min=0.0, max=MOST, help="Our learning rate, the default one's.")] = 2e-3,
+    peer_rate: Annotated[float, typer.Option(min=0.0, max=MOST, help="The peer's learning rate.")] = 1e-3,
     first_vectors: Annotated[FirstVectors, typer.Option(help="Where our item table begins.")] = FirstVectors.random,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:

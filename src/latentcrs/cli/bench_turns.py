@@ -9,6 +9,7 @@ import typer
 
 from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, span, tell
+from latentcrs.cli.options import MOST, Device
 
 if TYPE_CHECKING:
     from latentcrs.bench.serve import ServeBenchmark
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 def turn(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    turns: Annotated[int, typer.Option(min=10, help="How many turns to measure.")] = 300,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    turns: Annotated[int, typer.Option(min=10, max=MOST, help="How many turns to measure.")] = 300,
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Milliseconds of every step of a turn without a language model, beside the sentence encoder alone.
@@ -53,17 +54,18 @@ def turn(
 
 def serve(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    conversations: Annotated[int, typer.Option(min=1, help="How many are held at once.")] = 200,
-    turns: Annotated[int, typer.Option(min=2, help="Turns of each.")] = 20,
+    conversations: Annotated[int, typer.Option(min=1, max=MOST, help="How many are held at once.")] = 200,
+    turns: Annotated[int, typer.Option(min=2, max=MOST, help="Turns of each.")] = 20,
     llm_failing: Annotated[
         float | None,
         typer.Option(min=0.0, max=1.0, help="Use a language model, of whose calls this share fails."),
     ] = None,
     kill: Annotated[bool, typer.Option("--kill", help="Kill the server in the middle, and start it again.")] = False,
     pause: Annotated[
-        float, typer.Option(min=0.0, help="Seconds that a person takes between an answer and the next utterance.")
+        float,
+        typer.Option(min=0.0, max=MOST, help="Seconds that a person takes between an answer and the next utterance."),
     ] = 0.0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Many conversations at once with the real server: throughput, waiting, memory; nothing lost, nothing twice.

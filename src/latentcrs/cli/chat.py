@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from latentcrs.cli.options import Device, a_model
 from latentcrs.progress import console, err_console
 
 
@@ -30,8 +31,9 @@ def chat(
     llm: Annotated[
         str | None,
         typer.Option(
+            callback=a_model,
             help="A language model, which words the replies, and judges in variant v: local, or the address of an "
-            "OpenAI-compatible endpoint (its model in LATENTCRS_LLM_MODEL, its key in LATENTCRS_LLM_KEY)."
+            "OpenAI-compatible endpoint (its model in LATENTCRS_LLM_MODEL, its key in LATENTCRS_LLM_KEY).",
         ),
     ] = None,
     rules: Annotated[
@@ -44,7 +46,7 @@ def chat(
     k: Annotated[
         int | None, typer.Option("--k", "-k", min=1, max=50, help="Items in each answer. [default: 5]")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Say what you are looking for and get recommendations with reasons; every line adds to what you said.
 

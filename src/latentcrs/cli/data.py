@@ -15,6 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from latentcrs.cli.options import MOST
 from latentcrs.errors import UserError
 from latentcrs.progress import console, err_console
 
@@ -58,11 +59,14 @@ def prepare(
     ] = None,
     same_ids: Annotated[str | None, typer.Option(help="`own`: ids match without number (.0), zeros, case.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Lowest rating that counts (4 by default; `own`: four fifths of the scale).")
+        float | None,
+        typer.Option(
+            min=-MOST, max=MOST, help="Lowest rating that counts (4 by default; `own`: four fifths of the scale)."
+        ),
     ] = None,
-    core: Annotated[int | None, typer.Option(min=1, help="Sets both --user-core and --item-core.")] = None,
-    user_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of a user.")] = None,
-    item_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of an item.")] = None,
+    core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Sets both --user-core and --item-core.")] = None,
+    user_core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of a user.")] = None,
+    item_core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of an item.")] = None,
     engine: Annotated[str, typer.Option(help="polars: this process; spark: PySpark, for logs past one machine.")] = (
         "polars"
     ),

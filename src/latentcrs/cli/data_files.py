@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from latentcrs.cli.options import MOST
 from latentcrs.errors import UserError
 from latentcrs.progress import console, err_console
 
@@ -87,10 +88,12 @@ def check(
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")] = None,
     same_ids: Annotated[str | None, typer.Option(help="`own`: ids match without number (.0), zeros, case.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Lowest rating that counts, as for `prepare`.")] = None,
-    core: Annotated[int | None, typer.Option(min=1, help="Sets both --user-core and --item-core.")] = None,
-    user_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of a user.")] = None,
-    item_core: Annotated[int | None, typer.Option(min=1, help="Fewest interactions of an item.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=-MOST, max=MOST, help="Lowest rating that counts, as for `prepare`.")
+    ] = None,
+    core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Sets both --user-core and --item-core.")] = None,
+    user_core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of a user.")] = None,
+    item_core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of an item.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for every problem: .csv, .jsonl, .parquet.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from latentcrs.cli.options import Device
 from latentcrs.errors import UserError
 from latentcrs.progress import console, err_console, say
 
@@ -24,7 +25,7 @@ def demo(
     likes: Annotated[
         list[str] | None, typer.Option(help="Chat as someone who likes this title; may be given several times.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Fetch MovieLens-100K, train on it, measure the result, and chat with it; every step visible.
 

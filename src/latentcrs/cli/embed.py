@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from latentcrs.cli.engines import Engine, Workers
+from latentcrs.cli.options import Device, Engine, Workers, an_encoder
 from latentcrs.progress import console, err_console
 
 
@@ -24,10 +24,11 @@ def embed_dataset(
     encoder: Annotated[
         str,
         typer.Option(
-            help="minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, the folder of a model, or https://host/v1#MODEL."
+            callback=an_encoder,
+            help="minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, the folder of a model, or https://host/v1#MODEL.",
         ),
     ] = "minilm",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     engine: Engine = "local",
     workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

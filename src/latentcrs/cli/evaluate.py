@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from latentcrs.cli.options import LAST_SEED, MOST, Device, a_model
+
 if TYPE_CHECKING:
     from latentcrs.evaluate.extraction import ExtractionResult
 
@@ -32,14 +34,16 @@ def one_turn(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
     history: Annotated[
-        int | None, typer.Option(min=0, help="Show every system only so many of a user's newest items; 0: newcomers.")
+        int | None,
+        typer.Option(min=0, max=MOST, help="Show every system only so many of a user's newest items; 0: newcomers."),
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Only so many requests, the same ones every time; 500 with --llm.")
+        int | None,
+        typer.Option(min=1, max=MOST, help="Only so many requests, the same ones every time; 500 with --llm."),
     ] = None,
     llm: Annotated[
         str | None,
-        typer.Option(help="Judge for variant V: 'local', or the address of an OpenAI endpoint."),
+        typer.Option(callback=a_model, help="Judge for variant V: 'local', or the address of an OpenAI endpoint."),
     ] = None,
     with_: Annotated[
         str,
@@ -49,7 +53,7 @@ def one_turn(
             "with --llm: zero-shot, chat-rec, interec.",
         ),
     ] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Recall and NDCG at 5 and 20 of every system on the same requests, with intervals and a paired test.
 
@@ -85,14 +89,20 @@ def multi_turn(
     user: Annotated[str, typer.Option(help="Who talks: attributes, plot, or llm.")] = "attributes",
     llm: Annotated[
         str | None,
-        typer.Option(help="A language model for variant v, --rules llm and --user llm: 'local', or an address."),
+        typer.Option(
+            callback=a_model,
+            help="A language model for variant v, --rules llm and --user llm: 'local', or an address.",
+        ),
     ] = None,
-    user_llm: Annotated[str | None, typer.Option(help="Another language model to play the user llm.")] = None,
+    user_llm: Annotated[
+        str | None, typer.Option(callback=a_model, help="Another language model to play the user llm.")
+    ] = None,
     n: Annotated[
-        int | None, typer.Option(min=1, help="Conversations, drawn with --seed; all, or 500 where a model is asked.")
+        int | None,
+        typer.Option(min=1, max=MOST, help="Conversations, drawn with --seed; all, or 500 where a model is asked."),
     ] = None,
     split: Annotated[str, typer.Option(help="test or valid.")] = "test",
-    seed: Annotated[int, typer.Option(min=0, help="Of the simulated user, and of the sample.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LAST_SEED, help="Of the simulated user, and of the sample.")] = 0,
     rules: Annotated[
         Literal["lexical", "llm"], typer.Option(help="Who hears the rules: lexical, or llm.")
     ] = "lexical",
@@ -101,7 +111,7 @@ def multi_turn(
     transcripts: Annotated[Path | None, typer.Option(help="Write every conversation to this JSONL file.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget conversations of earlier runs.")] = False,
     dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Simulated users talk with every system until their item is shown: S@1, S@3, S@5 and average turns.
 
@@ -177,7 +187,7 @@ def ablation(
         list[str] | None, typer.Option("--set", help="Lay KEY=VALUE over the preset, in every row.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Train the model without one of its parts after the other, as Table 5 of the paper and further.
 
@@ -204,7 +214,7 @@ def sensitivity(
     names: Annotated[str | None, typer.Option("--only", help="Of K, alpha_m, alpha_e, kl; with commas.")] = None,
     out: Annotated[Path | None, typer.Option(help="Draw the curves into this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the points as JSON.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Train at every value of K, alpha^M, alpha^E and lambda in turn, as Figure 3 of the paper.
 
@@ -241,14 +251,15 @@ def paper(
     set_: Annotated[list[str] | None, typer.Option("--set", help="Lay KEY=VALUE over every preset.")] = None,
     list_steps: Annotated[bool, typer.Option("--list-steps", help="Name the steps and end.")] = False,
     llm: Annotated[
-        str | None, typer.Option(help="For variant V, Table 6 and the user llm: 'local', or an address.")
+        str | None,
+        typer.Option(callback=a_model, help="For variant V, Table 6 and the user llm: 'local', or an address."),
     ] = None,
-    n: Annotated[int, typer.Option(min=2, help="Sampled requests and conversations.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="Of simulated users and samples.")] = 0,
+    n: Annotated[int, typer.Option(min=2, max=MOST, help="Sampled requests and conversations.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, max=LAST_SEED, help="Of simulated users and samples.")] = 0,
     beside: Annotated[
         str | None, typer.Option(help="Data set of the paper beside ours: ml-1m, video-games or cds.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Every table and figure of the paper on one data set, in one run that can be interrupted: a Markdown page, and
     the same as one HTML file with its pictures inside.
@@ -281,9 +292,14 @@ def extraction(
     ] = None,
     extractor: Annotated[str, typer.Option(help="lexical, or llm for a language model.")] = "lexical",
     llm: Annotated[
-        str | None, typer.Option(help="With llm: 'local', or the address of an endpoint; else $LATENTCRS_LLM_URL.")
+        str | None,
+        typer.Option(
+            callback=a_model, help="With llm: 'local', or the address of an endpoint; else $LATENTCRS_LLM_URL."
+        ),
     ] = None,
-    sample: Annotated[int | None, typer.Option(min=1, help="Only so many utterances, always the same.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Only so many utterances, always the same.")
+    ] = None,
     errors: Annotated[bool, typer.Option("--errors", help="List every utterance that was heard wrongly.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures and the errors as JSON.")] = False,
 ) -> None:

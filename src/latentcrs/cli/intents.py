@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latentcrs.cli.options import MOST, Device
 from latentcrs.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def intents(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     everything: Annotated[bool, typer.Option("--all", help=f"All intents, not the {SHOWN} largest.")] = False,
-    intent: Annotated[int | None, typer.Option(help="One intent in detail, by its number.")] = None,
+    intent: Annotated[int | None, typer.Option(min=0, max=MOST, help="One intent in detail, by its number.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write intents.png, intents.html and intents.json into this folder.")
     ] = None,
@@ -32,7 +33,7 @@ def intents(
     split: Annotated[str, typer.Option(help="Whose requests to count: train, valid or test.")] = "train",
     by: Annotated[str | None, typer.Option(help="The category column to tell intents apart by.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """What each intent is about: its items, the words people used while it was active, its size; and a map.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import suppress
 
 import typer
 from rich.markup import escape
 
+from latentcrs.cli.entry import INTERRUPTED
 from latentcrs.errors import UserError
 from latentcrs.progress import err_console
 
@@ -24,7 +26,6 @@ app = typer.Typer(
 # costs a run that is alone a few percent. Must be set before PyTorch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-INTERRUPTED = 130
 # One file per group; each has register(app), which adds its commands.
 GROUPS = (
     *("data", "simulate", "embed", "train", "evaluate", "intents", "chat", "bench", "demo", "models", "tokens"),
@@ -37,11 +38,40 @@ for group in GROUPS:
 def main() -> None:
     """Run the command line."""
     try:
-        app()
+        try:
+            _refuse_no_text()
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except UserError as error:
-        err_console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, markup=True, soft_wrap=True)
-        sys.exit(2)
+        _end(str(error))
+    except OSError as error:  # a full disk, a folder that may not be written, a name too long for a file
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # what could not be written is not tried again at the end
+        where = f": {error.filename}" if error.filename else ""
+        _end(f"{error.strerror or type(error).__name__}{where}.")
     except SystemExit as stop:
         if stop.code == INTERRUPTED:  # Typer has turned Ctrl-C into it
-            err_console.print("\nstopped; what was finished is kept, and the same command goes on from there.")
+            _say("\nstopped; what was finished is kept, and the same command goes on from there.")
         raise
+
+
+def _refuse_no_text() -> None:
+    """
+    Raises:
+        UserError: an argument that is no Unicode, which no library takes as a path and no file of ours can hold.
+    """
+    for given in sys.argv[1:]:
+        shown = given.encode("utf-8", "replace").decode()
+        if shown != given:
+            raise UserError(f"{shown!r} is no Unicode text, as every argument has to be; rename what it names.")
+
+
+def _end(reason: str) -> None:
+    _say(f"[red]error:[/red] {escape(reason)}")
+    sys.exit(2)
+
+
+def _say(words: str) -> None:
+    with suppress(OSError):  # nobody can be told
+        err_console.print(words, highlight=False, soft_wrap=True)

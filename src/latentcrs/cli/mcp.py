@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from latentcrs.cli.options import Device, a_host, a_store
+
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
@@ -22,16 +24,19 @@ def mcp(
         Literal["stdio", "http"],
         typer.Option(help="stdio: a client starts this command and talks to it; http: streamable HTTP at /mcp."),
     ] = "stdio",
-    host: Annotated[str, typer.Option(help="For http: an address that only this machine reaches.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(callback=a_host, help="For http: an address that only this machine reaches.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="For http.")] = 8001,
     db: Annotated[
         str,
         typer.Option(
+            callback=a_store,
             help="Where events are kept: a file, or the URL of a database. [default: LATENTCRS_STORE, else a file "
-            "only you can read]"
+            "only you can read]",
         ),
     ] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Serve a bundle to agents over MCP: tools that recommend, search, explain and remember.
 

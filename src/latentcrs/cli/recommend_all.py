@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from latentcrs.cli.engines import Engine, Workers
+from latentcrs.cli.options import MOST, Device, Engine, Workers
 from latentcrs.progress import console
 
 
@@ -20,11 +20,11 @@ def register(app: typer.Typer) -> None:
 def recommend_all(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
-    k: Annotated[int, typer.Option(help="How many items for each user.")] = 20,
+    k: Annotated[int, typer.Option(min=1, max=MOST, help="How many items for each user.")] = 20,
     dataset: Annotated[
         Path | None, typer.Option(help="The data set that the bundle was trained on, if it was moved.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     engine: Engine = "local",
     workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

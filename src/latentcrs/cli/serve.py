@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from latentcrs.cli.options import DAY, MOST, MOST_PROCESSES, Device, a_host, a_model, a_store, hosts, origins
 from latentcrs.progress import console, err_console
 
 KEYS_FILE = Annotated[
@@ -29,11 +30,14 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(callback=a_host, help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=MOST_PROCESSES, help="Processes.")] = 1,
     db: Annotated[
-        str, typer.Option(help="The conversation store: a file, or postgresql://… [default: LATENTCRS_STORE]")
+        str,
+        typer.Option(
+            callback=a_store, help="The conversation store: a file, or postgresql://… [default: LATENTCRS_STORE]"
+        ),
     ] = "",
     keys_file: Annotated[
         Path | None,
@@ -45,14 +49,21 @@ def serve(
     ] = False,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(help="A name that requests may call this server by, beside its own; '*' for all. Repeatable."),
+        typer.Option(
+            callback=hosts,
+            help="A name that requests may call this server by, beside its own; '*' for all. Repeatable.",
+        ),
     ] = None,
     cors_origin: Annotated[
         list[str] | None,
-        typer.Option(help="A web site whose scripts may call this server, as in https://example.org. Repeatable."),
+        typer.Option(
+            callback=origins,
+            help="A web site whose scripts may call this server, as in https://example.org. Repeatable.",
+        ),
     ] = None,
     llm: Annotated[
-        str | None, typer.Option(help="A language model; see 'latentcrs chat'. [default: LATENTCRS_LLM_URL]")
+        str | None,
+        typer.Option(callback=a_model, help="A language model; see 'latentcrs chat'. [default: LATENTCRS_LLM_URL]"),
     ] = None,
     rules: Annotated[
         Literal["lexical", "llm"], typer.Option(help="Who hears the rules in what is said.")
@@ -67,17 +78,23 @@ def serve(
     rates_url: Annotated[
         str, typer.Option(help="Where rates are counted: memory:// (in each process), or redis://…")
     ] = "memory://",
-    body_bytes: Annotated[int, typer.Option(min=1024, help="The largest request.")] = 1 << 20,
-    utterance_characters: Annotated[int, typer.Option(min=1, help="The longest utterance.")] = 4000,
-    turn_seconds: Annotated[float, typer.Option(help="Seconds after which a turn is answered with 504.")] = 120.0,
-    shutdown_seconds: Annotated[int, typer.Option(min=0, help="Seconds that turns have to finish at the end.")] = 30,
+    body_bytes: Annotated[int, typer.Option(min=1024, max=MOST, help="The largest request.")] = 1 << 20,
+    utterance_characters: Annotated[int, typer.Option(min=1, max=MOST, help="The longest utterance.")] = 4000,
+    turn_seconds: Annotated[
+        float, typer.Option(min=0.001, max=DAY, help="Seconds after which a turn is answered with 504.")
+    ] = 120.0,
+    shutdown_seconds: Annotated[
+        int, typer.Option(min=0, max=DAY, help="Seconds that turns have to finish at the end.")
+    ] = 30,
     watch_seconds: Annotated[
         float,
-        typer.Option(min=0, help="Seconds between looks for a new bundle put in the place of this one; 0: none."),
+        typer.Option(
+            min=0, max=DAY, help="Seconds between looks for a new bundle put in the place of this one; 0: none."
+        ),
     ] = 5.0,
     page: Annotated[bool, typer.Option("--page/--no-page", help="The web page at /.")] = True,
     log_words: Annotated[bool, typer.Option("--log-words", help="Errors in the log may say what was said.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Serve a bundle: a web page, an HTTP API, and an API like OpenAI's. Ctrl-C ends it after the turns under
     way.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentcrs.cli.options import LAST_SEED, MOST, a_model
 from latentcrs.errors import UserError
 from latentcrs.progress import console
 
@@ -30,14 +31,20 @@ def simulate(
     user: Annotated[str, typer.Option(help="Who speaks: attributes, plot or llm.")] = "attributes",
     llm: Annotated[
         str | None,
-        typer.Option(help="Who plays llm: 'local', or the address of an endpoint; else $LATENTCRS_LLM_URL."),
+        typer.Option(
+            callback=a_model, help="Who plays llm: 'local', or the address of an endpoint; else $LATENTCRS_LLM_URL."
+        ),
     ] = None,
     sample: Annotated[
         int | None,
-        typer.Option(min=1, help="At most so many rows of each split. Without it, llm is called once for every row."),
+        typer.Option(
+            min=1, max=MOST, help="At most so many rows of each split. Without it, llm is called once for every row."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other words.")] = 0,
-    augmentations: Annotated[int, typer.Option(min=0, help="Extra training rows per user, at random cuts.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, max=LAST_SEED, help="Another seed, other words.")] = 0,
+    augmentations: Annotated[
+        int, typer.Option(min=0, max=MOST, help="Extra training rows per user, at random cuts.")
+    ] = 5,
     noun: Annotated[str | None, typer.Option(help="What an item is called: movie, game, album, book ...")] = None,
     plots: Annotated[
         float,

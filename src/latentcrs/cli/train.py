@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from latentcrs.cli.engines import Engine, Workers
+from latentcrs.cli.options import Device, Engine, Workers
 from latentcrs.progress import console
 
 
@@ -25,7 +25,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A setting over the preset, e.g. em.alpha_m=1.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Train anew what an earlier run has left.")] = False,
     engine: Engine = "local",
     workers: Workers = None,

@@ -125,8 +125,8 @@ def _check_free(host: str, port: int) -> None:
         with socket.socket(family, kind) as trying:
             trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trying.bind(address)
-    except OSError as error:
-        reason = error.strerror or "it is no address of this machine"
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", "") or "it is no address of this machine"
         raise UserError(
             f"{host}:{port} cannot be listened at ({reason.lower()}); give another --port or --host."
         ) from None

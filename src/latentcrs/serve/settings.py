@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 VARIABLE = "LATENTCRS_SERVE_SETTINGS"
 """The environment variable by which worker processes are told their settings."""
+DAY = 86_400
+"""Seconds: no wait is longer, and infinity is none."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -33,7 +35,7 @@ class Settings(BaseModel):
     bundle: Path
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    workers: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=1, le=256)
     db: str = ""
     keys_file: Path | None = None
     insecure: bool = False
@@ -50,13 +52,13 @@ class Settings(BaseModel):
     turn_rate: str = ""
     request_rate: str = ""
     rates_url: str = "memory://"
-    turn_seconds: float = Field(default=120.0, gt=0)
-    patience: float = Field(default=60.0, gt=0)
-    shutdown_seconds: int = Field(default=30, ge=0)
-    turns_at_once: int = Field(default=0, ge=0)
+    turn_seconds: float = Field(default=120.0, gt=0, le=DAY)
+    patience: float = Field(default=60.0, gt=0, le=DAY)
+    shutdown_seconds: int = Field(default=30, ge=0, le=DAY)
+    turns_at_once: int = Field(default=0, ge=0, le=1000)
     live: int = Field(default=1000, ge=1)
-    heartbeat: float = Field(default=15.0, gt=0)
-    watch_seconds: float = Field(default=5.0, ge=0)
+    heartbeat: float = Field(default=15.0, gt=0, le=DAY)
+    watch_seconds: float = Field(default=5.0, ge=0, le=DAY)
     log_words: bool = False
 
     @property

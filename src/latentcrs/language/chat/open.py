@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from latentcrs.addresses import http_parts
 from latentcrs.errors import UserError
@@ -22,19 +22,15 @@ def open_chat_model(spec: str | None = None, timeout: float = 60.0, max_retries:
         UserError: there is no such model, or something that it needs is missing.
     """
     wanted = (spec if spec is not None else os.environ.get("LATENTCRS_LLM_URL", "")).strip()
+    check_model_name(wanted)
     if wanted in ("", "none"):
         return None
     if wanted == "local":
         from latentcrs.language.chat.local_model import LocalModel
 
         model: ChatModel = LocalModel(timeout=timeout)
-    elif wanted.startswith(("http://", "https://")):
-        model = _endpoint(wanted, timeout, max_retries)
     else:
-        raise UserError(
-            f"There is no language model {wanted!r}; give 'local' for the embedded one, the address of an "
-            "OpenAI-compatible endpoint (https://host/v1), or 'none'."
-        )
+        model = _endpoint(wanted, timeout, max_retries)
     from latentcrs.language.chat.completions import Cached, Completions
     from latentcrs.language.chat.ledger import Ledger, Recorded
 
@@ -43,13 +39,26 @@ def open_chat_model(spec: str | None = None, timeout: float = 60.0, max_retries:
     return Recorded(model, Ledger())
 
 
-def _endpoint(address: str, timeout: float, max_retries: int) -> ChatModel:
-    parts = http_parts(address)
-    if parts is None:
+def check_model_name(spec: str) -> None:
+    """Refuse what names no language model, whether or not one answers there.
+
+    Raises:
+        UserError: it is neither "local", "none" nor an address that can be asked.
+    """
+    if spec.startswith(("http://", "https://")):
+        if http_parts(spec) is None:
+            raise UserError(
+                f"The address of the language model, {spec!r}, is none that can be asked; it looks like "
+                "http://host:8080/v1."
+            )
+    elif spec not in ("", "none", "local"):
         raise UserError(
-            f"The address of the language model, {address!r}, is none that can be asked; it looks like "
-            "http://host:8080/v1."
+            f"There is no language model {spec!r}; give 'local' for the embedded one, the address of an "
+            "OpenAI-compatible endpoint (https://host/v1), or 'none'."
         )
+
+
+def _endpoint(address: str, timeout: float, max_retries: int) -> ChatModel:
     name = os.environ.get("LATENTCRS_LLM_MODEL", "").strip()
     if not name:
         raise UserError(
@@ -58,6 +67,7 @@ def _endpoint(address: str, timeout: float, max_retries: int) -> ChatModel:
         )
     from latentcrs.language.chat.openai_model import OpenAIModel
 
+    parts = urlsplit(address)
     path = parts.path.rstrip("/").removesuffix("/chat/completions") or "/v1"
     base = urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
     return OpenAIModel(base, name, os.environ.get("LATENTCRS_LLM_KEY", "").strip(), timeout, max_retries)

@@ -1,0 +1,82 @@
+"""What options of several commands have in common: their bounds, and checks before anything is loaded."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+MOST = 1_000_000_000
+"""Of anything that is counted: an option without an upper bound takes infinity too."""
+LAST_SEED = 2**32 - 1
+DAY = 86_400
+MOST_PROCESSES = 256
+
+
+def _device(name: str) -> str:
+    from latentcrs.device import check_device_name  # late, as all below: `--help` need not wait for it
+
+    check_device_name(name)
+    return name
+
+
+def a_model(spec: str | None) -> str | None:
+    """Refuses what names no language model."""
+    if spec is not None:
+        from latentcrs.language.chat.open import check_model_name
+
+        check_model_name(spec)
+    return spec
+
+
+def an_encoder(spec: str) -> str:
+    """Refuses the address of an endpoint that could not be asked."""
+    if "://" in spec:
+        from latentcrs.language.endpoint import open_endpoint
+
+        open_endpoint(spec)
+    return spec
+
+
+def a_host(name: str) -> str:
+    """Refuses what names no machine."""
+    from latentcrs.addresses import is_host
+
+    if not is_host(name):
+        raise typer.BadParameter(f"{name!r} is the name or address of no machine.")
+    return name
+
+
+def hosts(names: list[str] | None) -> list[str] | None:
+    """Refuses what names no machine; "*" stands for all."""
+    return None if names is None else [name if name == "*" else a_host(name) for name in names]
+
+
+def origins(addresses: list[str] | None) -> list[str] | None:
+    """Refuses what is not the address of a web site, as browsers send it: https://example.org."""
+    from latentcrs.addresses import http_parts
+
+    for address in addresses or ():
+        parts = http_parts(address)
+        if parts is None or f"{parts.scheme}://{parts.netloc}" != address or "@" in address:
+            raise typer.BadParameter(
+                f"{address!r} is no web site; write it as in https://example.org, without a path."
+            )
+    return addresses
+
+
+def a_store(address: str) -> str:
+    """Refuses what a conversation store cannot be at."""
+    if address:
+        from latentcrs.converse.database import store_url
+
+        store_url(address)
+    return address
+
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", callback=_device)]
+Engine = Annotated[str, typer.Option(help="local: this process; ray: workers of Ray.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, max=10_000, help="Workers of Ray; by default one for each processor or GPU."),
+]
