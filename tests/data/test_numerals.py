@@ -29,6 +29,7 @@ from latentcrs.data.numerals import learn_numbers, read_numbers
         (["$5.99–$9.99", "$3"], [5.99, 3.0], "low end"),
         (["10 to 20", "5", "6"], [10.0, 5.0, 6.0], "low end"),
         (["12 %", "5%"], [12.0, 5.0], "per cent"),
+        (["5.99", "on request", "6.99", "call us", "7.99", "8.99"], [5.99, None, 6.99, None, 7.99, 8.99], ""),
         (["5", "6", "7", "8", "9", "10", "on request"], [5.0, 6.0, 7.0, 8.0, 9.0, 10.0, None], ""),
     ],
 )

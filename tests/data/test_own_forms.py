@@ -222,6 +222,13 @@ def test_broken_quotes_are_mended_and_named(shop: Shop) -> None:
     assert dataset.info.dropped == {"quotes that do not close (the row is kept)": 4}
 
 
+def test_blank_lines_are_passed_over_and_an_unknown_separator_is_asked_about(shop: Shop) -> None:
+    dataset, notes = shop.prepare(log_text().replace("\n", "\n\n"))
+    assert dataset.info.interactions == 32 and dataset.info.dropped == {} and "blank lines are passed over" in notes
+    assert "There is one column" in shop.refuse(log_text("::"))
+    assert shop.prepare(log_text(" "), mapping='[interactions]\nseparator = " "\n')[0].info.interactions == 32
+
+
 def test_a_json_array_is_read(shop: Shop) -> None:
     log = json.dumps([dict(zip(("user", "item", "stars", "time"), row, strict=True)) for row in ROWS])
     items = json.dumps([{"id": item, "name": item, "specs": {"size": {"cm": n}}} for n, item in enumerate(SHELF)])

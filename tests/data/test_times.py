@@ -86,3 +86,17 @@ def test_what_is_no_time_names_the_forms_that_are_and_the_setting() -> None:
     for values in (["yesterday", "today"], ["31.02.2020"], ["12:30"]):
         told = learn_times(pl.Series("t", values))
         assert "ISO 8601" in str(told) and "format" in str(told)
+
+
+def test_numbers_and_dates_may_stand_in_one_column() -> None:
+    values = pl.Series("t", ["2020-09-13 12:26:40", "1600000001", "2020-09-13 12:26:42", "1600000003000"])
+    form = learn_times(values)
+    assert isinstance(form, TimeForm)
+    seconds, exact = read_times(values, form)
+    assert seconds.to_list() == [MOMENT, MOMENT + 1, MOMENT + 2, MOMENT + 3] and exact.is_sorted()
+
+
+def test_a_date_is_not_guessed_that_comes_after_the_rows_that_were_looked_at() -> None:
+    form = learn_times(pl.Series("t", ["2020-09-13", "2020-09-14"]))
+    assert isinstance(form, TimeForm)
+    assert read_times(pl.Series("t", ["2020-09-13", "03/04/2020"]), form)[0].to_list() == [DAY, None]

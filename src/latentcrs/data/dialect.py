@@ -70,9 +70,10 @@ def fits(lines: list[str], separator: str, quote: str) -> tuple[float, int]:
 
 
 def field_counts(path: Path, dialect: Dialect) -> pl.LazyFrame:
-    """(line Int64, 1 is the first; fields UInt32; broken Boolean) of every line of a CSV file.
+    """(line Int64, 1 is the first; fields UInt32; broken, blank before, blank Boolean) of every line of a CSV file.
 
     broken: a quote opens a value and does not close on the same line, or more stands behind one that closes.
+    blank before: a quoted value has blanks before it. blank: there is nothing on the line.
     Memory is bounded: the file is streamed.
     """
     mark, quote = re.escape(dialect.separator), dialect.quote
@@ -83,6 +84,7 @@ def field_counts(path: Path, dialect: Dialect) -> pl.LazyFrame:
         (bare.str.count_matches(dialect.separator, literal=True) + 1).alias("fields"),
         (bare.str.contains(rf"(^|{mark}) *{quote}") | bare.str.contains(rf"\x00[^{mark}]")).alias("broken"),
         text.str.contains(rf"{mark} +{quote}").alias("blank before"),
+        (text == "").alias("blank"),
     )
 
 

@@ -155,7 +155,9 @@ def learn_numbers(values: pl.Series, decimal: str | None = None) -> NumberForm |
     worded = ~present.str.contains(r"\d")
     words = present.filter(worded)
     candidates = present.filter(~worded)
-    if len(candidates) == 0 or len(words) > 0.2 * len(present) or words.n_unique() > 2:
+    # Short words are rather sizes (S, M, XL) than a remark.
+    few = 1 / 3 if len(words) and (words.str.len_chars() > 3).all() else 0.2
+    if len(candidates) == 0 or len(words) > few * len(present) or words.n_unique() > 2:
         return None
     if float(candidates.str.contains(r"^0\d+$").mean() or 0.0) > 0.05:  # type: ignore[arg-type]
         return None  # leading zeros: a code

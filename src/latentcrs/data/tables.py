@@ -164,6 +164,7 @@ def open_csv(
     if odd["broken"].any():  # some value spans lines, so that a line is no row
         odd = odd.clear()
     torn = odd.filter(pl.col("fields") > columns)["line"]
+    blank = odd.filter(pl.col("blank"))
     short = odd.filter(pl.col("fields") < columns, pl.col("fields") > 1)["line"]
     if len(short):
         notes.append(
@@ -183,6 +184,10 @@ def open_csv(
         row_index_name=LINE,
         row_index_offset=dialect.skip + (1 if form.header else 2),
     )
+    if len(blank):
+        notes.append(f"{name}: {len(blank):,} blank lines are passed over")
+        # Not by their numbers: Polars itself passes over some of them.
+        table = table.filter(pl.any_horizontal(pl.exclude(LINE).is_not_null()))
     rows = with_problem(table, pl.when(pl.col(LINE).is_in(torn.implode())).then(pl.lit(TOO_MANY_FIELDS)))
     names = [column for column in rows.collect_schema().names() if column not in OURS]
     nameless = [column for column in names if not column.strip() or column.startswith("_duplicated_")]
@@ -199,9 +204,9 @@ def open_csv(
 def odd_lines(path: Path, dialect: Dialect, columns: int) -> pl.DataFrame:
     """The lines of a CSV file without `columns` fields, or whose quotes are not plain; see `field_counts`."""
     lines = field_counts(path, dialect)
-    return lines.filter((pl.col("fields") != columns) | pl.col("broken") | pl.col("blank before")).collect(
-        engine="streaming"
-    )
+    return lines.filter(
+        (pl.col("fields") != columns) | pl.col("broken") | pl.col("blank before") | pl.col("blank")
+    ).collect(engine="streaming")
 
 
 def open_json(

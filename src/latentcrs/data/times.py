@@ -83,14 +83,19 @@ def read_times(values: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]
             return exact // 1_000_000, exact
         return from_numbers(values)
     text = values.cast(pl.String).str.strip_chars()
-    numbers = text.cast(pl.Float64, strict=False)
     if form.digits:
         exact = from_digits(as_whole_text(text))
-    elif numbers.null_count() < len(numbers) - text.is_not_null().sum() / 2:
-        return from_numbers(text)
-    else:
-        exact = from_text(text, form)
-    return exact // 1_000_000, exact
+        return exact // 1_000_000, exact
+    # Row by row: some logs have numbers in some rows and dates in others.
+    seconds, exact = from_numbers(text)
+    rest = (seconds.is_null() & text.is_not_null()).arg_true()
+    if len(rest):
+        others = from_text(text.gather(rest), form)
+        seconds, exact = seconds.scatter(rest, others // 1_000_000), exact.scatter(rest, others)
+    if 0 < len(rest) < text.count():
+        # Units differ, so that only seconds tell the order.
+        exact = seconds * 1_000_000
+    return seconds, exact
 
 
 def as_whole_text(values: pl.Series) -> pl.Series:
@@ -143,7 +148,7 @@ def with_format(text: pl.Series, form: str) -> pl.Series:
 
 
 def from_text(text: pl.Series, form: TimeForm) -> pl.Series:
-    """Dates and times in words and digits, as microseconds since 1970."""
+    """Dates and times in words and digits, as microseconds since 1970; null where the day cannot be told."""
     if form.fast is None:
         return by_pattern(text, form)
     exact = with_format(text, form.fast)
@@ -214,6 +219,8 @@ def by_pattern(text: pl.Series, form: TimeForm) -> pl.Series:
     # A month or day that does not exist makes the whole expression fail: such rows are none of ours.
     exists = month.is_between(1, 12) & (day >= 1) & year.is_between(1, 9999) & hour.is_between(0, 23)
     exists = exists & (year_first | three.str.len_chars().is_in([2, 4]))
+    if form.order is None:  # nothing said which is the day
+        exists = exists & (year_first | named["one"].is_not_null() | named["two"].is_not_null())
     parts = parts.with_columns(
         (pl.when(exists).then(value)).alias(name)
         for name, value in (("y", year), ("mo", month), ("d", day), ("h", hour))

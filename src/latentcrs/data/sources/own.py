@@ -291,6 +291,11 @@ def header_hint(table: Table, header: list[str] | None) -> str:
     names = [name for name, kind in schema.items() if kind == pl.String]
     if header is not None or len(names) < len(schema):
         return ""
+    if len(names) == 1:
+        return (
+            " There is one column: if something else stands between fields than comma, semicolon, tab or bar, say so "
+            'in a mapping: separator = " " (one character; make one of "::").'
+        )
     alike = [name for name in names if AS_DATA.match(re.sub(r"_duplicated_\d+$", "", name))]
     if not alike:
         rows = sampled(table, names, 50)
