@@ -3,11 +3,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo check test lint format clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -26,8 +27,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## fetch a sample, train on it, and chat with it
 	@$(BIN)/latentcrs demo $$(test -t 0 || echo --accept-terms)
 
+check: lint ## style, types, and the tests that want neither data nor models nor a browser: minutes
+	@$(PYTEST) -m quick
+
 test: lint ## check style and types, then run every test
-	@$(BIN)/python -m pytest -q
+	@$(PYTEST)
 
 lint: install ## ruff and mypy, changing nothing
 	@$(BIN)/ruff check .

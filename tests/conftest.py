@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
+
+from needs import require
 
 if TYPE_CHECKING:
     from latentcrs.recommend import Recommender
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: see cli/main.py
+IN_A_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IN_A_WORKER:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each
+WANTED = {"shared_data", "smollm2", "browser"}
+"""Fixtures of what takes its time or is not everywhere. What hangs on none of them is marked `quick`."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 SETTINGS = [
     "behaviour.network.width=16",
@@ -43,15 +52,23 @@ def shared_data() -> Callable[..., Path]:
     root = Path(os.environ.get("LATENTCRS_DATA") or REPOSITORY.parent / "shared" / "data")
 
     def find(name: str) -> Path:
-        path = root / name
-        if not path.exists():
-            reason = f"{name} is not below {root}; set LATENTCRS_DATA to the folder that holds it"
-            if os.environ.get("CI"):
-                pytest.fail(reason)
-            pytest.skip(reason)
-        return path
+        require((root / name).exists(), f"{name} is not below {root}; set LATENTCRS_DATA to the folder that holds it")
+        return root / name
 
     return find
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills, once for all workers of a run."""
+    base = factory.getbasetemp()
+    folder = (base.parent if IN_A_WORKER else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}.unfinished")
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -65,30 +82,35 @@ def prepare_movielens(
 
         from latentcrs.cli.main import app
 
-        whole, folder = shared_data("ml-1m"), tmp_path_factory.mktemp("movielens")
-        raw = folder / "raw"
-        raw.mkdir()
-        for name in ("movies.dat", "users.dat", "movies_extrainfos.dat"):
-            shutil.copy(whole / name, raw / name)
-        with (whole / "ratings.dat").open("rb") as log, (raw / "ratings.dat").open("wb") as part:
-            part.writelines(takewhile(lambda line: int(line.split(b"::")[0]) <= users, log))
-        arguments = ["ml-1m", "--from", str(raw), "--item-core", str(item_core), "--out", str(folder / "dataset")]
-        ran = CliRunner().invoke(app, ["data", "prepare", *arguments], catch_exceptions=False)
-        assert ran.exit_code == 0, ran.output
-        return folder / "dataset"
+        whole = shared_data("ml-1m")
+
+        def make(folder: Path) -> None:
+            raw = folder / "raw"
+            raw.mkdir()
+            for name in ("movies.dat", "users.dat", "movies_extrainfos.dat"):
+                shutil.copy(whole / name, raw / name)
+            with (whole / "ratings.dat").open("rb") as log, (raw / "ratings.dat").open("wb") as part:
+                part.writelines(takewhile(lambda line: int(line.split(b"::")[0]) <= users, log))
+            options = ["--from", str(raw), "--item-core", str(item_core), "--out", str(folder / "dataset")]
+            ran = CliRunner().invoke(app, ["data", "prepare", "ml-1m", *options], catch_exceptions=False)
+            assert ran.exit_code == 0, ran.output
+
+        return made_once(tmp_path_factory, f"movielens-{users}-{item_core}", make) / "dataset"
 
     return prepare
 
 
 @pytest.fixture(scope="session")
-def small_movielens(prepare_movielens: Callable[[int, int], Path]) -> Path:
+def small_movielens(prepare_movielens: Callable[[int, int], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared data set with requests: some 250 real people and 670 films, trained on within seconds."""
     from latentcrs.data import PreparedDataset
     from latentcrs.simulate import fill_requests
 
-    folder = prepare_movielens(250, 10)
-    fill_requests(PreparedDataset(folder))
-    return folder
+    def make(folder: Path) -> None:
+        shutil.copytree(prepare_movielens(250, 10).parent, folder, dirs_exist_ok=True)
+        fill_requests(PreparedDataset(folder / "dataset"))
+
+    return made_once(tmp_path_factory, "small-movielens", make) / "dataset"
 
 
 @pytest.fixture(scope="session")
@@ -97,16 +119,17 @@ def small_movielens_cache(small_movielens: Path, tmp_path_factory: pytest.TempPa
     from latentcrs.data import PreparedDataset
     from latentcrs.language import embed, open_encoder
 
-    folder, dataset = tmp_path_factory.mktemp("cache"), PreparedDataset(small_movielens)
-    encoder = open_encoder("minilm", "cpu")
-    for texts in (dataset.items["text"].to_list(), dataset.requests["text"].to_list()):
-        embed(texts, encoder, folder / "embeddings")
-    return folder
+    def make(folder: Path) -> None:
+        encoder, dataset = open_encoder("minilm", "cpu"), PreparedDataset(small_movielens)
+        for texts in (dataset.items["text"].to_list(), dataset.requests["text"].to_list()):
+            embed(texts, encoder, folder / "embeddings")
+
+    return made_once(tmp_path_factory, "cache", make)
 
 
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
-    """The embedded model's file, in the cache that all tests share. Where it cannot be had, CI fails."""
+    """The embedded model's file, in the cache that all tests share."""
     from latentcrs.errors import UserError
     from latentcrs.language.chat.embedded import fetch_smollm2, require_runtime
 
@@ -114,9 +137,8 @@ def smollm2() -> Path:
         require_runtime()
         return fetch_smollm2()
     except UserError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        require(None, str(error))
+        raise
 
 
 @pytest.fixture(scope="session")
@@ -129,11 +151,12 @@ def bundle(small_movielens: Path, small_movielens_cache: Path, tmp_path_factory:
     """A bundle trained on real people, once for all tests that only read it."""
     from latentcrs.training import train
 
-    out = tmp_path_factory.mktemp("models") / "movies"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
-        train(small_movielens, out, settings=SETTINGS, device="cpu")
-    return out
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
+            train(small_movielens, folder / "movies", settings=SETTINGS, device="cpu")
+
+    return made_once(tmp_path_factory, "models", make) / "movies"
 
 
 @pytest.fixture(scope="session")
@@ -148,3 +171,17 @@ def ids(recommender: Recommender) -> Callable[[str], str]:
     """The id of a film by its title."""
     items = recommender.bundle.items
     return dict(zip(items["title"].to_list(), items["item_id"].to_list(), strict=True)).__getitem__
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not WANTED & set(getattr(item, "fixturenames", ())) and "slow" not in item.keywords:
+            item.add_marker("quick")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """In one line, whatever could not run, and why."""
+    skipped = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    if skipped:
+        told = "; ".join(f"{why.removeprefix('Skipped: ')} ({count})" for why, count in skipped.most_common())
+        terminalreporter.write_line(f"Not run: {told}", yellow=True)

@@ -47,6 +47,7 @@ def start() -> Start:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         patch.setenv("OMP_NUM_THREADS", "1")  # threads do not outlive a fork
         patch.setenv("TOKENIZERS_PARALLELISM", "false")
+        patch.setattr("tempfile.tempdir", "/tmp")  # the path of the server's socket has to be short
         ensure_running()
 
     def starting(name: str, *arguments: object) -> tuple[BaseProcess, Connection]:

@@ -18,6 +18,7 @@ from held import after, hold, turn
 
 from latentcrs.converse.events import Event
 from latentcrs.converse.store import ConversationStore
+from postgres_server import program
 
 TALKERS = 4
 
@@ -25,7 +26,7 @@ TALKERS = 4
 def backup(source: str, folder: Path) -> Path:
     """A backup of a store that is written meanwhile."""
     if "://" in source:
-        run("pg_dump", "--format", "custom", "--file", str(folder / "latentcrs.dump"), source)
+        run(program("pg_dump"), "--format", "custom", "--file", str(folder / "latentcrs.dump"), source)
         return folder / "latentcrs.dump"
     with (
         contextlib.closing(sqlite3.connect(source)) as old,
@@ -38,7 +39,8 @@ def backup(source: str, folder: Path) -> Path:
 def restore(copy: Path, new: str) -> None:
     """Make of a backup a store at the address `new`."""
     if "://" in new:
-        run("pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--dbname", new, str(copy))
+        how = ("--exit-on-error", "--single-transaction", "--no-owner")
+        run(program("pg_restore"), *how, "--dbname", new, str(copy))
     else:
         Path(new).parent.mkdir(parents=True)
         shutil.copy(copy, new)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,9 +17,17 @@ from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
 from latentcrs.data.spark import SparkEngine
 from latentcrs.errors import UserError
+from needs import require
 
 SPARK = ["--engine", "spark", "--master", "local[2]"]
 SPARK += ["--spark-conf", "spark.driver.memory=1g", "--spark-conf", "spark.sql.shuffle.partitions=2"]
+
+
+@pytest.fixture(scope="module")
+def java() -> None:
+    """Java, which PySpark runs on."""
+    where = os.environ.get("JAVA_HOME")
+    require(shutil.which(f"{where}/bin/java" if where else "java"), "there is no Java: apt-get install default-jre")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +81,9 @@ def assert_same(one: PreparedDataset, other: PreparedDataset) -> None:
     assert one.info.model_dump(exclude=different) == other.info.model_dump(exclude=different)
 
 
-def test_a_folder_of_parquet_gives_the_same_data_set_on_polars_and_on_spark(log: Path, tmp_path: Path) -> None:
+def test_a_folder_of_parquet_gives_the_same_data_set_on_polars_and_on_spark(
+    java: None, log: Path, tmp_path: Path
+) -> None:
     items = log.parent / "items.parquet"
     core = ["--threshold", "3", "--user-core", "3", "--item-core", "1"]
     prepare(log, items, tmp_path / "polars", *core)
@@ -95,7 +107,7 @@ def test_a_folder_of_parquet_gives_the_same_data_set_on_polars_and_on_spark(log:
 
 
 def test_any_source_runs_on_spark_its_text_read_here(
-    shared_data: Callable[..., Path], small_movielens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    java: None, small_movielens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SparkEngine, "few", 20)  # who leaves the core is joined, as where a million leave
     raw = small_movielens.parent / "raw"
@@ -109,7 +121,11 @@ def test_any_source_runs_on_spark_its_text_read_here(
 
 
 @pytest.mark.parametrize("engine", [[], SPARK], ids=["polars", "spark"])
-def test_bad_input_is_one_sentence_and_the_same_on_both(engine: list[str], log: Path, tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence_and_the_same_on_both(
+    engine: list[str], log: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if engine:
+        request.getfixturevalue("java")
     items = log.parent / "items.parquet"
 
     def told(place: Path | str) -> str:

@@ -20,6 +20,7 @@ import pytest
 from other_bundle import NEW, TITLED_ANEW, changed, put
 
 from latentcrs.files import sha256_of
+from needs import require
 
 pytest.importorskip("nicegui", reason="the page needs the extra 'web'")
 playwright = pytest.importorskip("playwright.sync_api", reason="a browser is driven by playwright")
@@ -112,10 +113,7 @@ def server(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no Chromium; .ci/run installs it (apt-get install chromium)")
-        pytest.skip("there is no Chromium on the PATH")
+    require(found, "there is no Chromium: apt-get install chromium")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser

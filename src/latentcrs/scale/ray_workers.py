@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -59,6 +61,10 @@ def ray_cluster(workers: int | None = None) -> Iterator[Any]:
     # Ray believes what it is told of the machine that it is started on.
     if "RAY_ADDRESS" not in os.environ and workers is not None and workers > (most := os.cpu_count() or 1):
         raise UserError(f"This machine has {most} processors, too few for {workers} workers.")
+    if (
+        sys.platform != "win32" and len(tempfile.gettempdir()) > 36
+    ):  # Ray's sockets would have paths of over 107 bytes
+        os.environ.setdefault("RAY_TMPDIR", "/tmp")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
