@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,26 @@ def test_a_key_is_kept_as_a_hash_that_only_the_owner_reads(tmp_path: Path) -> No
     assert keys.owner_of(key) == "shop"
     for wrong in ("", "shop", key[:-1], key + "x", key.swapcase(), file.read_text().split(":")[1].strip(), "\ud800"):
         assert keys.owner_of(wrong) is None
+
+
+def test_a_key_is_compared_with_all_in_constant_time_whosever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "keys.txt"
+    given = [new_key(file, f"shop{number}") for number in range(5)]
+    keys, compared = Keys(file), [0]
+    compare = hmac.compare_digest
+
+    def counting(one: bytes, other: bytes) -> bool:
+        assert len(one) == len(other) == 32
+        compared[0] += 1
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", counting)
+    for key in (*given, "", "x", given[0][:-1], "x" * 100_000):
+        compared[0] = 0
+        keys.owner_of(key)
+        assert compared[0] == len(given)
 
 
 def test_keys_are_replaced_and_revoked_while_the_server_runs(tmp_path: Path) -> None:

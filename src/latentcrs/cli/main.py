@@ -50,10 +50,11 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # what could not be written is not tried again at the end
         where = f": {error.filename}" if error.filename else ""
         _end(f"{error.strerror or type(error).__name__}{where}.")
-    except SystemExit as stop:
-        if stop.code == INTERRUPTED:  # Typer has turned Ctrl-C into it
-            _say("\nstopped; what was finished is kept, and the same command goes on from there.")
-        raise
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if not isinstance(stop, KeyboardInterrupt) and stop.code != INTERRUPTED:  # into which Typer turns Ctrl-C
+            raise
+        _say("\nstopped; what was finished is kept, and the same command goes on from there.")
+        sys.exit(INTERRUPTED)
 
 
 def _refuse_no_text() -> None:
