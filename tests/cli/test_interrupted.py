@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,7 @@ def ended(arguments: list[str], after: float | None, env: dict[str, str]) -> tup
 
 @pytest.mark.parametrize("command", ["prepare", "simulate"])
 def test_a_command_that_is_interrupted_leaves_no_traceback_and_nothing_half_written(
-    command: str,
-    small_movielens: Path,
-    shared_data,
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    command: str, small_movielens: Path, shared_data: Callable[..., Path], tmp_path: Path
 ) -> None:
     dataset, out = tmp_path / "dataset", tmp_path / "out"
     shutil.copytree(small_movielens, dataset)
