@@ -331,6 +331,55 @@ def extraction(
         _print_mistakes(result)
 
 
+@group.command("heard")
+def heard(
+    dataset: Annotated[Path, typer.Argument(help="A prepared data set: the catalogue that people talk about.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled messages or dialogues (JSON lines); else heard/*.dev.jsonl under $LATENTCRS_DATA."
+        ),
+    ] = None,
+    errors: Annotated[bool, typer.Option("--errors", help="List what was heard wrongly, and what for what.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """How well real people are heard: the opposite, the uninvited, titles, acts, and what is in force after each
+    turn.
+
+    Example: latentcrs evaluate heard data/ml-1m --labels labels.jsonl --json
+    """
+    from latentcrs.data import PreparedDataset
+    from latentcrs.evaluate.heard import dev_labels, evaluate_heard, figures_of, read_labels  # late: PyTorch
+    from latentcrs.hear.hearer import Hearer
+    from latentcrs.progress import console
+
+    prepared = PreparedDataset(dataset)
+    files = [labels] if labels is not None else dev_labels()
+    hearer = Hearer(prepared.items, prepared.info.columns)
+    tallies = {
+        path.name: evaluate_heard(hearer, prepared.items, prepared.info.columns, read_labels(path)) for path in files
+    }
+    if as_json:
+        print(json.dumps(figures_of(tallies)))
+        return
+    for name, tally in tallies.items():
+        console.print(f"{name} over {prepared.info.name}", style="bold", highlight=False)
+        for figure, value in tally.figures.items():
+            if value is not None:
+                shown = f"{value:.3f}" if isinstance(value, float) else value
+                console.print(f"  {figure.replace('_', ' '):28} {shown}", highlight=False)
+        if errors:
+            for kind, pairs in tally.confused.items():
+                for (said, taken), count in pairs.most_common():
+                    if said != taken:
+                        console.print(f"  {kind}: {said}, heard as {taken}: {count}", highlight=False)
+            for id, text, missing, extra in tally.mistakes:
+                console.print(f"  {id}  {text}", highlight=False, markup=False, soft_wrap=True)
+                console.print(
+                    f"      missing: {missing}  extra: {extra}", highlight=False, markup=False, soft_wrap=True
+                )
+
+
 def _print_extraction(result: ExtractionResult, where: str) -> None:
     from rich import box
     from rich.table import Table

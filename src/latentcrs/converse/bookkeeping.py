@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from latentcrs.converse.session import Session
 from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
-from latentcrs.language.extract import Heard, HeardRule
+from latentcrs.hear import Heard, HeardRule, Reading
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.explain import words_of
+
+HANDFUL = 5
+"""Items that must pass all rules; else older ones only rank."""
 
 
 def applicable(recommender: Recommender, heard: Heard) -> tuple[Heard, list[str]]:
@@ -57,14 +62,22 @@ def taken_back_by(recommender: Recommender, found: HeardRule, dropped: Rule) -> 
 
 
 def update(recommender: Recommender, session: Session, heard: Heard, instead: bool = False) -> list[HeardRule]:
-    """Put what was heard in force in `session`; returns the rules and wishes that were taken back or replaced.
+    """Put what was heard in force in `session`; returns the rules and wishes that are in force no longer.
 
-    A later rule or wish replaces earlier ones on its column that it contradicts, with `instead` all of its column but
-    exclusions. A rule in force that is taken back in its very form goes alone.
+    - A turn to something new (`Reading.continues`) ends all that was in force, unless it only says it again.
+    - What is taken back goes; in its very form it goes alone.
+    - What contradicts a later rule or wish goes. A later request on a column replaces the earlier ones there,
+    exclusions apart, unless it is said to come on top ("also").
+    - A rule that is now only liked stays a rule.
+    - Where fewer than `HANDFUL` items would pass, older rules become wishes.
     """
+    turns = heard.continues if isinstance(heard, Reading) else "corrects" if instead else "continues"
     gone: list[HeardRule] = []
     heard = _as_insisted(session, heard)
+    before = [*session.rules, *session.wishes]
     new = [*heard.rules, *heard.wishes]
+    if turns == "turns" and before and _is_new(before, heard):
+        gone, session.rules, session.wishes, session.said = before, [], [], []
     dropped = [rule for rule in heard.dropped if not any(rule == found.rule for found in _in_force(session))]
     exactly = [rule for rule in heard.dropped if rule not in dropped]
 
@@ -72,21 +85,48 @@ def update(recommender: Recommender, session: Session, heard: Heard, instead: bo
         stay = []
         for found in old:
             back = found.rule in exactly or any(taken_back_by(recommender, found, rule) for rule in dropped)
-            again = any(found.rule == other.rule for other in new)
-            replaced = any(
-                (instead and _replaces(other.rule, found.rule)) or contradict(recommender, other.rule, found.rule)
-                for other in new
-            )
-            if back or replaced:
+            replaced = any(contradict(recommender, other.rule, found.rule) for other in new)
+            if turns == "corrects":
+                replaced |= any(_replaces(other.rule, found.rule) for other in heard.rules)
+            again = any(found.rule == other.rule for other in heard.rules)
+            if back or (replaced and not again):
                 gone.append(found)
             elif not again:
                 stay.append(found)
         return stay
 
     session.rules = [*kept(session.rules), *heard.rules]
-    session.wishes = [*kept(session.wishes), *heard.wishes]
+    soft = [found for found in heard.wishes if not any(found.rule == other.rule for other in session.rules)]
+    session.wishes = [found for found in kept(session.wishes) if not any(found.rule == other.rule for other in soft)]
+    session.wishes += soft
+    _soften(recommender, session, len(heard.rules))
     forget_words(session, gone)
     return gone
+
+
+def _is_new(before: Sequence[HeardRule], heard: Heard) -> bool:
+    """Whether what was heard asks for something else than what is in force: not the same value once more."""
+    asked = [found.rule for found in heard.rules if found.rule.op != "not"]
+    return not any(
+        rule.column == old.rule.column and (_words_in(rule) & _words_in(old.rule) or rule == old.rule)
+        for rule in asked
+        for old in before
+        if old.rule.op != "not"
+    )
+
+
+def _soften(recommender: Recommender, session: Session, new: int) -> None:
+    """Make older rules wishes while fewer than `HANDFUL` items pass them all;"
+    " what was said last or insisted on stays."""
+    small = len(session.rules) > 1 and len(recommender.mask(session.rules[0].rule)) < 20 * HANDFUL
+    while len(session.rules) > max(new, 1) and not small:
+        masks = [recommender.mask(found.rule) for found in session.rules]
+        if np.logical_and.reduce(masks).sum() >= HANDFUL:
+            return
+        old = next((n for n in range(len(session.rules) - new) if not session.rules[n].insisted), None)
+        if old is None:
+            return
+        session.wishes.append(session.rules.pop(old))
 
 
 def forget_words(session: Session, gone: Sequence[HeardRule]) -> None:
@@ -113,8 +153,8 @@ def _as_insisted(session: Session, heard: Heard) -> Heard:
 
 
 def _replaces(new: Rule, old: Rule) -> bool:
-    """Whether `new`, said to hold instead, replaces `old`: on the same column, and not what was excluded there."""
-    return new.column == old.column and (old.op != "not" or new.op == "not")
+    """Whether `new` replaces `old`: both ask for something of one column."""
+    return new.column == old.column and new.op != "not" and old.op != "not"
 
 
 def _words_in(rule: Rule) -> set[str]:

@@ -9,6 +9,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -52,6 +53,18 @@ class TextEncoder(Protocol):
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """The vectors of `texts`, in their order: (len(texts), width). `progress` hears of every batch."""
+
+
+@dataclass(frozen=True)
+class TokenStates:
+    """One text as a model reads it. offsets: the characters of each token, (L, 2);"
+    " empty ones for marks that the model
+    adds. states: (L, width). vector: of the whole text, as `encode` gives it.
+    """
+
+    offsets: list[tuple[int, int]]
+    states: NDArray[np.float32]
+    vector: NDArray[np.float32]
 
 
 class LocalEncoder(ABC):

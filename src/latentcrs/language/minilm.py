@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentcrs.language.encoders import LocalEncoder, SentenceEncoder
+from latentcrs.language.encoders import LocalEncoder, SentenceEncoder, TokenStates, _encodable, length_batches
 from latentcrs.language.model_folders import read_json
 
+STATE_LAYERS = (2, 5)
+"""The layers, from 0, whose states are handed out: what is denied is still told apart in the middle."""
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from tokenizers import Tokenizer
 
@@ -44,21 +49,47 @@ class MiniLM(LocalEncoder):
     def _count(self, texts: list[str]) -> NDArray[np.int64]:
         return np.array([len(found.ids) for found in self._tokenizer.encode_batch(texts)], np.int64)
 
-    def _forward(self, texts: list[str]) -> torch.Tensor:
+    def states(self, texts: Sequence[str]) -> list[TokenStates]:
+        """What the model reads of each text, token by token, in one pass; see `TokenStates`."""
         import torch
 
-        tokens = [found.ids for found in self._tokenizer.encode_batch(texts)]
+        self.load()
+        with self._lock, torch.inference_mode():
+            clean = _encodable(texts)
+            read = []
+            counts = self._count(clean) if clean else np.empty(0, np.int64)
+            found: list[TokenStates | None] = [None] * len(clean)
+            for rows in length_batches(counts, self._budget):
+                part = self._tokenizer.encode_batch([clean[row] for row in rows])
+                layers: list[torch.Tensor] = []
+                vectors = self._of_ids([one.ids for one in part], layers).float().cpu().numpy()
+                for place, (row, one) in enumerate(zip(rows.tolist(), part, strict=True)):
+                    taken = [layers[n][place, : len(one.ids)].float().cpu().numpy() for n in STATE_LAYERS]
+                    found[row] = TokenStates(list(one.offsets), np.concatenate(taken, axis=1), vectors[place])
+            read += [one for one in found if one is not None]
+            return read
+
+    def _forward(self, texts: list[str]) -> torch.Tensor:
+        return self._of_ids([found.ids for found in self._tokenizer.encode_batch(texts)])
+
+    def _of_ids(self, tokens: list[list[int]], layers: list[torch.Tensor] | None = None) -> torch.Tensor:
+        """The vectors of texts given as tokens, (B, width). layers: gets the hidden states (B, L, width) of each
+        layer."""
+        import torch
+
         lengths = torch.tensor([len(ids) for ids in tokens])
         longest = int(lengths.max())
         ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in tokens])  # (B, L)
         there = torch.arange(longest) < lengths[:, None]  # (B, L)
         ids, there = ids.to(self.device), there.to(self.device)
-        hidden = self._hidden(ids, None if bool((lengths == longest).all()) else there[:, None, None, :])
+        hidden = self._hidden(ids, None if bool((lengths == longest).all()) else there[:, None, None, :], layers)
         weight = there.unsqueeze(-1).float()
         mean = (hidden.float() * weight).sum(1) / weight.sum(1)  # (B, width)
         return torch.nn.functional.normalize(mean, dim=1)
 
-    def _hidden(self, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    def _hidden(
+        self, ids: torch.Tensor, mask: torch.Tensor | None, layers: list[torch.Tensor] | None = None
+    ) -> torch.Tensor:
         """BERT's last hidden states, (B, L, width), of tokens (B, L). mask: which tokens are there; None for all."""
         from torch.nn import functional as F
 
@@ -74,6 +105,8 @@ class MiniLM(LocalEncoder):
             x = self._norm(f"{layer}.attention.output.LayerNorm", seen + x)
             inner = F.gelu(self._linear(f"{layer}.intermediate.dense", x))
             x = self._norm(f"{layer}.output.LayerNorm", self._linear(f"{layer}.output.dense", inner) + x)
+            if layers is not None:
+                layers.append(x)
         return x
 
     def _by_head(self, name: str, x: torch.Tensor) -> torch.Tensor:

@@ -169,6 +169,14 @@ class TitleFinder:
             TitleMention(c.start, c.end, c.numbers, round(p, 3)) for c, p in sorted(found, key=lambda f: f[0].start)
         ]
 
+    def named(self, title: str) -> tuple[int, ...]:
+        """The numbers of what is called exactly so, a year in brackets counted in (one off is the same film)."""
+        dated = re.search(rf"[(\[]\s*({_YEAR})[^)\]]*[)\]]\s*$", title)
+        name = self._names.get("".join(words_of_title(title[: dated.start()] if dated else title)))
+        if name is None or name.sort == "series":
+            return ()
+        return tuple(n for n in name.numbers if not dated or abs((self.years[n] or 0) - int(dated[1])) <= 1)
+
     def candidates(self, text: str) -> list[Candidate]:
         """Every span of `text` that may be a title."""
         tokens = _tokens(text)

@@ -1,0 +1,447 @@
+"""Trains the heads of `hear` from scratch, and prints what they get right on messages that they were not trained on.
+
+    python -m latentcrs.evaluate.train_hear data/ml-1m --heard FOLDER
+
+DATASET is MovieLens-1M as `latentcrs data prepare` writes it; FOLDER holds labelled messages of real people (see
+`evaluate heard`). Without --out nothing is written. Everything is drawn from one seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import md5
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentcrs.data import PreparedDataset
+from latentcrs.data.rules import Rule
+from latentcrs.evaluate.extraction import Predicate, canonical
+from latentcrs.evaluate.heard import KINDS, Tally, evaluate_heard, overlap, read_labels
+from latentcrs.evaluate.utterances import SETS, read_utterances
+from latentcrs.hear.heads import (
+    TURNS,
+    VALUE_STANCES,
+    Floats,
+    Head,
+    Read,
+    StateEncoder,
+    mention_features,
+    save_heads,
+    utterance_features,
+)
+from latentcrs.hear.hearer import Hearer, Spoken
+from latentcrs.hear.language import language_of, patterns, tokenise
+from latentcrs.hear.reading import ACTS, STANCES
+from latentcrs.simulate.phrases import patterns as simulated
+
+FOLDS = 5
+MEASURE_ONLY = frozenset({"opendialkg"})
+"""Sources whose terms allow measuring but no weights that were trained on them."""
+REAL = 5.0
+"""How much one message of a real person counts, beside one made of a carrier."""
+FILLINGS = {"genre": 3, "person": 3, "year": 2, "pair": 4, "title": 3, "simulated": 1}
+_GENRES = (
+    "comedy;horror movies;action movies;a thriller;romantic comedies;sci-fi;a western;war movies;dramas;"
+    "animated movies;"
+    "musicals;a horror film;scary movies;fantasy;documentaries;mysteries;crime movies;adventure movies;comedies;"
+    "thrillers;sci fi;romance;horror;action;funny movies;kids movies;westerns;cartoons;film noir;something funny"
+).split(";")
+_PEOPLE = (
+    "Tom Hanks;Jim Carrey;Julia Roberts;Adam Sandler;Steven Spielberg;Brad Pitt;Meg Ryan;Alfred Hitchcock;jim carrey;"
+    "tom hanks;Bruce Willis;nicolas cage;Sandra Bullock;Tarantino;Will Smith"
+).split(";")
+_YEARS = "90s;80s;1990s;seventies;1950s;60s;eighties;70's".split(";")
+_TITLES = (
+    "The Matrix;Titanic;Toy Story;jaws;the godfather;Pulp Fiction;Alien;Big;Heat;Se7en;The Lion King;Fargo;psycho;"
+    "Jurassic Park (1993);Shrek (2001);Black Panther (2018);It;Get Out;the notebook;Star Wars;Rocky;Mulan;"
+    "Dumb and Dumber;"
+    "Superbad;La La Land;Frozen (2013);Inception;that one;it;that movie;this one;the first one;the second one;both;"
+    "them"
+).split(";")
+_OPENINGS = (
+    "",
+    "",
+    "",
+    "",
+    "",
+    "Hi! ",
+    "Hello, ",
+    "Ok. ",
+    "yes, ",
+    "That one was good. ",
+    "I have not seen that. ",
+    "Thanks! ",
+)
+_SMALL = frozenset("a the movies movie films film something".split())
+
+
+@dataclass(frozen=True)
+class Example:
+    """One thing to learn. head: which. first, last: the words of the mention (0, 0 for the utterance). said: its
+    label,
+    or several. group: the message or dialogue it is from, "" for made ones.
+    """
+
+    head: str
+    text: str
+    first: int
+    last: int
+    said: tuple[str, ...]
+    reply: str = ""
+    group: str = ""
+    weight: float = 1.0
+
+
+def made(seed: int = 0) -> list[Example]:
+    """Examples of the carriers, and of the simulator's patterns."""
+    book = tomllib.loads(resources.files("latentcrs.hear").joinpath("carriers.toml").read_text("utf-8"))
+    dice = random.Random(seed)
+    fillers = {"genre": _GENRES, "person": _PEOPLE, "year": _YEARS, "title": _TITLES}
+    out: list[Example] = []
+
+    def add(head: str, carrier: str, slots: Mapping[str, tuple[str, str]]) -> None:
+        text, spans = _filled(carrier, {name: filler for name, (filler, _) in slots.items()}, dice)
+        line = tokenise(text)
+        for name, (_, said) in slots.items():
+            inside = [n for n, t in enumerate(line.tokens) if t.end > spans[name][0] and t.start < spans[name][1]]
+            while head == "stance" and len(inside) > 1 and line.tokens[inside[0]].word in _SMALL:
+                inside = inside[1:]
+            while head == "stance" and len(inside) > 1 and line.tokens[inside[-1]].word in _SMALL:
+                inside = inside[:-1]
+            out.append(Example(head, text, inside[0], inside[-1] + 1, (said,)))
+
+    for stance, kinds in book["value"].items():
+        for kind, carriers in kinds.items():
+            for carrier in carriers * FILLINGS[kind]:
+                add("stance", carrier, {"v": (dice.choice(fillers[kind]), stance)})
+    for pair in book["pair"]:
+        for carrier in pair["said"] * FILLINGS["pair"]:
+            kinds = dice.choice(("genre", "genre", "genre", "person")), dice.choice(("genre", "genre", "year"))
+            slots = {"v": (dice.choice(fillers[kinds[0]]), pair["first"])}
+            add("stance", carrier, {**slots, "u": (dice.choice(fillers[kinds[1]]), pair["second"])})
+    for stance, carriers in book["title"].items():
+        for carrier in carriers * FILLINGS["title"]:
+            add("title", carrier, {"t": (dice.choice(_TITLES), stance)})
+    for act, texts in book["act"].items():
+        replies = book["reply"][act]
+        out += [Example("act", _varied(t, dice), 0, 0, (act,), dice.choice(replies)) for t in texts for _ in range(3)]
+    for turn, texts in book["turn"].items():
+        out += [Example("turn", _varied(text, dice), 0, 0, (turn,)) for text in texts for _ in range(2)]
+    for register, pattern in simulated():
+        if register == "open":
+            continue
+        for slot in ("{np}", "{nps}", "{keys}", "{one}"):
+            if slot in pattern:
+                noun = {"{np}": "a {v} film", "{nps}": "{v} films", "{keys}": "{v}", "{one}": "a {v} film"}[slot]
+                carrier = pattern.replace(slot, noun).replace("{rest}", "it should be good").replace("{noun}", "film")
+                carrier = carrier.replace("{verb}", "watch").replace("{nouns}", "films")
+                filler = dice.choice(
+                    ("comedy", "horror", "thriller", "90s", "western", "Tom Hanks", "drama", "action")
+                )
+                add("stance", carrier, {"v": (filler, "wish" if register == "hedged" else "rule")})
+                out.append(Example("act", carrier.replace("{v}", filler), 0, 0, ("request",)))
+    return out
+
+
+def _varied(text: str, dice: random.Random) -> str:
+    """A text as somebody else would type it."""
+    chance = dice.random()
+    text = text.lower() if chance < 0.3 else text.upper() if chance < 0.35 else text
+    return text.rstrip(".!") if dice.random() < 0.3 else text
+
+
+def _filled(carrier: str, slots: Mapping[str, str], dice: random.Random) -> tuple[str, dict[str, tuple[int, int]]]:
+    marks = {chr(1 + n): name for n, name in enumerate(slots)}
+    for mark, name in marks.items():
+        carrier = carrier.replace("{" + name + "}", mark)
+    carrier = dice.choice(_OPENINGS) + _varied(carrier, dice)
+    text, spans = "", dict[str, tuple[int, int]]()
+    for letter in carrier:
+        if letter in marks:
+            spans[marks[letter]] = (len(text), len(text) + len(slots[marks[letter]]))
+            text += slots[marks[letter]]
+        else:
+            text += letter
+    return text, spans
+
+
+class Labelled:
+    """Examples of labelled messages and dialogues: mentions as the hearer finds them, with what the labels say of
+    them."""
+
+    def __init__(self, hearer: Hearer) -> None:
+        self.hearer, self.columns = hearer, hearer.columns
+
+    def examples(self, lines: Iterable[Mapping[str, Any]]) -> list[Example]:
+        """Of lines as `read_labels` gives them, less those that are only for measuring."""
+        out: list[Example] = []
+        for line in lines:
+            if line.get("source") in MEASURE_ONLY:
+                continue
+            group = line["id"]
+            if "turns" not in line:
+                reply = line.get("said_before_by_recommender", "")
+                out += self._of(line["text"], reply, self._gold(line["rules"]), line, group)
+                continue
+            reply, before = "", frozenset[tuple[str, Predicate]]()
+            asked = False
+            for turn in line["turns"]:
+                if turn["role"] != "seeker":
+                    reply = turn["text"]
+                    continue
+                force = turn["in_force"]
+                now = self._gold(force["rules"], "rule") | self._gold(force["wishes"], "wish")
+                out += self._of(turn["text"], reply, now - before, turn, group, now)
+                if asked or turn["act"] == "request":
+                    said = "turns" if turn["reset"] or (not asked and turn["act"] == "request") else "continues"
+                    out.append(Example("turn", turn["text"], 0, 0, (said,), "", group, REAL))
+                asked = asked or bool(now or force["needs"])
+                before = now
+        return out
+
+    def utterances(self) -> list[Example]:
+        """Of the package's labelled set: what is refused, taken back, only spoken of, or asked for without liking."""
+        out: list[Example] = []
+        liking = re.compile(r"\b(?:like|love|enjoy|fan|favou?rite|prefer|into)\b", re.IGNORECASE)
+        for said in read_utterances(SETS["movies"]):
+            labels = [("rule", said.rules), ("wish", said.wishes), ("dropped", said.dropped)]
+            gold = frozenset(
+                (kind, p) for kind, rules in labels for rule in rules for p in canonical(rule, self.columns)
+            )
+            for example in self._mentions(said.text, gold, frozenset(), ""):
+                if example.said[0] in ("rule", "wish") and liking.search(said.text):
+                    continue
+                out.append(example)
+        return out
+
+    def _gold(self, rules: Iterable[Mapping[str, Any]], kind: str = "") -> frozenset[tuple[str, Predicate]]:
+        found: set[tuple[str, Predicate]] = set()
+        for label in rules:
+            rule = Rule(column=label["column"], op=label["op"], value=label["value"])
+            found |= {(KINDS[label.get("kind", kind)], p) for p in canonical(rule, self.columns)}
+        return frozenset(found)
+
+    def _of(
+        self, text: str, reply: str, gold: frozenset[tuple[str, Predicate]], label: Mapping[str, Any], group: str,
+        force: frozenset[tuple[str, Predicate]] = frozenset(),
+    ) -> list[Example]:  # fmt: skip
+        out = self._mentions(text, gold, force, group)
+        line = tokenise(text)
+        acts = {label["act"], *also_done(text, label, gold)}
+        named: set[int] = set()
+        pointed = list[str]()
+        for mention in label.get("mentions", ()):
+            stance = mention["stance"]
+            bare = re.sub(r"\s*\(\d{4}\)\s*$", "", mention["title"])
+            place = text.lower().find(bare.lower())
+            if place < 0:
+                pointed.append(stance)
+                continue
+            inside = [n for n, t in enumerate(line.tokens) if place <= t.start and t.end <= place + len(bare)]
+            if inside:
+                named |= set(inside)
+                out.append(Example("title", text, inside[0], inside[-1] + 1, (stance,), reply, group, REAL))
+        if len(set(pointed)) == 1:
+            spans = [line.span(match) for name, pattern in patterns("en", "pointing") if name in ("it", "all")
+                     for match in pattern.finditer(line.line)]  # fmt: skip
+            for first, last in spans[:1]:
+                if not named & set(range(first, last)):
+                    out.append(Example("title", text, first, last, (pointed[0],), reply, group, REAL / 2))
+        out.append(Example("act", text, 0, 0, tuple(sorted(acts)), reply, group, REAL))
+        return out
+
+    def _mentions(
+        self, text: str, gold: frozenset[tuple[str, Predicate]], force: frozenset[tuple[str, Predicate]], group: str
+    ) -> list[Example]:
+        line, language = tokenise(text), language_of(text)
+        taken = [False] * len(line.tokens)
+        for mention in self.hearer.titles.find(text):
+            for n, t in enumerate(line.tokens):
+                taken[n] |= mention.start <= t.start and t.end <= mention.end
+        out = []
+        for one in self.hearer.spoken(line, language, taken):
+            said = self._meant(one, gold)
+            if said == "mentioned" and (again := self._meant(one, force)) != "mentioned":
+                # It is in force already; whether it is meant again or only spoken of, the labels do not tell.
+                if again == "refused":
+                    out.append(Example("stance", text, one.first, one.last, (again,), "", group, REAL))
+                continue
+            out.append(Example("stance", text, one.first, one.last, (said,), "", group, REAL))
+        return out
+
+    def _meant(self, one: Spoken, gold: frozenset[tuple[str, Predicate]]) -> str:
+        for rule in one.rules:
+            for predicate in canonical(rule, self.columns):
+                for kind, labelled in gold:
+                    if overlap(predicate, labelled):
+                        refused = (labelled.test == "not") != one.opposite
+                        return "refused" if refused and kind != "dropped" else kind
+        return "mentioned"
+
+
+_DOES = {"accepted": "accept", "rejected": "reject", "asked_about": "question", "seen": "seen"}
+_LEAVING = re.compile(r"\b(?:thanks?|thank you|bye|goodbye|take care)\b", re.IGNORECASE)
+_MORE = re.compile(r"\b(?:any|some|one|what) (?:other|more|else)|\banother|\banything else", re.IGNORECASE)
+
+
+def also_done(text: str, label: Mapping[str, Any], gold: Iterable[tuple[str, Predicate]]) -> set[str]:
+    """What a message does beside its one labelled act, by what else is labelled of it: an answer that asks for
+    something
+    is a request too.
+    """
+    acts: set[str] = set()
+    for mention in label.get("mentions", ()):
+        stance = mention["stance"]
+        if stance in _DOES:
+            acts.add(_DOES[stance])
+        elif stance in ("liked", "disliked") and re.sub(r"\s*\(.*", "", mention["title"]).lower() not in text.lower():
+            acts.add("seen")
+        elif stance == "wants_similar":
+            acts.add("request")
+        else:
+            acts.add("inform")
+    acts |= {"request" if kind == "rule" else "inform" for kind, _ in gold if kind != "dropped"}
+    if _LEAVING.search(text):
+        acts.add("thanks")
+    if _MORE.search(text):
+        acts.add("more")
+    return acts
+
+
+class Trainer:
+    """Reads every text once, and fits heads over any part of the examples."""
+
+    def __init__(self, encoder: StateEncoder, examples: Sequence[Example]) -> None:
+        self.examples = list(examples)
+        texts = list(dict.fromkeys([e.text for e in examples] + [e.reply[-300:] for e in examples if e.reply]))
+        read = {text: Read.of(text, states) for text, states in zip(texts, encoder.states(texts), strict=True)}
+        self.features: dict[str, Floats] = {}
+        self.of: dict[str, list[Example]] = {}
+        for head in ("stance", "title", "act", "turn"):
+            self.of[head] = [e for e in self.examples if e.head == head]
+            rows = []
+            for e in self.of[head]:
+                one = read[e.text]
+                if head in ("stance", "title"):
+                    rows.append(mention_features(one, e.first, e.last, language_of(e.text)))
+                else:
+                    said_before = (
+                        read[e.reply[-300:]].vector if e.reply and head == "act" else np.zeros_like(one.vector)
+                    )
+                    rows.append(utterance_features(one, said_before))
+            self.features[head] = np.stack(rows).astype(np.float32)
+
+    def heads(self, without: int | None = None) -> dict[str, Head]:
+        """The heads, fitted without the messages of one fold."""
+        classes = {"stance": VALUE_STANCES, "title": STANCES, "act": ACTS, "turn": TURNS}
+        return {head: self._fit(head, classes[head], without) for head in classes}
+
+    def _fit(self, head: str, classes: Sequence[str], without: int | None) -> Head:
+        kept = [
+            n for n, e in enumerate(self.of[head]) if without is None or not e.group or fold_of(e.group) != without
+        ]
+        X = self.features[head][kept]
+        Y = np.zeros((len(kept), len(classes)), np.float32)
+        for row, n in enumerate(kept):
+            for said in self.of[head][n].said:
+                Y[row, classes.index(said)] = 1
+        w = np.array([self.of[head][n].weight for n in kept], np.float32)
+        return fitted(X, Y, w, tuple(classes), head == "act", DECAY[head])
+
+
+DECAY = {"stance": 0.02, "title": 0.02, "act": 0.02, "turn": 0.05}
+
+
+def fitted(X: Floats, Y: Floats, w: Floats, classes: tuple[str, ...], each: bool, decay: float) -> Head:
+    """Logistic regression, X (n, d), Y (n, classes), w (n,): decay is the weight of the squared norm beside the mean
+    loss,
+    over standardised features.
+    """
+    mean, scale = X.mean(0), X.std(0) + 1e-3
+    x, y, weight = torch.from_numpy((X - mean) / scale), torch.from_numpy(Y), torch.from_numpy(w / w.sum())
+    W = torch.zeros(len(classes), X.shape[1], requires_grad=True)
+    b = torch.zeros(len(classes), requires_grad=True)
+    optimiser = torch.optim.LBFGS([W, b], max_iter=60, history_size=10, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        scores = x @ W.T + b
+        if each:
+            losses = torch.nn.functional.binary_cross_entropy_with_logits(scores, y, reduction="none").sum(1)
+        else:
+            losses = -(torch.log_softmax(scores, 1) * y).sum(1)
+        total = (losses * weight).sum() + decay * (W**2).sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    weights = (W.detach().numpy() / scale).astype(np.float32)
+    return Head(classes, weights, (b.detach().numpy() - weights @ mean).astype(np.float32), each)
+
+
+def fold_of(group: str) -> int:
+    """The fold of a message or dialogue, by its id."""
+    return int(md5(group.encode()).hexdigest(), 16) % FOLDS
+
+
+def out_of_fold(
+    trainer: Trainer, hearer: Hearer, lines: Sequence[dict[str, Any]], folds: Sequence[Mapping[str, Head]]
+) -> Tally:
+    """`evaluate_heard` over lines, each heard by heads that were trained without its fold."""
+    total = Tally()
+    for fold, heads in enumerate(folds):
+        hearer.use(heads)
+        part = [line for line in lines if fold_of(line["id"]) == fold]
+        if part:
+            total = total + evaluate_heard(hearer, hearer.items, hearer.columns, part)
+    return total
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, print, and write with --out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--heard", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--errors", action="store_true")
+    options = parser.parse_args(arguments)
+    torch.manual_seed(0)
+    prepared = PreparedDataset(options.dataset)
+    hearer = Hearer(prepared.items, prepared.info.columns)
+    files = {
+        path.name: read_labels(path) for path in sorted(options.heard.glob("*.jsonl")) if "shop" not in path.name
+    }
+    labelled = Labelled(hearer)
+    examples = made() + labelled.utterances()
+    for lines in files.values():
+        examples += labelled.examples(lines)
+    for head in ("stance", "title", "act", "turn"):
+        print(head, dict(Counter(said for e in examples if e.head == head for said in e.said)))
+    trainer = Trainer(hearer.encoder, examples)
+    folds = [trainer.heads(without=fold) for fold in range(FOLDS)]
+    for name, lines in files.items():
+        tally = out_of_fold(trainer, hearer, lines, folds)
+        print(name, json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in tally.figures.items()}))
+        if options.errors:
+            for head, pairs in tally.confused.items():
+                print(head, sorted(pairs.items(), key=lambda p: -p[1]))
+            for id, text, missing, extra in tally.mistakes:
+                print(f"{id}  {text}\n    missing: {missing}   extra: {extra}")
+    if options.out:
+        save_heads(trainer.heads(), options.out, hearer.encoder.id, {})  # type: ignore[attr-defined]
+        print(f"written to {options.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,452 @@
+"""Hears an utterance: values by the catalogue, their stance, titles and acts by heads over one pass of the
+encoder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from latentcrs.data import ColumnKind
+from latentcrs.data.rules import Rule
+from latentcrs.hear.gazetteer import Gazetteer
+from latentcrs.hear.heads import Floats, Head, Read, StateEncoder, load_heads, mention_features, utterance_features
+from latentcrs.hear.language import Line, key_of, language_of, patterns, stem, word_set, words
+from latentcrs.hear.numbers import Numbers
+from latentcrs.hear.reading import Act, Context, HeardRule, HeardTitle, Reading, Sort, Stance
+from latentcrs.language.chat import Call
+from latentcrs.recommend.titles import TitleFinder
+
+LONGEST = 2000
+"""Characters of an utterance that are read: its beginning and its end."""
+HARD, HARD_NOT = 0.6, 0.5
+"""A rule filters from this probability on that it is asked for (refused), else it is a wish. Read off the
+calibration of
+the heads on real people's messages that they were not trained on (`latentcrs evaluate heard --refit`)."""
+SOFT = 0.5
+"""A wish: from this probability on that it is asked for or liked."""
+DENIED = 0.06
+"""Where a word that denies stands near, wanting is not believed if refusing is this likely."""
+ACT, SURE, TURN = 0.18, 0.4, 0.6
+"""From which probability on an act is heard at all, is acted upon, and a turn is one to something new."""
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+ENCODERS_LANGUAGES = frozenset({"en"})
+
+
+class Spoken:
+    """One mention of a value or number: where it stands, as which rules it would be in force, how it is meant."""
+
+    def __init__(self, first: int, last: int, rules: Sequence[Rule], opposite: bool, certainty: float) -> None:
+        self.first, self.last, self.rules, self.opposite, self.certainty = (
+            first,
+            last,
+            list(rules),
+            opposite,
+            certainty,
+        )
+        self.stance, self.p = "mentioned", 1.0
+
+
+class Hearer:
+    """Hears over one catalogue. Nothing is built or loaded before the first utterance.
+
+    encoder: hands out token states; the embedded one by default. weights: how popular each item is, (n,).
+    """
+
+    name = "hear"
+
+    def __init__(
+        self,
+        items: pl.DataFrame,
+        columns: Mapping[str, ColumnKind],
+        encoder: StateEncoder | None = None,
+        heads: Mapping[str, Head] | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        self.items, self.columns = items, dict(columns)
+        self._encoder, self._heads, self._weights = encoder, heads, weights
+        self._reply = lru_cache(maxsize=64)(self._vector)
+
+    @cached_property
+    def gazetteer(self) -> Gazetteer:
+        """The values of the catalogue."""
+        return Gazetteer(self.items, self.columns)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The number and year columns of the catalogue."""
+        year = next((column for column, kind in self.columns.items() if kind == "year"), "")
+        years: list[Any] = self.items[year].drop_nulls().to_list() if year else []
+        roles, numbered = self.gazetteer.roles, self.gazetteer.numbered
+        return Numbers(self.columns, roles, numbered, min(years, default=None), max(years, default=None))
+
+    @cached_property
+    def titles(self) -> TitleFinder:
+        """The titles of the catalogue."""
+        years: list[int | None] = (
+            self.items["year"].to_list() if "year" in self.items.columns else [None] * len(self.items)
+        )
+        titles = [title or "" for title in self.items["title"].to_list()]
+        return TitleFinder(titles, years, self._weights or [1.0] * len(titles))
+
+    @cached_property
+    def heads(self) -> Mapping[str, Head]:
+        """The heads: "stance", "title", "act", "turn"."""
+        return self._heads if self._heads is not None else load_heads()[0]
+
+    @cached_property
+    def encoder(self) -> StateEncoder:
+        """Reads the sentences."""
+        if self._encoder is None:
+            from latentcrs.language.minilm import MiniLM
+            from latentcrs.language.model_folders import embedded_minilm
+
+            self._encoder = MiniLM(embedded_minilm(), "minilm")
+        return self._encoder
+
+    def use(self, heads: Mapping[str, Head]) -> None:
+        """Go on with other heads."""
+        self.__dict__["heads"] = heads
+
+    def warm(self) -> None:
+        """Build and load everything now: what a first utterance would wait for."""
+        self.read("hello")
+
+    def titles_with_stance(self, text: str) -> list[tuple[int, Stance]]:
+        """The items that `text` names, by row, and how it stands to each."""
+        return [(title.number, title.stance) for title in self.read(text).titles]
+
+    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Reading:
+        """See `Extractor.extract`."""
+        return self.read(utterance, Context(before=tuple(before)))
+
+    def read(self, utterance: str, context: Context | None = None) -> Reading:
+        """What `utterance` says in `context`."""
+        context = context or Context()
+        text = utterance if len(utterance) <= LONGEST else f"{utterance[: LONGEST // 2]} {utterance[-LONGEST // 2 :]}"
+        if not any(c.isalnum() for c in text):
+            return Reading(acts=("other",))
+        read = Read.of(text, self.encoder.states([text])[0])
+        line, language = read.line, language_of(text)
+        half = language not in ENCODERS_LANGUAGES
+        taken = [False] * len(line.tokens)
+        titles = self._titles(read, taken, language)
+        titles += self._pointed(read, context, taken, language) if context.listed else []
+        spoken = self.spoken(line, language, taken)
+        for one in spoken:
+            self._judge(one, read, language, half)
+        sort = self._sort(line, language, taken, bool(context.listed))
+        for one in spoken:
+            taken[one.first : one.last] = [True] * (one.last - one.first)
+        rules, wishes, dropped = assembled(line, spoken, language, half)
+        acts, sure = self._acts(read, context)
+        if half:
+            acts = tuple(dict.fromkeys(["request", *acts]))
+        needs = self._needs(line, taken, acts, language)
+        continues = "continues"
+        if context.asking and self._turns(read, acts):
+            continues = "turns"
+        elif rules and not any(
+            t.word in word_set("en" if language == "xx" else language, "also") for t in line.tokens[:2]
+        ):
+            continues = "corrects"
+        return Reading(
+            rules=rules,
+            wishes=wishes,
+            dropped=dropped,
+            titles=tuple(titles),
+            acts=acts,
+            sure=sure,
+            continues=continues,  # type: ignore[arg-type]
+            needs=needs,
+            sort=sort,
+            about=self._about(line, language) if "question" in acts else "",
+            language=language if half else "",
+            notes=self._notes(spoken, line, language if half else ""),
+        )
+
+    # What is named.
+
+    def _titles(self, read: Read, taken: list[bool], language: str) -> list[HeardTitle]:
+        found = []
+        for mention in self.titles.find(read.line.text):
+            inside = [n for n, t in enumerate(read.line.tokens) if mention.start <= t.start and t.end <= mention.end]
+            if not inside or any(taken[n] for n in inside):
+                continue
+            for n in inside:
+                taken[n] = True
+            stance, p = self._stance(read, inside[0], inside[-1] + 1, language)
+            said = read.line.text[mention.start : mention.end]
+            certainty = round(p * mention.certainty, 3)
+            found.append(HeardTitle(number=mention.numbers[0], stance=stance, words=said, certainty=certainty))
+        return found
+
+    def _stance(self, read: Read, first: int, last: int, language: str) -> tuple[Stance, float]:
+        p = self.heads["title"](mention_features(read, first, last, language))
+        best = max(p, key=lambda name: p[name])
+        return best, p[best]  # type: ignore[return-value]
+
+    def _pointed(self, read: Read, context: Context, taken: list[bool], language: str) -> list[HeardTitle]:
+        """Items of the last list that are pointed at: "the second one", "both", "it"."""
+        line, language = read.line, "en" if language == "xx" else language
+        pointing: dict[str, Any] = {name: pattern for name, pattern in patterns(language, "pointing")}
+        found: dict[int, HeardTitle] = {}
+
+        def point(first: int, last: int, places: Sequence[int]) -> None:
+            if any(taken[first:last]):
+                return
+            stance, p = self._stance(read, first, last, language)
+            for place in places:
+                if 0 <= place < len(context.listed) and stance != "named":
+                    number = context.listed[place]
+                    one = HeardTitle(
+                        number=number,
+                        stance=stance,
+                        words=line.said(first, last),
+                        certainty=round(p, 3),
+                        pointed=True,
+                    )
+                    if number not in found or found[number].certainty < p:
+                        found[number] = one
+
+        order = [w for one in dict.fromkeys((language, "en")) for w in words(one)["pointing"]["ordinals"]]
+        for match in pointing["ordinals"].finditer(line.line):
+            place = order.index(match[0]) if match[0] in order else 0
+            point(*line.span(match), [place % 8])
+        for match in pointing["all"].finditer(line.line):
+            point(*line.span(match), range(len(context.listed)))
+        if not found:
+            for match in pointing["it"].finditer(line.line):
+                point(*line.span(match), [0])
+        return list(found.values())
+
+    def spoken(self, line: Line, language: str, taken: Sequence[bool]) -> list[Spoken]:
+        """The values and numbers that a line speaks of, outside of the words `taken`; their stance is not judged."""
+        spoken: list[Spoken] = []
+        covered = list(taken)
+        for one in self.numbers.find(line, language):
+            if not any(covered[one.first : one.last]):
+                covered[one.first : one.last] = [True] * (one.last - one.first)
+                found = Spoken(one.first, one.last, [one.rule], False, 0.7 if one.assumed else 0.95)
+                found.assumed = one.assumed  # type: ignore[attr-defined]
+                spoken.append(found)
+        for mention in self.gazetteer.find(line, language, covered):
+            rules = [Rule(column=v.column, op="has any", value=[v.value]) for v in mention.values]
+            certain = {"value": 1.0, "synonym": 0.9, "slip": 0.8, "surname": 0.7}[mention.values[0].how]
+            spoken.append(Spoken(mention.first, mention.last, rules, mention.values[0].opposite, certain))
+        for first, last, subject in (
+            self._subjects(line, language, covered, spoken) if "text" in self.items.columns else ()
+        ):
+            spoken.append(Spoken(first, last, [Rule(column="text", op="contains", value=subject)], False, 0.5))
+        return sorted(spoken, key=lambda one: one.first)
+
+    def _subjects(
+        self, line: Line, language: str, covered: Sequence[bool], spoken: Sequence[Spoken]
+    ) -> list[tuple[int, int, str]]:
+        """What the plot is to be about, where a language has such words."""
+        taken = [c or any(one.first <= n < one.last for one in spoken) for n, c in enumerate(covered)]
+        each = {key_of(subject): subject for group in words("en").get("subject", ()) for subject in group["each"]}
+        found = []
+        for first in range(len(line.tokens)) if language == "en" else ():
+            for last in (first + 2, first + 1):
+                if last <= len(line.tokens) and not any(taken[first:last]):
+                    subject = each.get("".join(stem(t.word) for t in line.tokens[first:last]))
+                    if subject and not self.gazetteer.is_part_of_a_name(line, first, last):
+                        found.append((first, last, subject))
+                        break
+        return found
+
+    def _judge(self, one: Spoken, read: Read, language: str, half: bool) -> None:
+        """How a mention is meant. In a language that the encoder does not know, by the words that deny alone."""
+        tokens = read.line.tokens
+        deny = word_set("en" if language == "xx" else language, "deny")
+        near = [t.word for t in tokens[max(0, one.first - 6) : one.first]]
+        for stop in ".!?;":
+            near = near[len(near) - near[::-1].index(stop) :] if stop in near else near
+        denied = any(word in deny for word in near)
+        if half:
+            one.stance, one.p = ("refused" if denied else "wish"), 0.5
+            return
+        p = self.heads["stance"](mention_features(read, one.first, one.last, language))
+        wanted = p["rule"] + p["wish"]
+        if denied and p["refused"] + p["dropped"] > DENIED and wanted > 0.5:
+            # A word denies and the head is not sure: neither wanted nor refused is believed.
+            one.stance, one.p = "mentioned", 1 - p["refused"]
+        elif wanted >= SOFT:
+            one.stance, one.p = ("rule", p["rule"]) if p["rule"] >= HARD else ("wish", wanted)
+        else:
+            others = ("refused", "dropped", "mentioned")
+            one.stance = max(others, key=lambda name: p[name])
+            one.p = p[one.stance]
+            if one.stance == "refused" and not denied:
+                one.stance = "mentioned"
+
+    # What is done.
+
+    def _vector(self, text: str) -> Floats:
+        return self.encoder.states([text])[0].vector
+
+    def _acts(self, read: Read, context: Context) -> tuple[tuple[Act, ...], int]:
+        """The acts, the likeliest first, and how many of them are sure. Each sentence is looked at by itself too:
+        half of
+        what people say does several things.
+        """
+        reply = self._reply(context.reply[-300:]) if context.reply else np.zeros_like(read.vector)
+        head = self.heads["act"]
+        p = head(utterance_features(read, reply))
+        sentences = [part for part in _SENTENCE.split(read.line.text) if any(c.isalnum() for c in part)]
+        if len(sentences) > 1:
+            for text, states in zip(sentences, self.encoder.states(sentences), strict=True):
+                alone = head(utterance_features(Read.of(text, states), reply))
+                p = {name: max(p[name], alone[name]) for name in p}
+        order = sorted(p, key=lambda name: -p[name])
+        acts = [name for n, name in enumerate(order) if n == 0 or (p[name] >= ACT and n < 3)]
+        return tuple(acts), max(1, sum(p[name] >= SURE for name in acts))  # type: ignore[arg-type]
+
+    def _turns(self, read: Read, acts: Sequence[Act]) -> bool:
+        if not {"request", "more"} & set(acts):
+            return False
+        return self.heads["turn"](utterance_features(read, np.zeros_like(read.vector)))["turns"] >= TURN
+
+    def _sort(self, line: Line, language: str, taken: list[bool], listed: bool) -> Sort | None:
+        language = "en" if language == "xx" else language
+        for first, last, column, descending in self.numbers.orders(line, language):
+            if any(taken[first:last]):
+                continue
+            taken[first:last] = [True] * (last - first)
+            pattern = dict(patterns(language, "pointing"))["listed"]
+            over = listed and bool(pattern.search(line.line) or " which " in line.line)
+            return Sort(column=column, descending=descending, listed=over, words=line.said(first, last))
+        return None
+
+    def _about(self, line: Line, language: str) -> str:
+        found = patterns("en" if language == "xx" else language, "asked")
+        return next((name for name, pattern in found if pattern.search(line.line)), "")
+
+    def _needs(self, line: Line, taken: Sequence[bool], acts: Sequence[Act], language: str) -> tuple[str, ...]:
+        """Runs of words that ask for something and are neither a value nor a title."""
+        if not {"request", "answer", "more", "inform", "reject"} & set(acts):
+            return ()
+        language = "en" if language == "xx" else language
+        idle = word_set(language, "talk") | word_set(language, "function") | word_set("en", "talk")
+        needs, run = [], list[int]()
+        for place, token in enumerate(line.tokens):
+            telling = token.word.isalpha() and token.word not in idle and not taken[place] and len(token.word) > 2
+            joined = token.word == "-" and run and run[-1] == place - 1
+            if telling or joined:
+                run.append(place)
+            elif run:
+                needs.append(line.said(run[0], run[-1] + 1).strip("- "))
+                run = []
+        if run:
+            needs.append(line.said(run[0], run[-1] + 1).strip("- "))
+        return tuple(dict.fromkeys(needs))
+
+    def _notes(self, spoken: Sequence[Spoken], line: Line, language: str) -> tuple[str, ...]:
+        notes = []
+        if language:
+            half = words(language)["half"] if language in ("de", "es", "fr") else ""
+            notes.append(
+                half or "I only half understand this language: your words rank, and nothing is filtered by them."
+            )
+        for one in spoken:
+            if getattr(one, "assumed", False) and one.stance in ("rule", "wish", "refused"):
+                notes.append(
+                    f"I take \u201c{line.said(one.first, one.last)}\u201d as {one.rules[0].column.replace('_', ' ')}."
+                )
+        return tuple(notes)
+
+
+Triple = tuple[tuple[HeardRule, ...], tuple[HeardRule, ...], tuple[Rule, ...]]
+
+
+def assembled(line: Line, spoken: Sequence[Spoken], language: str, half: bool) -> Triple:
+    """Rules, wishes and what is taken back, of mentions whose stance is known: what belongs together is one rule."""
+    groups: list[list[Spoken]] = []
+    for one in spoken:
+        if one.stance == "mentioned":
+            continue
+        last = groups[-1][-1] if groups else None
+        if last is not None and last.stance == one.stance and _either(line, last, one, language):
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    rules, wishes, dropped = list[HeardRule](), list[HeardRule](), list[Rule]()
+    for group in groups:
+        stance = group[0].stance
+        certainty = min(one.certainty for one in group) * min(1.0, float(np.mean([one.p for one in group])) + 0.1)
+        said = line.said(group[0].first, group[-1].last)
+        for rule in _joined([one.rules for one in group]):
+            refused = (stance == "refused") != group[0].opposite
+            meant = _denied(rule) if refused else rule
+            heard = HeardRule(rule=meant, certainty=round(min(certainty, 1.0), 3), words=said)
+            if stance == "dropped":
+                dropped.append(rule)
+            elif half or stance == "wish" or (stance == "refused" and group[0].p < HARD_NOT):
+                wishes.append(heard)
+            else:
+                rules.append(heard)
+    rules = _once(rules)
+    wishes = [heard for heard in _once(wishes) if not any(heard.rule == other.rule for other in rules)]
+    kept = [rule for n, rule in enumerate(dropped) if rule not in dropped[:n]]
+    return tuple(rules), tuple(wishes), tuple(kept)
+
+
+def _once(heard: Sequence[HeardRule]) -> list[HeardRule]:
+    """Without those whose rule stands before."""
+    return [one for n, one in enumerate(heard) if not any(one.rule == other.rule for other in heard[:n])]
+
+
+def _either(line: Line, one: Spoken, other: Spoken, language: str) -> bool:
+    """Whether two mentions beside each other are alternatives on one column: "action or comedy", "I like A and B"."""
+    if len(one.rules) > 1 or len(other.rules) > 1 or one.rules[0].column != other.rules[0].column:
+        return False
+    between = [
+        t.word for t in line.tokens[one.last : other.first] if t.word not in ("a", "an", "the", "maybe", "some")
+    ]
+    if not between:
+        return False
+    either = word_set("en" if language == "xx" else language, "either")
+    if all(word in either or word in (",", "/") for word in between):
+        return True
+    plural = line.tokens[one.last - 1].word.endswith("s") and line.tokens[other.last - 1].word.endswith("s")
+    both = all(word in ("and", ",", "und", "y", "et") for word in between)
+    return both and (one.stance != "rule" or plural)
+
+
+def _joined(groups: Sequence[Sequence[Rule]]) -> list[Rule]:
+    """The rules of alternatives as one rule; of a single mention, as they are."""
+    if len(groups) == 1:
+        return list(groups[0])
+    first = groups[0][0]
+    if first.op == "has any":
+        values = [
+            str(v)
+            for rules in groups
+            for v in (rules[0].value if isinstance(rules[0].value, list) else [rules[0].value])
+        ]
+        return [Rule(column=first.column, op="has any", value=list(dict.fromkeys(values)))]
+    spans = [rules[0].value for rules in groups if rules[0].op == "between"]
+    if len(spans) == len(groups):
+        ends = [float(v) for span in spans if isinstance(span, list) for v in span]
+        return [Rule(column=first.column, op="between", value=[min(ends), max(ends)])]
+    return [rule for rules in groups for rule in rules]
+
+
+_REVERSED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+
+def _denied(rule: Rule) -> Rule:
+    """The rule that passes what `rule` does not."""
+    if rule.op in _REVERSED:
+        return Rule(column=rule.column, op=_REVERSED[rule.op], value=rule.value)  # type: ignore[arg-type]
+    if rule.op == "between" and isinstance(rule.value, list):
+        low, high = sorted(float(v) for v in rule.value)
+        return Rule(column=rule.column, op="not", value=[float(n) for n in range(int(low), int(high) + 1)])
+    if rule.op == "not":
+        return Rule(column=rule.column, op="has any", value=rule.value)
+    return Rule(column=rule.column, op="not", value=rule.value)

@@ -1,0 +1,127 @@
+"""One language's words for values, numbers, bounds and orders, and in which language a text is."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+LANGUAGES = ("en", "de", "es", "fr")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*(?:'?s\b|er\b|ern\b)?|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
+_APOSTROPHES = re.compile("['’]")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word or mark. start, end: characters. word: without case, accents and apostrophes."""
+
+    start: int
+    end: int
+    word: str
+    capital: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """A text in words, and `line`: the words with single blanks between and around them; `at`: where each begins."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    line: str
+    at: tuple[int, ...]
+
+    def span(self, match: re.Match[str]) -> tuple[int, int]:
+        """The tokens, first and behind the last, that a match in `line` covers."""
+        covered = [n for n, place in enumerate(self.at) if match.start() <= place < match.end()]
+        return (covered[0], covered[-1] + 1) if covered else (0, 0)
+
+    def said(self, first: int, last: int) -> str:
+        """The text of tokens first..last (behind)."""
+        return self.text[self.tokens[first].start : self.tokens[last - 1].end] if first < last else ""
+
+
+def plain(text: str) -> str:
+    """Lower case, without accents and apostrophes."""
+    text = _APOSTROPHES.sub("", text.lower()).replace("ß", "ss")
+    if text.isascii():
+        return text
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+
+
+def tokenise(text: str) -> Line:
+    """Take a text apart."""
+    found = [(m.start(), m.end(), plain(m[0]), m[0][0].isupper()) for m in _TOKEN.finditer(text)]
+    tokens = tuple(Token(start, end, "and" if word == "&" else word, c) for start, end, word, c in found if word)
+    at, line = [], " "
+    for token in tokens:
+        at.append(len(line))
+        line += token.word + " "
+    return Line(text, tokens, line, tuple(at))
+
+
+def stem(word: str) -> str:
+    """A word without its plural, roughly."""
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("ches", "shes", "xes", "sses")):
+        return word[:-2]
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+def key_of(text: str) -> str:
+    """What a value and its plural, with or without hyphens and blanks, have in common."""
+    words = [token.word for token in tokenise(text).tokens if token.word.isalnum()]
+    if len(words) > 1 and words[0] in ("the", "a", "an"):
+        words = words[1:]
+    return "".join(map(stem, words))
+
+
+@cache
+def words(language: str) -> dict[str, Any]:
+    """The words of a language, as its file has them."""
+    return tomllib.loads(resources.files("latentcrs.hear").joinpath(f"words/{language}.toml").read_text("utf-8"))
+
+
+@cache
+def word_set(language: str, name: str) -> frozenset[str]:
+    """A plain list of words of a language."""
+    return frozenset(map(plain, words(language)[name].split()))
+
+
+def phrases(language: str, section: str) -> dict[str, list[str]]:
+    """The phrases of a section, by name, as they stand in a `Line`; English ones too, since people mix it in."""
+    found: dict[str, list[str]] = {}
+    for one in dict.fromkeys((language, "en")):
+        for name, said in words(one).get(section, {}).items():
+            found.setdefault(name, []).extend(" ".join(t.word for t in tokenise(phrase).tokens) for phrase in said)
+    return found
+
+
+@cache
+def patterns(language: str, section: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """A section's phrases as one pattern each name, with blanks around."""
+    named = phrases(language, section)
+    return tuple((name, re.compile(rf"(?<= )(?:{alternatives(said)})(?= )")) for name, said in named.items())
+
+
+def alternatives(said: list[str]) -> str:
+    """Phrases as alternatives of a pattern, the longest first."""
+    return "|".join(re.escape(phrase) for phrase in sorted(set(said), key=len, reverse=True))
+
+
+def language_of(text: str) -> str:
+    """The language of a text by its little words: one of `LANGUAGES`, or "xx" where it is written in other letters.
+    English where nothing tells.
+    """
+    letters = [c for c in text if c.isalpha()]
+    foreign = sum("LATIN" not in unicodedata.name(c, "LATIN") for c in letters)
+    if len(letters) >= 2 and foreign > len(letters) / 2:
+        return "xx"
+    said = [token.word for token in tokenise(text).tokens]
+    counts = {language: sum(word in word_set(language, "function") for word in said) for language in LANGUAGES}
+    best = max(LANGUAGES, key=lambda language: (counts[language], language == "en"))
+    return best if counts[best] >= 2 and counts[best] > counts["en"] else "en"
