@@ -116,8 +116,8 @@ def _is_new(before: Sequence[HeardRule], heard: Heard) -> bool:
 
 
 def _soften(recommender: Recommender, session: Session, new: int) -> None:
-    """Make older rules wishes while fewer than `HANDFUL` items pass them all;"
-    " what was said last or insisted on stays."""
+    """Make older rules wishes while fewer than `HANDFUL` items pass them all;
+    what was said last or insisted on stays."""
     small = len(session.rules) > 1 and len(recommender.mask(session.rules[0].rule)) < 20 * HANDFUL
     while len(session.rules) > max(new, 1) and not small:
         masks = [recommender.mask(found.rule) for found in session.rules]

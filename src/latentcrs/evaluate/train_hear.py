@@ -50,18 +50,24 @@ MEASURE_ONLY = frozenset({"opendialkg"})
 """Sources whose terms allow measuring but no weights that were trained on them."""
 REAL = 5.0
 """How much one message of a real person counts, beside one made of a carrier."""
-FILLINGS = {"genre": 3, "person": 3, "year": 2, "pair": 4, "title": 3, "simulated": 1}
+FILLINGS = {"genre": 3, "person": 3, "year": 2, "number": 2, "pair": 4, "title": 3, "simulated": 1}
 _GENRES = (
     "comedy;horror movies;action movies;a thriller;romantic comedies;sci-fi;a western;war movies;dramas;"
     "animated movies;"
     "musicals;a horror film;scary movies;fantasy;documentaries;mysteries;crime movies;adventure movies;comedies;"
-    "thrillers;sci fi;romance;horror;action;funny movies;kids movies;westerns;cartoons;film noir;something funny"
+    "thrillers;sci fi;romance;horror;action;funny movies;kids movies;westerns;cartoons;film noir;something funny;"
+    "sneakers;black shoes;jackets;jazz albums;puzzle games;books;rock music;red dresses;Nike shoes"
 ).split(";")
 _PEOPLE = (
     "Tom Hanks;Jim Carrey;Julia Roberts;Adam Sandler;Steven Spielberg;Brad Pitt;Meg Ryan;Alfred Hitchcock;jim carrey;"
     "tom hanks;Bruce Willis;nicolas cage;Sandra Bullock;Tarantino;Will Smith"
 ).split(";")
 _YEARS = "90s;80s;1990s;seventies;1950s;60s;eighties;70's".split(";")
+_NUMBERS = (
+    "under 100;less than 50 euros;4 stars or more;between 20 and 50;size 42;in stock;below $30;up to 20 dollars;"
+    "rated above 4;"
+    "at most 100 euros;under two hours;no more than ten dollars;over 300 pages;available;for 25 bucks;size 9"
+).split(";")
 _TITLES = (
     "The Matrix;Titanic;Toy Story;jaws;the godfather;Pulp Fiction;Alien;Big;Heat;Se7en;The Lion King;Fargo;psycho;"
     "Jurassic Park (1993);Shrek (2001);Black Panther (2018);It;Get Out;the notebook;Star Wars;Rocky;Mulan;"
@@ -107,7 +113,7 @@ def made(seed: int = 0) -> list[Example]:
     """Examples of the carriers, and of the simulator's patterns."""
     book = tomllib.loads(resources.files("latentcrs.hear").joinpath("carriers.toml").read_text("utf-8"))
     dice = random.Random(seed)
-    fillers = {"genre": _GENRES, "person": _PEOPLE, "year": _YEARS, "title": _TITLES}
+    fillers = {"number": _NUMBERS, "genre": _GENRES, "person": _PEOPLE, "year": _YEARS, "title": _TITLES}
     out: list[Example] = []
 
     def add(head: str, carrier: str, slots: Mapping[str, tuple[str, str]]) -> None:
@@ -382,10 +388,10 @@ def fitted(X: Floats, Y: Floats, w: Floats, classes: tuple[str, ...], each: bool
         else:
             losses = -(torch.log_softmax(scores, 1) * y).sum(1)
         total = (losses * weight).sum() + decay * (W**2).sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         return total
 
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    optimiser.step(loss)
     weights = (W.detach().numpy() / scale).astype(np.float32)
     return Head(classes, weights, (b.detach().numpy() - weights @ mean).astype(np.float32), each)
 

@@ -55,7 +55,7 @@ class Read:
             if place < len(line.tokens) and line.tokens[place].start < end:
                 words[place] += state
                 counts[place] += 1
-        return Read(line, words / np.maximum(counts, 1)[:, None], states.vector)
+        return Read(line, (words / np.maximum(counts, 1)[:, None]).astype(np.float32), states.vector)
 
 
 def mention_features(read: Read, first: int, last: int, language: str = "en") -> Floats:
@@ -71,7 +71,7 @@ def mention_features(read: Read, first: int, last: int, language: str = "en") ->
         end += 1
     cues = list[float]()
     for name in ("deny", "hedge", "like"):
-        cue = word_set(language if language != "xx" else "en", name)
+        cue = word_set(language, name)
         away = [first - n for n in range(start, first) if tokens[n].word in cue]
         behind = [n - last + 1 for n in range(last, end) if tokens[n].word in cue]
         cues += [1 / min(away) if away else 0, 1 / min(behind) if behind else 0, len(away)]

@@ -150,9 +150,7 @@ class Hearer:
         continues = "continues"
         if context.asking and self._turns(read, acts):
             continues = "turns"
-        elif rules and not any(
-            t.word in word_set("en" if language == "xx" else language, "also") for t in line.tokens[:2]
-        ):
+        elif rules and not any(t.word in word_set(language, "also") for t in line.tokens[:2]):
             continues = "corrects"
         return Reading(
             rules=rules,
@@ -161,7 +159,7 @@ class Hearer:
             titles=tuple(titles),
             acts=acts,
             sure=sure,
-            continues=continues,  # type: ignore[arg-type]
+            continues=continues,
             needs=needs,
             sort=sort,
             about=self._about(line, language) if "question" in acts else "",
@@ -192,7 +190,7 @@ class Hearer:
 
     def _pointed(self, read: Read, context: Context, taken: list[bool], language: str) -> list[HeardTitle]:
         """Items of the last list that are pointed at: "the second one", "both", "it"."""
-        line, language = read.line, "en" if language == "xx" else language
+        line, language = read.line, language
         pointing: dict[str, Any] = {name: pattern for name, pattern in patterns(language, "pointing")}
         found: dict[int, HeardTitle] = {}
 
@@ -263,11 +261,12 @@ class Hearer:
     def _judge(self, one: Spoken, read: Read, language: str, half: bool) -> None:
         """How a mention is meant. In a language that the encoder does not know, by the words that deny alone."""
         tokens = read.line.tokens
-        deny = word_set("en" if language == "xx" else language, "deny")
+        deny = word_set(language, "deny")
         near = [t.word for t in tokens[max(0, one.first - 6) : one.first]]
         for stop in ".!?;":
             near = near[len(near) - near[::-1].index(stop) :] if stop in near else near
-        denied = any(word in deny for word in near)
+        behind = [t.word for t in tokens[one.last : one.last + 2]]
+        denied = any(word in deny for word in near) or (behind[:1] in (["?"], [","]) and behind[-1] in deny)
         if half:
             one.stance, one.p = ("refused" if denied else "wish"), 0.5
             return
@@ -313,7 +312,7 @@ class Hearer:
         return self.heads["turn"](utterance_features(read, np.zeros_like(read.vector)))["turns"] >= TURN
 
     def _sort(self, line: Line, language: str, taken: list[bool], listed: bool) -> Sort | None:
-        language = "en" if language == "xx" else language
+        language = language
         for first, last, column, descending in self.numbers.orders(line, language):
             if any(taken[first:last]):
                 continue
@@ -324,14 +323,14 @@ class Hearer:
         return None
 
     def _about(self, line: Line, language: str) -> str:
-        found = patterns("en" if language == "xx" else language, "asked")
+        found = patterns(language, "asked")
         return next((name for name, pattern in found if pattern.search(line.line)), "")
 
     def _needs(self, line: Line, taken: Sequence[bool], acts: Sequence[Act], language: str) -> tuple[str, ...]:
         """Runs of words that ask for something and are neither a value nor a title."""
         if not {"request", "answer", "more", "inform", "reject"} & set(acts):
             return ()
-        language = "en" if language == "xx" else language
+        language = language
         idle = word_set(language, "talk") | word_set(language, "function") | word_set("en", "talk")
         needs, run = [], list[int]()
         for place, token in enumerate(line.tokens):
@@ -410,7 +409,7 @@ def _either(line: Line, one: Spoken, other: Spoken, language: str) -> bool:
     ]
     if not between:
         return False
-    either = word_set("en" if language == "xx" else language, "either")
+    either = word_set(language, "either")
     if all(word in either or word in (",", "/") for word in between):
         return True
     plural = line.tokens[one.last - 1].word.endswith("s") and line.tokens[other.last - 1].word.endswith("s")
@@ -443,7 +442,7 @@ _REVERSED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 def _denied(rule: Rule) -> Rule:
     """The rule that passes what `rule` does not."""
     if rule.op in _REVERSED:
-        return Rule(column=rule.column, op=_REVERSED[rule.op], value=rule.value)  # type: ignore[arg-type]
+        return Rule(column=rule.column, op=_REVERSED[rule.op], value=rule.value)
     if rule.op == "between" and isinstance(rule.value, list):
         low, high = sorted(float(v) for v in rule.value)
         return Rule(column=rule.column, op="not", value=[float(n) for n in range(int(low), int(high) + 1)])

@@ -82,7 +82,8 @@ def key_of(text: str) -> str:
 
 @cache
 def words(language: str) -> dict[str, Any]:
-    """The words of a language, as its file has them."""
+    """The words of a language, as its file has them; English ones for a language without a file."""
+    language = language if language in LANGUAGES else "en"
     return tomllib.loads(resources.files("latentcrs.hear").joinpath(f"words/{language}.toml").read_text("utf-8"))
 
 

@@ -92,7 +92,7 @@ class Numbers:
 
     def find(self, line: Line, language: str) -> list[Numbered]:
         """The conditions on numbers in `line`, in order."""
-        language = "en" if language == "xx" else language
+        language = language
         one, two = self._compiled(language)
         found: list[Numbered] = []
         taken: set[int] = set()
@@ -219,7 +219,7 @@ class Numbers:
 
     def orders(self, line: Line, language: str) -> list[tuple[int, int, str, bool]]:
         """Orders that are asked for: (first token, behind the last, column, descending)."""
-        language = "en" if language == "xx" else language
+        language = language
         found = []
         for name, pattern in patterns(language, "orders"):
             unit, direction = name.split()

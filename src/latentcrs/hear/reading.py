@@ -13,8 +13,8 @@ from latentcrs.language.chat import Call
 Act = Literal[
     "request", "answer", "inform", "more", "accept", "reject", "seen", "question", "thanks", "greeting", "other",
 ]  # fmt: skip
-"""What an utterance does;"
-" often several at once. answer: to what the recommender asked. inform: a taste, in passing."""
+"""What an utterance does;
+often several at once. answer: to what the recommender asked. inform: a taste, in passing."""
 ACTS: tuple[Act, ...] = get_args(Act)
 Stance = Literal[
     "liked", "disliked", "seen", "wants_similar", "asked_about", "accepted", "rejected", "not_seen", "named",

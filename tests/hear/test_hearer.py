@@ -1,0 +1,225 @@
+"""Claims about what is heard: never the opposite, never uninvited, titles with a stance, numbers of shops."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from latentcrs.hear.hearer import Hearer
+from latentcrs.hear.reading import Context, HeardRule, Reading
+
+GENRES = ("Action", "Animation", "Children's", "Comedy", "Drama", "Horror", "Musical", "Romance", "Sci-Fi",
+          "Thriller", "War", "Western", "Documentary", "Crime", "Fantasy", "Mystery", "Adventure")  # fmt: skip
+TITLES = ("The Matrix", "Toy Story", "Toy Story 2", "The Shining", "Jaws", "Heat", "The Lion King", "Alien", "Babe",
+          "Fargo", "Titanic", "Psycho", "The Godfather", "Speed", "Big", "Dumb & Dumber", "Rocky")  # fmt: skip
+PEOPLE = ("Tom Hanks", "Jim Carrey", "Meg Ryan", "Adam Sandler", "Bruce Willis")
+
+
+@pytest.fixture(scope="module")
+def films() -> Hearer:
+    """Seventeen films, one of each genre."""
+    n = len(TITLES)
+    items = pl.DataFrame(
+        {
+            "title": TITLES,
+            "year": [1980 + number for number in range(n)],
+            "genres": [[genre] for genre in GENRES],
+            "actors": [[PEOPLE[number % len(PEOPLE)]] for number in range(n)],
+            "certificate": [("R", "PG-13", "PG", "G")[number % 4] for number in range(n)],
+        }
+    )
+    kinds: Any = {"year": "year", "genres": "multi-category", "actors": "multi-category", "certificate": "category"}
+    return Hearer(items, kinds)
+
+
+def said(heard: Sequence[HeardRule]) -> set[str]:
+    return {str(one.rule) for one in heard}
+
+
+# Sentences of kinds that people were misheard in, none of which is from the messages that the heads were trained on.
+REFUSALS = [
+    ("please spare us any war films tonight", "War"), ("my son can't handle horror", "Horror"),
+    ("I don't want to see another musical", "Musical"), ("we've had it with westerns, nothing like that", "Western"),
+    ("absolutely no romance", "Romance"), ("can you find one that isn't a thriller?", "Thriller"),
+    ("I'm not really in a mood for drama", "Drama"), ("documentaries? no, never", "Documentary"),
+    ("my girlfriend doesn't like sci-fi", "Sci-Fi"), ("anything apart from animation", "Animation"),
+    ("steer me away from anything with Jim Carrey in it", "Jim Carrey"),
+    ("I'd skip everything with Adam Sandler", "Adam Sandler"),
+]  # fmt: skip
+
+
+def wants(heard: Reading, value: str) -> bool:
+    wanted = [one.rule for one in (*heard.rules, *heard.wishes) if one.rule.op != "not"]
+    return any(value in (rule.value if isinstance(rule.value, list) else [rule.value]) for rule in wanted)
+
+
+def test_what_is_refused_is_asked_for_at_most_once_in_a_dozen(films: Hearer) -> None:
+    assert sum(wants(films.read(text), value) for text, value in REFUSALS) <= 1
+
+
+def test_most_refusals_are_heard_as_such(films: Hearer) -> None:
+    right = sum(any(f"not {value}" in rule for rule in said(films.read(text).rules)) for text, value in REFUSALS)
+    assert right >= 0.7 * len(REFUSALS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I like comedies", "I love Tom Hanks", "is it a musical?", "that thriller was on last night",
+     "was he in the war?",
+     "thanks, bye", "my sister works as a western singer", "do you like horror?", "I heard it is more of a drama"],
+)  # fmt: skip
+def test_what_nobody_asked_for_does_not_filter(films: Hearer, text: str) -> None:
+    assert said(films.read(text).rules) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("find me a western", "genres: Western"),
+        ("can you recommend a good thriller?", "genres: Thriller"),
+        ("something starring Meg Ryan please", "actors: Meg Ryan"),
+        ("I'm looking for a film from the 80s", "year 1980 to 1989"),
+        ("any horrer movies?", "genres: Horror"),
+        ("I want a movie made before 1990", "year < 1990"),
+    ],
+)
+def test_what_is_asked_for_filters(films: Hearer, text: str, rule: str) -> None:
+    assert rule in said(films.read(text).rules)
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "stances"),
+    [
+        ("I loved the matrix", "The Matrix", {"liked"}),
+        ("something like toy story please", "Toy Story", {"wants_similar"}),
+        ("titanic was awful, I hated it", "Titanic", {"disliked", "rejected"}),
+        ("what is Fargo about?", "Fargo", {"asked_about"}),
+        ("I'll watch The Godfather tonight", "The Godfather", {"accepted"}),
+    ],
+)
+def test_a_title_is_heard_with_its_stance(films: Hearer, text: str, title: str, stances: set[str]) -> None:
+    heard = films.titles_with_stance(text)
+    assert [TITLES[number] for number, _ in heard] == [title]
+    assert heard[0][1] in stances
+
+
+def test_that_one_points_at_the_last_list(films: Hearer) -> None:
+    context = Context(listed=(3, 5, 7), reply="How about The Shining, Heat or Alien?")
+    second = films.read("I've already seen the second one", context)
+    assert [(t.number, t.pointed) for t in second.titles] == [(5, True)]
+    assert {t.number for t in films.read("I hated all of them", context).titles} == {3, 5, 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "act"),
+    [("thank you, have a nice evening", "thanks"), ("hey there", "greeting"), ("who directed it?", "question"),
+     ("great, I'll watch that", "accept"), ("got anything else?", "more"), ("I've seen that already", "seen")],
+)  # fmt: skip
+def test_an_act_is_heard(films: Hearer, text: str, act: str) -> None:
+    context = Context(listed=(3,), reply="How about The Shining (1980)?")
+    assert act in films.read(text, context).acts
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "!!!", "\ud83d", "a" * 5000, "ع" * 40, "0" * 400, "1e999 €", "(((((", "9" * 30]
+)
+def test_no_text_breaks_it(films: Hearer, text: str) -> None:
+    assert isinstance(films.read(text), Reading)
+
+
+@pytest.mark.parametrize(
+    "text", ["bitte keinen Horror und nichts Lustiges", "quiero una película de terror", "我想看喜剧片"]
+)
+def test_a_language_the_encoder_does_not_know_is_said_and_never_filters(films: Hearer, text: str) -> None:
+    heard = films.read(text)
+    assert heard.rules == ()
+    assert heard.language
+    assert heard.notes
+
+
+# Shops.
+
+
+@pytest.fixture(scope="module")
+def shop() -> Hearer:
+    values = {
+        "category": ["Shoes", "Sneakers", "Boots", "Jackets", "Socks", "Shirts"],
+        "brand": ["Nike", "Adidas", "The North Face", "Puma", "Clarks"],
+        "size": ["36", "37", "38", "39", "40", "41", "42", "43"],
+        "color": ["Black", "White", "Navy", "Pink", "Red", "Brown"],
+        "in_stock": ["yes", "no"],
+    }
+    n = 40
+    items = pl.DataFrame(
+        {
+            "title": [f"Article {number}" for number in range(n)],
+            **{name: [of[number % len(of)] for number in range(n)] for name, of in values.items()},
+            "price": [10.0 + number for number in range(n)],
+            "rating": [1.0 + number % 5 for number in range(n)],
+        }
+    )
+    kinds: Any = {name: "category" for name in values} | {"price": "number", "rating": "number"}
+    return Hearer(items, kinds)
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("boots, in stock only", {"category: Boots", "in stock: yes"}),
+        ("sneakers size 43 under 80", {"category: Sneakers", "size: 43", "price < 80"}),
+        ("something between 20 and 30", {"price 20 to 30"}),
+        ("for less than 9,90 €", {"price < 9.9"}),
+        ("under 2.499,00 €", {"price < 2499"}),
+        ("no more than twenty dollars", {"price <= 20"}),
+        ("3 stars or more", {"rating >= 3"}),
+        ("a north face jacket", {"brand: The North Face", "category: Jackets"}),
+    ],
+)
+def test_a_shopper_is_heard(shop: Hearer, text: str, rules: set[str]) -> None:
+    assert said(shop.read(text).rules) == rules
+
+
+def test_a_bare_number_is_taken_as_price_and_that_is_said(shop: Hearer) -> None:
+    heard = shop.read("jackets under 100")
+    assert "price < 100" in said(heard.rules)
+    assert any("price" in note for note in heard.notes)
+
+
+def test_in_stock_is_no_sock(shop: Hearer) -> None:
+    assert "category: Socks" not in said(shop.read("what do you have in stock?").rules)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "descending"),
+    [("the cheapest boots", "price", False), ("best rated jackets", "rating", True)],
+)
+def test_an_order_is_heard(shop: Hearer, text: str, column: str, descending: bool) -> None:
+    sort = shop.read(text).sort
+    assert sort is not None
+    assert (sort.column, sort.descending, sort.listed) == (column, descending, False)
+
+
+def test_which_of_these_orders_the_list(shop: Hearer) -> None:
+    sort = shop.read("which of these is the cheapest?", Context(listed=(1, 2))).sort
+    assert sort is not None
+    assert sort.listed
+
+
+def test_sentences_of_shoppers_are_heard(shop: Hearer, shared_data: Callable[..., Path]) -> None:
+    lines = (shared_data("heard") / "shop.jsonl").read_text("utf-8").splitlines()[1:]
+    right = wrong = labelled = 0
+    for line in map(json.loads, lines):
+        wanted = {
+            (r["column"], str(r["value"])) for r in line["rules"] if r["op"] != "sort" and r["value"] != "item 1"
+        }
+        heard = shop.read(line["text"])
+        got = {(h.rule.column, str(h.rule.value)) for h in (*heard.rules, *heard.wishes)}
+        got = {(column, value.removesuffix(".0").replace(".0,", ",").replace(".0]", "]")) for column, value in got}
+        right, wrong, labelled = right + len(got & wanted), wrong + len(got - wanted), labelled + len(wanted)
+    assert right / labelled > 0.8
+    assert wrong / labelled < 0.2
