@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from latentcrs.converse.bookkeeping import applicable, update
 from latentcrs.converse.session import Session
-from latentcrs.language.extract import Heard, HeardRule
+from latentcrs.hear.reading import Heard, HeardRule, Reading
 from latentcrs.recommend import Recommender
 
 NINETIES, EIGHTIES = years(1990, 1999, words="the nineties"), years(1980, 1989, words="the 80s")
@@ -71,7 +71,6 @@ def test_a_later_rule_replaces_one_that_it_contradicts(
         (COMEDY, NO_HORROR),
         (no_genre("War"), NO_HORROR),
         (rule("genres", "has any", "Comedy", "Drama"), COMEDY),
-        (rule("title", "contains", "love"), rule("text", "contains", "war")),
     ],
 )
 def test_a_later_rule_leaves_what_it_does_not_contradict(
@@ -100,16 +99,45 @@ def test_a_rule_said_again_is_in_force_once_and_stays_insisted_on(recommender: R
     assert in_force(recommender, COMEDY, only) == [only]
 
 
-def test_wishes_follow_the_same_rules_and_a_wish_takes_the_place_of_the_rule(recommender: Recommender) -> None:
+def test_wishes_follow_the_same_rules_and_a_rule_that_is_liked_stays_one(recommender: Recommender) -> None:
     session = Session()
     update(recommender, session, Heard(rules=(COMEDY,), wishes=(NINETIES,)))
     assert (session.rules, session.wishes) == ([COMEDY], [NINETIES])
     update(recommender, session, Heard(wishes=(EIGHTIES,)))
     assert (session.rules, session.wishes) == ([COMEDY], [EIGHTIES])
     update(recommender, session, Heard(wishes=(COMEDY,)))
-    assert (session.rules, session.wishes) == ([], [EIGHTIES, COMEDY])
+    assert (session.rules, session.wishes) == ([COMEDY], [EIGHTIES])
     update(recommender, session, Heard(rules=(NINETIES,)))
-    assert (session.rules, session.wishes) == ([NINETIES], [COMEDY])
+    assert (session.rules, session.wishes) == ([COMEDY, NINETIES], [])
+
+
+def test_an_older_rule_only_ranks_where_less_than_a_handful_would_pass(recommender: Recommender) -> None:
+    session, first, second = Session(), rule("title", "contains", "love"), rule("text", "contains", "war")
+    update(recommender, session, Heard(rules=(first,)))
+    update(recommender, session, Heard(rules=(second,)))
+    assert (session.rules, session.wishes) == ([second], [first])
+
+
+def test_a_turn_to_something_new_ends_what_was_in_force(recommender: Recommender) -> None:
+    session = Session(said=["horror please"])
+    update(recommender, session, Heard(rules=(HORROR,), wishes=(NINETIES,)))
+    gone = update(recommender, session, Reading(rules=(COMEDY,), continues="turns"))
+    assert (session.rules, session.wishes, session.said) == ([COMEDY], [], [])
+    assert gone == [HORROR, NINETIES]
+
+
+def test_what_is_said_again_is_no_turn(recommender: Recommender) -> None:
+    session = Session()
+    update(recommender, session, Heard(rules=(COMEDY, NINETIES)))
+    assert update(recommender, session, Reading(rules=(COMEDY,), continues="turns")) == []
+    assert session.rules == [NINETIES, COMEDY]
+
+
+def test_a_correction_replaces_what_was_asked_of_its_column_and_leaves_exclusions(recommender: Recommender) -> None:
+    session = Session()
+    update(recommender, session, Heard(rules=(HORROR, no_genre("War"), NINETIES)))
+    assert update(recommender, session, Reading(rules=(COMEDY,), continues="corrects")) == [HORROR]
+    assert session.rules == [no_genre("War"), NINETIES, COMEDY]
 
 
 @pytest.mark.parametrize(
@@ -229,4 +257,7 @@ def test_in_force_is_what_a_list_of_items_says_by_hand(recommender: Recommender,
     for new in order:
         kept = [old for old in expected if column[old] != column[new] or passing[old] & passing[new]]
         expected = [old for old in kept if old != new] + [new]
-    assert in_force(recommender, *(POOL[n][0] for n in order)) == [POOL[n][0] for n in expected]
+    session = Session()
+    in_force(recommender, *(POOL[n][0] for n in order), session=session)
+    held = {heard.model_dump_json() for heard in (*session.rules, *session.wishes)}
+    assert held == {POOL[n][0].model_dump_json() for n in expected}
