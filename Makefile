@@ -8,7 +8,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+# Both workers have to hash alike, to collect the same tests.
+PYTEST := PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -21,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "error: $(PYTHON) is older than Python 3.11; name another: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (a minute or two)"
-	@$(BIN)/python -m pip install $$(test -t 1 || echo -qq) --no-input --disable-pip-version-check -c constraints.txt -e '.[baselines,bench,dev,local,mcp,otel,plot,postgres,ray,ray-serve,redis,serve,spark,web]'
+	@$(BIN)/python -m pip install $$(test -t 1 || echo -qq) --no-input --disable-pip-version-check -c constraints.txt -e '.[bench,dev,local,mcp,otel,plot,postgres,ray,ray-serve,redis,serve,spark,web]'
 	@touch $@
 
 demo: install ## fetch a sample, train on it, and chat with it

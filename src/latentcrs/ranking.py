@@ -58,6 +58,16 @@ def target_ranks(
     return np.concatenate(ranks) if ranks else np.zeros(0, np.int64)
 
 
+def ranks_in_parts(
+    scores: Callable[[slice], Tensor], n: int, targets: NDArray[np.integer], exclude: Histories
+) -> NDArray[np.int64]:
+    """`target_ranks` of any system: `scores(rows)` are its scores of some rows, (rows, n)."""
+    size = max(1, CHUNK_ELEMENTS // n)
+    parts = [slice(start, start + size) for start in range(0, len(targets), size)]
+    ranks = [ranks_of_scores(scores(part), targets[part], exclude[part]) for part in parts]
+    return np.concatenate(ranks) if ranks else np.zeros(0, np.int64)
+
+
 def ranks_of_scores(
     scores: Tensor, targets: NDArray[np.integer], exclude: Histories | None = None
 ) -> NDArray[np.int64]:

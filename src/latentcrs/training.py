@@ -38,7 +38,16 @@ from latentcrs.intent.tuning import tune_encoder
 from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.progress import say
 from latentcrs.recommend.bundle import MANIFEST, BundleInfo, save_bundle
-from latentcrs.rows import held_out, item_texts, request_rows, training_counts, training_sequences
+from latentcrs.rows import (
+    ClueReader,
+    held_out,
+    item_texts,
+    joined_rows,
+    request_rows,
+    spoken_rows,
+    training_counts,
+    training_sequences,
+)
 from latentcrs.simulate import fill_requests
 
 
@@ -65,7 +74,9 @@ def fit_behaviour(
     folder: path or URL in place of `work_folder()`; together: the group that trains it, in place of this process.
     """
     section = config.behaviour.model_dump()
-    name = f"behaviour-{fingerprint(dataset.info.checksums['interactions.parquet'], section)}"
+    named = dataset.named_histories if config.behaviour.unordered else None
+    talk = [dataset.info.checksums["mentions.parquet"]] if named is not None and len(named) else []
+    name = f"behaviour-{fingerprint(dataset.info.checksums['interactions.parquet'], section, *talk)}"
     folder = folder or work_folder()
     finished, checkpoint = below(folder, f"{name}.safetensors"), below(folder, f"{name}.checkpoint.safetensors")
     if fresh:
@@ -76,7 +87,14 @@ def fit_behaviour(
         return BehaviourEncoder.load(finished, device)
     validation = held_out(dataset, "valid")
     job = partial(
-        _train_behaviour, config, dataset.info.items, training_sequences(dataset), validation, finished, checkpoint
+        _train_behaviour,
+        config,
+        dataset.info.items,
+        training_sequences(dataset),
+        validation,
+        named if talk else None,
+        finished,
+        checkpoint,
     )
     if together is None:
         return job(device)
@@ -96,6 +114,7 @@ def _train_behaviour(
     items: int,
     sequences: Histories,
     validation: tuple[Histories, NDArray[np.int32]],
+    named: Histories | None,
     finished: str | Path,
     checkpoint: str | Path,
     device: str,
@@ -103,7 +122,8 @@ def _train_behaviour(
     if is_file(finished):  # by a group of which a process died after that
         return BehaviourEncoder.load(finished, device)
     encoder = BehaviourEncoder(config.behaviour.encoder, items, config.behaviour.network, device)
-    encoder.report = encoder.fit(sequences, validation, config.behaviour.training, checkpoint)
+    section = config.behaviour
+    encoder.report = encoder.fit(sequences, validation, section.training, checkpoint, section.unordered, named)
     if current_group().rank == 0:
         encoder.save(finished, encoder.report)
         remove_file(checkpoint)
@@ -121,6 +141,7 @@ class Inputs:
     counts: Tensor  # (n,)
     users: Tensor  # S of every user's training sequence, (users, d)
     mark: str  # fingerprint of the data and the encoders
+    reader: ClueReader | None = None  # of the clues that the rows have, where the model uses any
     found: dict[tuple[Any, ...], Tensor] = field(default_factory=dict)
     """Centroids by what they are of: clustered once, by whoever asks first."""
 
@@ -150,16 +171,23 @@ def gather_inputs(
     """Embed every text and every history once."""
     device, em = behaviour.device, config.em
     sequences = training_sequences(dataset)
+    reader = ClueReader.of(dataset) if config.model.clues else None
+
+    def rows(split: str, raw_only: bool = False) -> Rows:
+        simulated = request_rows(dataset, split, behaviour, encoder, em.max_history, raw_only, reader)
+        return joined_rows(simulated, spoken_rows(dataset, split, behaviour, encoder, reader))
+
     return Inputs(
-        train=request_rows(dataset, "train", behaviour, encoder, em.max_history, em.raw_rows_only),
-        valid=request_rows(dataset, "valid", behaviour, encoder, em.max_history),
-        V=behaviour.network.item_weights().detach().clone(),
+        train=rows("train", em.raw_rows_only),
+        valid=rows("valid"),
+        V=behaviour.item_vectors().clone(),
         T=torch.from_numpy(item_texts(dataset, encoder)).to(device),
         counts=training_counts(dataset, device),
         users=behaviour.encode_tensor(
             sequences if em.max_history is None else sequences.newest(em.max_history)
         ).clone(),
         mark=inputs_mark(dataset, behaviour, encoder, config),
+        reader=reader,
     )
 
 
@@ -168,7 +196,8 @@ def inputs_mark(dataset: PreparedDataset, behaviour: BehaviourEncoder, encoder: 
     files = {
         name: dataset.info.checksums[name] for name in ("interactions.parquet", "items.parquet", "requests.parquet")
     }
-    seen = [config.em.max_history, config.em.raw_rows_only]
+    files |= {name: dataset.info.checksums[name] for name in ("spoken.parquet",) if name in dataset.info.checksums}
+    seen = [config.em.max_history, config.em.raw_rows_only, *["clues"] * config.model.clues]
     trained = [behaviour.report.get("validation_ndcg@20"), *filter(None, [behaviour.report.get("tuned")])]
     return fingerprint(files, seen, encoder.id, config.behaviour.model_dump(), *trained)
 
@@ -217,7 +246,10 @@ def _fit_em(inputs: Inputs, config: Config, checkpoints: dict[str, Checkpoint]) 
     torch.manual_seed(config.em.seed)
     inference = InferenceModel(M, inputs.V).to(device)
     log_popularity = torch.log(inputs.counts + 1)
-    generative = GenerativeModel(M, inputs.V, inputs.T, log_popularity, config.model).to(device)
+    suggested = None
+    if inputs.reader is not None and inputs.reader.comentions is not None:
+        suggested = torch.from_numpy(inputs.reader.comentions.log_suggested)
+    generative = GenerativeModel(M, inputs.V, inputs.T, log_popularity, config.model, suggested).to(device)
     em = EM(inference, generative, Softmax(inputs.counts, config.em), config.em)
     report = em.fit(inputs.train, _validation(inputs, config), checkpoints)
     report["intents"] = len(M)
@@ -329,7 +361,16 @@ def train(
     made = fit_model(inputs, behaviour, config, fresh, folder, together)
     report = {"behaviour": made.behaviour.report, **made.report}
     return save_bundle(
-        Path(out), prepared, made.behaviour, made.inference, made.generative, encoder, config, report, command
+        Path(out),
+        prepared,
+        made.behaviour,
+        made.inference,
+        made.generative,
+        encoder,
+        config,
+        report,
+        command,
+        inputs.reader,
     )
 
 

@@ -14,7 +14,7 @@ from latentcrs.baselines.open import ASKED, TRAINED
 from latentcrs.baselines.unicorn import UnicornSettings
 from latentcrs.errors import UserError
 from latentcrs.evaluate.multi_turn_tables import markdown_of
-from latentcrs.evaluate.one_turn import evaluate_one_turn
+from latentcrs.evaluate.one_turn import Seen, evaluate_one_turn
 from latentcrs.evaluate.opened import Opened
 from latentcrs.evaluate.tables import markdown
 from latentcrs.evaluate.talks import multi_turn
@@ -80,4 +80,4 @@ def test_names_that_nobody_has_and_models_that_are_missing_are_said(opened: Open
         with pytest.raises(UserError, match="systems that ask one need --llm"):
             multi_turn(opened, (name,))
     with pytest.raises(UserError, match="leave out --history, or --with"):
-        evaluate_one_turn(bundle, device="cpu", history=0, baselines=["attributes"])
+        evaluate_one_turn(bundle, device="cpu", history=Seen(0), baselines=["attributes"])

@@ -111,3 +111,18 @@ def test_the_sampled_softmax_asks_for_the_targets_and_the_negatives_and_for_no_o
     million = Proposal(torch.zeros(1_000_000))
     sampled_softmax_loss(torch.ones(7, 4), vectors, torch.arange(7), million, 30)
     assert sorted(asked) == [7, 30]
+
+
+def test_scores_beside_the_product_and_their_gates_are_in_the_full_softmax(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(softmax, "CHUNK_ELEMENTS", 300 * 7)  # several chunks
+    hidden, items, targets = case()
+    generator = torch.Generator().manual_seed(1)
+    channels = torch.rand(3, len(hidden), len(items), generator=generator)
+    gates = torch.rand(len(hidden), 3, generator=generator).requires_grad_()
+    found = full_softmax_loss(hidden, items, targets, gates, channels)
+    gradients = torch.autograd.grad(found, (hidden, items, gates))
+    wanted = F.cross_entropy(hidden @ items.T + torch.einsum("bc,cbn->bn", gates, channels), targets)
+    expected = torch.autograd.grad(wanted, (hidden, items, gates))
+    assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=RELATIVE)
+    for ours, theirs in zip(gradients, expected, strict=True):
+        assert_close(ours, theirs)

@@ -142,7 +142,7 @@ def test_a_curve_meets_the_others_in_the_presets_own_value(small_movielens: Path
     result = sensitivity(small_movielens, "default", [*settings, *BRIEF, "em.epochs=1"], "cpu", ["alpha_e", "kl"])
     assert [point.value for point in result.curves["alpha_e"]] == [0, 0.5, 1, 2, 5, 10]
     assert [point.value for point in result.curves["kl"]] == [0, 0.01, 0.05, 0.2, 1]
-    assert result.centre == {"alpha_e": 1, "kl": 0.05}
+    assert result.centre == {"alpha_e": 1, "kl": 0.01}
     middle = [next(p for p in result.curves[name] if p.value == result.centre[name]) for name in ("alpha_e", "kl")]
     assert (middle[0].valid.rows == middle[1].valid.rows).all()
     assert (result.curves["kl"][0].valid.rows != result.curves["kl"][-1].valid.rows).any()

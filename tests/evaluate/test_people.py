@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from latentcrs.baselines.ease import EASE, L2, TALK_WEIGHT
-from latentcrs.baselines.talked import CoMentions
+from latentcrs.behaviour.comentions import CoMentions
 from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
 from latentcrs.errors import UserError
@@ -109,11 +109,14 @@ def test_equal_scores_count_against_the_target(shop: PreparedDataset) -> None:
 def test_co_mentions_are_scored_as_their_formula_says(shop: PreparedDataset) -> None:
     heat, solaris = number(shop, "Heat"), number(shop, "Solaris")
     assert solaris == 6
-    (scores,) = CoMentions(shop).scores([[heat, solaris]])
+    talk = CoMentions.build(shop.mentions, shop.info.items, len(shop.outside))
+    (bonus,) = talk.bonus([[heat, solaris]]).toarray()
     # Two conversations name Heat, both with Speed, one with Alien; two name Solaris, with Heat and Speed, and Big.
-    expected = {"Speed": 2 / 22 + 1 / 22 + 0.3 * 2 / 4, "Alien": 1 / 22 + 0.3 / 4, "Big": 1 / 22 + 0.3 / 4}
+    share = (talk.suggested + 0.5) / (talk.suggested + 0.5).sum()
+    expected = {"Speed": 2 / 22 + 1 / 22, "Alien": 1 / 22, "Big": 1 / 22}
     for title, value in expected.items():
-        assert scores[number(shop, title)] == pytest.approx(np.log(value), abs=1e-5)
+        item = number(shop, title)
+        assert bonus[item] == pytest.approx(np.log1p(value / (0.3 * share[item])), abs=1e-5)
 
 
 def test_ease_solves_its_ridge_regression_over_log_and_conversations(shop: PreparedDataset) -> None:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentcrs.intent import losses
+from latentcrs.intent.clues import FACTS
 from latentcrs.intent.config import ModelSection
-from latentcrs.intent.model import GenerativeModel, InferenceModel
+from latentcrs.intent.model import PRIOR_SIZE, GenerativeModel, InferenceModel
 
 B, K, N, D, D_X = 3, 4, 6, 5, 7
 Array = NDArray[np.float64]
@@ -177,6 +178,8 @@ def by_loops(model: GenerativeModel, S: Tensor, X: Tensor) -> Array:
     with torch.no_grad():
         Z = model.read(S, X)
         read = torch.cat([model.norm_S(S), model.norm_X(X)], 1) if config.skip else None
+        said = torch.cat([X / X.norm(dim=1, keepdim=True) * D_X**0.5 / 4, torch.zeros(B, FACTS, dtype=X.dtype)], 1)
+        gates = model.gates(said).numpy() if config.popularity else None
     W_j, W_m, W_v = (getattr(model, name).detach().numpy() for name in ("W_j", "W_m", "W_v"))
     M, V, T = model.M.numpy(), model.V.numpy(), model.T.numpy()
     g, h = np.zeros((B, K, N)), np.zeros((B, N))
@@ -194,9 +197,10 @@ def by_loops(model: GenerativeModel, S: Tensor, X: Tensor) -> Array:
                 past = model.skip(read[b : b + 1])[0].detach().numpy() @ (item @ model.W_s.detach().numpy())
                 words, about = X[b].numpy() @ model.W_x.detach().numpy(), T[v] @ model.W_t.detach().numpy()
                 cosine = words @ about / (np.linalg.norm(words) * np.linalg.norm(about))
-                h[b, v] += past + model.a.item() * (S[b].numpy() @ V[v]) + model.b.item() * cosine
+                behaved = np.log1p(np.exp(gates[b][2])) * model.a.item() * (S[b].numpy() @ V[v])
+                h[b, v] += past + behaved + model.b.item() * cosine
             if config.popularity:
-                h[b, v] += model.prior.item() * model.log_popularity[v].item()
+                h[b, v] += gates[b][0] * model.log_popularity[v].item() / PRIOR_SIZE
     return h
 
 

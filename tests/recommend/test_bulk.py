@@ -156,7 +156,6 @@ def test_the_command_writes_the_file_and_says_so(bundle: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--k", "0"], "k must be at least 1, not 0"),
         (["--dataset", "nowhere"], "no longer at nowhere"),
         (["--engine", "abacus"], "There is no engine 'abacus'; choose local or ray"),
         (["--workers", "2"], "--workers wants --engine ray"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import latentcrs
+from latentcrs.behaviour.comentions import FEW
 from latentcrs.data import PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.language import LocalEncoder, open_encoder
@@ -150,8 +151,11 @@ def test_scores_are_h_of_the_model_worked_out_for_every_item(
     for history in people[:3]:
         past = recommender.item_numbers(history)
         S = torch.from_numpy(bundle.behaviour.encode([past.tolist()]))
-        _, _, query = bundle.generative(S, X)
-        h = (query @ bundle.generative.items().T)[0].numpy()
+        assert bundle.reader is not None
+        clues = bundle.reader.read([REQUEST], [past.tolist() if len(past) <= FEW else []], np.array([len(past)]))
+        _, query, bonus = bundle.generative.ask(S, X, clues)
+        assert bonus is not None
+        h = (query @ bundle.generative.items().T + bonus)[0].numpy()
         h[past] = -np.inf
         answers = recommender.recommend(history, REQUEST, 20)
         order = np.argsort(-h, kind="stable")[:20]
@@ -279,6 +283,8 @@ def test_there_is_no_pickle_in_the_bundle(bundle: Path) -> None:
         "items.parquet",
         "intents.parquet",
         "index.faiss",
+        "clues.safetensors",
+        "outside.parquet",
     }
     for path in bundle.iterdir():
         begins = path.read_bytes()[:8]

@@ -19,38 +19,55 @@ class _FullSoftmax(torch.autograd.Function):
     """Cross-entropy of `hidden @ items.T` computed chunk by chunk, its gradient with it."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, items: Tensor, targets: Tensor, gates: Tensor | None, channels: Tensor | None
+    ) -> Tensor:
         rows = max(1, (CHUNK_ELEMENTS if hidden.device.type == "cpu" else 1 << 27) // len(items))
         kind = fast_dtype(hidden.device)
         hidden_k, items_k = hidden.to(kind), items.to(kind)
         grad_hidden, grad_items = torch.empty_like(hidden), torch.zeros_like(items)
+        grad_gates = None if gates is None else torch.empty_like(gates)
         total = hidden.new_zeros(())
         for start in range(0, len(hidden), rows):
             part, wanted = hidden_k[start : start + rows], targets[start : start + rows, None]
-            probability = torch.softmax(part @ items_k.T, 1, dtype=torch.float32)  # (rows, n)
+            logits = part @ items_k.T
+            if gates is not None and channels is not None:
+                logits = logits.float() + torch.einsum(
+                    "bc,cbn->bn", gates[start : start + rows], channels[:, start : start + rows]
+                )
+            probability = torch.softmax(logits, 1, dtype=torch.float32)  # (rows, n)
             of_target = probability.gather(1, wanted)
             total -= of_target.clamp_min(1e-30).log().sum()
             probability.scatter_(1, wanted, of_target - 1)  # now the gradient of the logits
+            if grad_gates is not None and channels is not None:
+                grad_gates[start : start + rows] = torch.einsum(
+                    "bn,cbn->bc", probability, channels[:, start : start + rows]
+                )
             gradient = probability.to(kind)
             grad_hidden[start : start + rows] = gradient @ items_k
             grad_items += gradient.T @ part
-        ctx.save_for_backward(grad_hidden, grad_items)
+        ctx.save_for_backward(grad_hidden, grad_items, grad_gates)
         return total / len(hidden)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        grad_hidden, grad_items = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, Tensor | None, None]:
+        grad_hidden, grad_items, grad_gates = ctx.saved_tensors
         scale = grads[0] / len(grad_hidden)
-        return grad_hidden * scale, grad_items * scale, None
+        return (
+            grad_hidden * scale, grad_items * scale, None, None if grad_gates is None else grad_gates * scale, None
+        )  # fmt: skip
 
 
-def full_softmax_loss(hidden: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+def full_softmax_loss(
+    hidden: Tensor, items: Tensor, targets: Tensor, gates: Tensor | None = None, channels: Tensor | None = None
+) -> Tensor:
     """Mean of `-log softmax_v(hidden . v)[target]` over the whole catalogue.
 
     hidden (N, d), items (n, d), targets (N,) -> scalar. Equal to `cross_entropy(hidden @ items.T, targets)`, in
-    memory that does not grow with N. Klenitskiy & Vasilev, "Turning Dross Into Gold Loss", RecSys 2023.
+    memory that does not grow with N. Klenitskiy & Vasilev, "Turning Dross Into Gold Loss", RecSys 2023. gates (N, c)
+    and channels (c, N, n): constant scores beside the product, and how much each counts in each row.
     """
-    return _FullSoftmax.apply(hidden.contiguous(), items.contiguous(), targets)
+    return _FullSoftmax.apply(hidden.contiguous(), items.contiguous(), targets, gates, channels)
 
 
 class Proposal(nn.Module):

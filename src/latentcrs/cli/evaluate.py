@@ -34,8 +34,10 @@ def one_turn(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
     history: Annotated[
-        int | None,
-        typer.Option(min=0, max=MOST, help="Show every system only so many of a user's newest items; 0: newcomers."),
+        str | None,
+        typer.Option(
+            help="Show every system only so many of a user's newest items (0: newcomers), or, as 'random 3', of all."
+        ),
     ] = None,
     sample: Annotated[
         int | None,
@@ -60,13 +62,15 @@ def one_turn(
     Example: latentcrs evaluate one-turn models/ml-1m --json
     """
     from latentcrs.evaluate import evaluate_one_turn, markdown, print_table  # late: PyTorch takes seconds
+    from latentcrs.evaluate.one_turn import Seen
     from latentcrs.language.chat import open_chat_model
 
     model = None if llm is None else open_chat_model(llm)
     if model is not None:
         sample = sample or 500
     others = [name.strip() for name in with_.split(",") if name.strip()]
-    result = evaluate_one_turn(bundle, split, dataset, device, history, sample, model, others)
+    seen = None if history is None else Seen.of(history)
+    result = evaluate_one_turn(bundle, split, dataset, device, seen, sample, model, others)
     if as_json:
         print(json.dumps(result.as_json()))
     elif as_markdown:
@@ -82,7 +86,7 @@ def multi_turn(
         str,
         typer.Option(
             help="Which systems, with commas: b, f, v, b-paper, f-paper; references: popularity, behaviour, text, "
-            "sum, fusion, bm25-sum, bm25-fusion, bm25-b; these under the hard rules: fusion-f and so on; "
+            "sum, fusion, bm25-sum, bm25-fusion; these under the hard rules: fusion-f and so on; "
             "other systems: attributes, max-entropy, crm, unicorn, crif, zero-shot, chat-rec, interec."
         ),
     ] = "b,f",
@@ -176,6 +180,37 @@ def people(
         print(people_markdown(result))
     else:
         print_people(result)
+
+
+@group.command("intents")
+def intents(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    by: Annotated[str | None, typer.Option(help="The category column that is asked for.")] = None,
+    n: Annotated[int, typer.Option(min=1, max=MOST, help="People of the log who ask.")] = 300,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
+) -> None:
+    """Whether intents hear words: what share of a value they expect when people ask for it, beside without words.
+
+    Lift is that ratio, averaged over the values; shown is the share of the three intents believed in most whose
+    commonest value is the one that was asked for.
+
+    Example: latentcrs evaluate intents models/ml-1m
+    """
+    from latentcrs.evaluate.heard_intents import heard_intents  # late: PyTorch takes seconds
+    from latentcrs.evaluate.tables import print_rows
+
+    result = heard_intents(bundle, dataset, n, by)
+    if as_json:
+        print(json.dumps(result.as_json()))
+        return
+    rows = [
+        [each.value, f"{each.items:,}", f"{each.q:.3f}", f"{each.f:.3f}", f"{each.lift:.2f}", f"{each.shown:.0%}"]
+        for each in result.values
+    ]
+    rows.append(["all", "", "", "", f"{result.lift:.2f}", f"{result.shown:.0%}"])
+    title = f"What intents expect when {result.people} people ask for a value of {result.column}"
+    print_rows(title, (result.column, "items", "before", "after words", "lift", "shown"), rows)
 
 
 @group.command("ablation")

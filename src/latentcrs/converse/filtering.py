@@ -71,7 +71,7 @@ def rank_under_rules(
     """The best k of the `available` items (n,): those that pass all rules, then those that lack least."""
     bonus = wish_bonus(recommender, wishes)
     if bonus is not None:
-        bonus = bonus * query.index.scores(query.vector).std()
+        bonus = bonus * query.scores().std()
     cost = violation(recommender, rules)
     nearest = bool(rules) and bool(available.any()) and not np.isfinite(cost[available]).any()
     if nearest:
@@ -82,7 +82,7 @@ def rank_under_rules(
     for level in np.unique(cost[available]):
         if missing == 0 or not np.isfinite(level):
             break
-        found, found_scores = query.index.top(query.vector, missing, available & (cost == level), bonus)
+        found, found_scores = query.top(missing, available & (cost == level), bonus)
         numbers.append(found)
         scores.append(found_scores)
         missing -= len(found)
@@ -96,6 +96,6 @@ def rank_under_rules(
 
 def least_fitting(recommender: Recommender, query: Query, rules: Sequence[HeardRule], count: int) -> list[int]:
     """The `count` items that lack most of the rules, and of these the ones with the lowest scores."""
-    scores = query.index.scores(query.vector)
+    scores = query.scores()
     cost = violation(recommender, rules, INSISTED)
     return np.lexsort((scores, -cost))[:count].tolist()

@@ -212,25 +212,30 @@ def gather(talks: list[Talk], finder: ThingFinder) -> Gathered:
         for mention, thing in numbered:
             if mention.by_seeker or thing is None or thing >= items:
                 continue
-            text = said_before(talk, finder.told(mention))
             if mention.stance == "disliked":
                 out.counts["suggestions left out: disliked"] += 1
-            elif not text:
-                out.counts["suggestions left out: nothing was said before"] += 1
-            else:
+                continue
+            told = finder.told(mention)
+            rows = []
+            # As somebody types it who speaks alone; and after suggestions, with their names, at times their words.
+            for names, words in ((False, False), (True, mention.place % 2 == 0)):
+                text = said_before(talk, told, words)
                 named = [
                     (other, at) for other, at in numbered
-                    if other.place < mention.place and other.by_seeker and at not in (None, thing)
+                    if other.place < mention.place and (other.by_seeker or names) and at not in (None, thing)
                 ]  # fmt: skip
-                out.spoken.append({
+                row = {
                     "conversation": number,
                     "history": [at for other, at in named if other.stance != "disliked"],
                     "disliked": [at for other, at in named if other.stance == "disliked"],
                     "target": thing,
                     "split": split,
                     "text": text,
-                })  # fmt: skip
-                out.counts["requests"] += 1
+                }
+                if said_before(talk, told) and row not in rows:
+                    rows.append(row)
+            out.spoken += rows
+            out.counts["requests" if rows else "suggestions left out: nothing was said before"] += 1
     out.counts["outside items"] = len(finder.outside)
     return out
 

@@ -169,6 +169,17 @@ class PreparedDataset:
         """The requests of people in imported conversations (`SPOKEN_SCHEMA`)."""
         return self._read_if_there("spoken.parquet", SPOKEN_SCHEMA)
 
+    @property
+    def named_histories(self) -> Histories:
+        """What each training conversation names and nobody dislikes of the catalogue: histories of two or more."""
+        rows = self.mentions.filter(
+            (pl.col("split") == "train")
+            & (pl.col("stance").fill_null("") != "disliked")
+            & (pl.col("item") < self.info.items)
+        )
+        named = rows.group_by("conversation", maintain_order=True).agg("item").filter(pl.col("item").list.len() > 1)
+        return Histories.from_lists(named["item"].to_list())
+
     def _read_if_there(self, name: str, schema: dict[str, DataType | DataTypeClass]) -> pl.DataFrame:
         return self._read(name) if name in self.info.checksums else pl.DataFrame(schema=schema)
 

@@ -36,6 +36,16 @@ class Histories:
     def __getitem__(self, rows: NDArray[np.int64] | slice) -> Histories:
         return Histories(self.items, self.offsets[rows], self.lengths[rows])
 
+    def sampled(self, most: int, seed: int = 0) -> Histories:
+        """At most `most` items of each history, drawn at random and in no order."""
+        rng = np.random.default_rng(seed)
+        rows, items = self.pairs()
+        order = np.lexsort((rng.random(len(rows)), rows))
+        starts = np.cumsum(self.lengths) - self.lengths
+        kept = np.arange(len(rows)) - starts[rows[order]] < most
+        lengths = np.minimum(self.lengths, most)
+        return Histories(items[order][kept].astype(np.int32), np.cumsum(lengths) - lengths, lengths)
+
     def newest(self, length: int) -> Histories:
         """The same histories cut to their newest `length` items."""
         kept = np.minimum(self.lengths, length)

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.evaluate.intervals import bootstrap_ci95
-from latentcrs.evaluate.one_turn import Asked
+from latentcrs.evaluate.one_turn import Asked, Seen
 from latentcrs.evaluate.opened import Opened
 from latentcrs.ranking import recall_at
 from latentcrs.simulate.attributes import AttributesUser
@@ -22,7 +22,7 @@ HISTORIES = (0, 1, 2, 5, 10, 25, None)
 """Items of each history that are seen; None: all."""
 COUNTS = (0, 6, 21, 51, 101)
 """Where the groups of targets begin, by how often they were chosen in training."""
-SYSTEMS = ("behaviour", "text", "sum", "bm25-sum", "fusion", "latentcrs-b", "bm25-b", "latentcrs-f")
+SYSTEMS = ("behaviour", "text", "sum", "bm25-sum", "fusion", "latentcrs-b", "latentcrs-f")
 MOST = 3000
 """Requests that a curve is measured on, drawn once for all of its points."""
 
@@ -93,7 +93,8 @@ def _sample(rows: pl.DataFrame, usable: NDArray[np.bool_], seed: int) -> pl.Data
 
 
 def _points(asked: Asked, systems: Sequence[str], at: str, history: int | None = None) -> list[Point]:
-    return [_point(system, at, ranks) for system, (ranks, _) in asked.ranks(systems, history).items()]
+    seen = None if history is None else Seen(history)
+    return [_point(system, at, ranks) for system, (ranks, _) in asked.ranks(systems, seen).items()]
 
 
 def _point(system: str, at: str, ranks: NDArray[np.int64]) -> Point:

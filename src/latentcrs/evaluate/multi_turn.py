@@ -292,10 +292,10 @@ def _comparisons(systems: dict[str, SystemTalks]) -> list[dict[str, Any]]:
     reference that does, if there is one. With BM25 beside them, B against the fusion.
     """
     ours = [name for name in systems if name.startswith("latentcrs")]
-    others = [name for name in systems if name not in ours and not name.startswith("bm25-b")]
+    others = [name for name in systems if name not in ours]
     plain = [name for name in others if not name.endswith("-f")]
     ruled = [name for name in others if name.endswith("-f")]
-    chain = [("latentcrs-f", "latentcrs-b"), ("latentcrs-v", "latentcrs-f"), ("bm25-b", "bm25-fusion")]
+    chain = [("latentcrs-f", "latentcrs-b"), ("latentcrs-v", "latentcrs-f"), ("latentcrs-b", "bm25-fusion")]
     found = []
     for metric in ("s@3", "s@5", "at"):
         means = {name: talks.all.means[metric] for name, talks in systems.items()}

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,11 @@ from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.judged import judged_ranks
 from latentcrs.evaluate.opened import WITH_BM25, Opened
 from latentcrs.evaluate.references import weighted_sum
-from latentcrs.intent import GenerativeModel, Rows
+from latentcrs.intent import Rows
+from latentcrs.intent.em import model_scores
 from latentcrs.language.chat import ChatModel
 from latentcrs.language.extract.lexical import LexicalExtractor
-from latentcrs.progress import say, step
+from latentcrs.progress import step
 from latentcrs.ranking import both_ranks_of, ndcg_at, recall_at
 from latentcrs.recommend import Recommender
 from latentcrs.rows import rows_of
@@ -41,18 +41,41 @@ METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]]
 }
 SYSTEMS = (
     "popularity", "behaviour", "text", "sum", "bm25-sum", "fusion", "bm25-fusion",
-    "latentcrs-b", "bm25-b", "latentcrs-b-paper", "latentcrs-f", "latentcrs-f-paper",
+    "latentcrs-b", "latentcrs-b-paper", "latentcrs-f", "latentcrs-f-paper",
 )  # fmt: skip
 VARIANTS = {
     "f": ("latentcrs-f", "latentcrs-b"),
     "v": ("latentcrs-v", "latentcrs-f"),
-    "intents": ("bm25-b", "bm25-fusion"),
-    "behaviour": ("bm25-b", "bm25-sum"),
+    "intents": ("latentcrs-b", "bm25-fusion"),
+    "behaviour": ("latentcrs-b", "bm25-sum"),
 }
 """What is tested against what: hard rules, the judge; and, where words are matched as such, what intents and what all
 of LatentCRS_B bring.
 """
 Scores = Callable[[slice], Tensor]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Which items of a history systems are shown: so many of the newest, or so many at random; None: no limit."""
+
+    newest: int | None = None
+    random: int | None = None
+
+    @classmethod
+    def of(cls, written: str) -> Seen:
+        """From "3", "newest 3" or "random 3".
+
+        Raises:
+            UserError: it is none of these.
+        """
+        which, _, count = written.strip().rpartition(" ")
+        if which not in ("", "newest", "random") or not count.isdigit():
+            raise UserError(f"--history {written!r}: write a number of newest items, or 'random 3'.")
+        return cls(random=int(count)) if which == "random" else cls(newest=int(count))
+
+    def __str__(self) -> str:
+        return f"random {self.random}" if self.random is not None else f"newest {self.newest}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +122,7 @@ def evaluate_one_turn(
     split: str = "test",
     dataset: str | Path | None = None,
     device: str = "auto",
-    history: int | None = None,
+    history: Seen | None = None,
     sample: int | None = None,
     model: ChatModel | None = None,
     baselines: Sequence[str] = (),
@@ -108,10 +131,10 @@ def evaluate_one_turn(
 
     The references that need training (the fusion, the paper's preset) are trained at first use on the bundle's data
     set and kept. Variant F hears its rules with the lexical extractor. `dataset`: where the data set lies now, if it
-    was moved. `history`: every system sees only so many of the newest items of each user, 0 for none; the ranking
-    still leaves out all of them. `sample`: only so many requests, drawn with seed 0. `model`: judges for variant V.
-    `baselines`: other systems (`baselines.open`), trained at first use; those that ask a model are asked for the
-    sampled requests alone, with `model`.
+    was moved. `history`: every system sees only these items of each user; the ranking still leaves out all of them.
+    `sample`: only so many requests, drawn with seed 0. `model`: judges for variant V. `baselines`: other systems
+    (`baselines.open`), trained at first use; those that ask a model are asked for the sampled requests alone, with
+    `model`.
 
     Raises:
         UserError: no bundle or data set there, another data set than the bundle's, a split without requests, or an
@@ -125,7 +148,7 @@ def evaluate_one_turn(
 def one_turn_of(
     opened: Opened,
     split: str = "test",
-    history: int | None = None,
+    history: Seen | None = None,
     sample: int | None = None,
     model: ChatModel | None = None,
     baselines: Sequence[str] = (),
@@ -141,9 +164,6 @@ def one_turn_of(
     if sample is not None and sample < len(chosen):
         chosen = np.sort(np.random.default_rng(0).choice(len(chosen), sample, replace=False))
     systems: tuple[str, ...] = SYSTEMS
-    if find_spec("bm25s") is None or find_spec("Stemmer") is None:
-        say("note: nothing is ranked with BM25; that needs: pip install 'latentcrs[baselines]'")
-        systems = tuple(name for name in SYSTEMS if name not in WITH_BM25)
     trained = tuple(name for name in baselines if name not in ASKED)
     ranks = asked.ranks((*systems, *trained), history)
     figures = {name: _figures(left_out[chosen], left_in[chosen]) for name, (left_out, left_in) in ranks.items()}
@@ -178,7 +198,7 @@ def one_turn_of(
             "text_encoder": info.text_encoder.id,
             "weight_of_text_in_sum": opened.weight,
             "weights_of_bm25": {name: opened.bm25_weight(WITH_BM25[name]) for name in figures if name in WITH_BM25},
-            "history": history,
+            "history": None if history is None else str(history),
             "rules": asked.rules.counts(),
             "sample": sample,
             **about,
@@ -212,13 +232,25 @@ class Asked:
         bundle = self.opened.bundle
         return HardRules(Recommender(bundle), LexicalExtractor(bundle.items, bundle.columns), self.texts)
 
-    def rows(self, longest: int | None, history: int | None) -> Rows:
-        """The requests embedded; at most `longest`, and at most `history`, of the newest items of a history count."""
-        newest = min((most for most in (longest, history) if most is not None), default=None)
+    def rows(self, longest: int | None, history: Seen | None, clues: bool = False) -> Rows:
+        """The requests embedded, with `clues` where the bundle's model has them; at most `longest`, and at most
+        `history`, of the newest items of a history count."""
+        shown = history.newest if history else None
+        newest = min((most for most in (longest, shown) if most is not None), default=None)
         opened = self.opened
-        return rows_of(opened.dataset, self.requests, opened.bundle.behaviour, opened.encoder, newest)
+        reader = opened.bundle.reader if clues else None
+        return rows_of(
+            opened.dataset,
+            self.requests,
+            opened.bundle.behaviour,
+            opened.encoder,
+            newest,
+            "requests",
+            reader,
+            history.random if history else None,
+        )
 
-    def scores(self, history: int | None = None, model: ChatModel | None = None) -> dict[str, Callable[[], Scores]]:
+    def scores(self, history: Seen | None = None, model: ChatModel | None = None) -> dict[str, Callable[[], Scores]]:
         """Each of `SYSTEMS` and of the other systems: opens its scores of the whole catalogue, (b, n), for a slice of
         the requests. `history`: only so many of the newest items are seen. `model` answers for those that ask one.
         """
@@ -232,12 +264,12 @@ class Asked:
 
         @cache
         def ours() -> Scores:
-            return _model_scores(bundle.generative, self.rows(bundle.info.config.em.max_history, history))
+            return model_scores(bundle.generative, self.rows(bundle.info.config.em.max_history, history, True))
 
         @cache
         def papers() -> Scores:
             model, longest = opened.paper
-            return _model_scores(model, self.rows(longest, history))
+            return model_scores(model, self.rows(longest, history))
 
         def ruled(scores: Callable[[], Scores]) -> Scores:
             opened_scores = scores()
@@ -264,7 +296,7 @@ class Asked:
             self.asking.append(system)
         return lambda part: torch.from_numpy(system.scores(self.requests[part])).to(device)
 
-    def _with_bm25(self, name: str, history: int | None) -> Scores:
+    def _with_bm25(self, name: str, history: Seen | None) -> Scores:
         opened, system = self.opened, WITH_BM25[name]
         query, items, longest = opened.query(system)
         rows = self.rows(longest, history)
@@ -275,7 +307,7 @@ class Asked:
         return scores
 
     def ranks(
-        self, names: Sequence[str], history: int | None = None, model: ChatModel | None = None
+        self, names: Sequence[str], history: Seen | None = None, model: ChatModel | None = None
     ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """The targets' ranks among the whole catalogue by each of the systems `names`: with the user's whole history
         left out, and left in.
@@ -298,10 +330,6 @@ def _scores(query: Callable[[Tensor, Tensor], Tensor], items: Callable[[], Tenso
     return lambda part: query(rows.S[part], rows.X(part)) @ vectors
 
 
-def _model_scores(model: GenerativeModel, rows: Rows) -> Scores:
-    return _scores(lambda S, X: model(S, X)[2], model.items, rows)
-
-
 def _figures(left_out: NDArray[np.int64], left_in: NDArray[np.int64] | None) -> SystemFigures:
     """From the ranks of the targets under both protocols; `left_in` None: not measured."""
     per_row = np.stack([metric(left_out, k) for metric, k in METRICS.values()], 1)  # (requests, metrics)
@@ -320,7 +348,7 @@ def _comparisons(figures: dict[str, SystemFigures]) -> dict[str, dict[str, Any]]
     """LatentCRS_B (the bundle's preset) against the best system that is none of its variants, by metric."""
     ours, found = figures["latentcrs-b"], {}
     for column, metric in enumerate(METRICS):
-        others = {name: f for name, f in figures.items() if not name.startswith("latentcrs-") and name != "bm25-b"}
+        others = {name: f for name, f in figures.items() if not name.startswith("latentcrs-")}
         best = max(others, key=lambda name: others[name].means[metric])
         found[metric] = {
             "best_other": best,

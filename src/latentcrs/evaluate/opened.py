@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentcrs.baselines.bm25 import BM25
 from latentcrs.baselines.open import TRAINED, Baseline, Given, open_baseline
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.errors import UserError
@@ -21,13 +20,14 @@ from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, standardised,
 from latentcrs.intent import Config, GenerativeModel, Rows, load_config
 from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.language.chat import ChatModel
+from latentcrs.language.lexical import Lexical
 from latentcrs.progress import say
 from latentcrs.ranking import ndcg_at, ranks_of_scores
 from latentcrs.recommend import Bundle, Recommender, load_bundle
-from latentcrs.rows import rows_of
+from latentcrs.rows import rows_of, words_of_items
 from latentcrs.training import Inputs, fingerprint, fit_intents, gather_inputs, sample_rows, work_folder
 
-WITH_BM25 = {"bm25-sum": "behaviour", "bm25-fusion": "fusion", "bm25-b": "latentcrs-b"}
+WITH_BM25 = {"bm25-sum": "behaviour", "bm25-fusion": "fusion"}
 """Systems that add BM25 to what another one finds."""
 
 
@@ -85,9 +85,9 @@ class Opened:
         )
 
     @cached_property
-    def bm25(self) -> BM25:
-        """BM25 over the item texts."""
-        return BM25(self.bundle.items["text"].fill_null("").to_list())
+    def bm25(self) -> Lexical:
+        """BM25 over the items' titles and texts."""
+        return Lexical.build(words_of_items(self.bundle.items))
 
     def query(self, system: str) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor, int | None]:
         """How one of `WITH_BM25` ranks by itself: queries (B, w) of S (B, d) and X (B, d_x), items (n, w), and how
@@ -96,12 +96,9 @@ class Opened:
         model = self.bundle.generative
         if system == "behaviour":
             return lambda S, X: S, model.V, None
-        learned = self.fusion if system == "fusion" else model
         with torch.inference_mode():
-            items = learned.items()
-        if isinstance(learned, TwoTowerFusion):
-            return learned.query, items, None
-        return lambda S, X: model(S, X)[2], items, self.bundle.info.config.em.max_history
+            items = self.fusion.items()
+        return self.fusion.query, items, None
 
     def bm25_weight(self, system: str) -> float:
         """The weight of BM25 beside one of `WITH_BM25` with the best validation NDCG@20."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentcrs.baselines.bm25 import BM25
 from latentcrs.baselines.ease import EASE, MOST_THINGS
 from latentcrs.baselines.open import TRAINED
-from latentcrs.baselines.talked import CoMentions, suggested
+from latentcrs.behaviour.comentions import CoMentions
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.data.dataset import REQUESTS_SCHEMA
 from latentcrs.errors import UserError
@@ -28,10 +26,12 @@ from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.one_turn import Asked, Scores
 from latentcrs.evaluate.opened import Opened
 from latentcrs.language import embed
+from latentcrs.language.lexical import Lexical
 from latentcrs.progress import say, step
 from latentcrs.ranking import CHUNK_ELEMENTS, ndcg_at, ranks_of_scores, recall_at
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.bundle import MANIFEST
+from latentcrs.rows import words_of_items
 
 METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]], int]] = {
     **{f"recall@{k}": (recall_at, k) for k in (1, 5, 10, 20)},
@@ -135,13 +135,6 @@ def evaluate_people(
     return PeopleResult(prepared.info.name, found, about)
 
 
-def item_scores(query: Query) -> NDArray[np.float32]:
-    """The scores of all items, (n,), that `query` ranks by."""
-    bonus = getattr(query, "bonus", None)
-    scores = query.index.scores(query.vector)
-    return scores if bonus is None else scores + bonus
-
-
 class Systems:
     """What is compared, each made at first use and kept for every source of requests."""
 
@@ -157,14 +150,11 @@ class Systems:
         if n > MOST_THINGS:
             say(f"note: EASE is left out, for it wants {n:,} x {n:,} numbers")
             names = [name for name in names if not name.startswith("ease")]
-        if find_spec("bm25s") is None or find_spec("Stemmer") is None:
-            say("note: nothing is ranked with BM25; that needs: pip install 'latentcrs[baselines]'")
-            names = [name for name in names if not name.startswith("bm25")]
         return names
 
     @cached_property
     def co_mention(self) -> CoMentions:
-        return CoMentions(self.dataset)
+        return CoMentions.build(self.dataset.mentions, self.dataset.info.items, len(self.dataset.outside))
 
     @cached_property
     def ease(self) -> EASE:
@@ -175,8 +165,8 @@ class Systems:
         return EASE(self.dataset, with_talks=True)
 
     @cached_property
-    def bm25(self) -> BM25:
-        return self.opened.bm25 if self.opened else BM25(self.dataset.items["text"].fill_null("").to_list())
+    def bm25(self) -> Lexical:
+        return self.opened.bm25 if self.opened else Lexical.build(words_of_items(self.dataset.items))
 
     @cached_property
     def recommender(self) -> Recommender:
@@ -229,15 +219,19 @@ class Put:
         """How one system scores all items, (b, n), for a slice of the requests."""
         systems = self.systems
 
-        def each(model: CoMentions | EASE) -> Scores:
+        def each(model: EASE) -> Scores:
             return lambda part: torch.from_numpy(model.scores(self.histories[part]))
+
+        def together(part: slice) -> Tensor:
+            talk = systems.co_mention
+            return torch.from_numpy(talk.bonus(self.histories[part]).toarray() + talk.log_suggested)
 
         def same(counts: NDArray[np.number]) -> Scores:
             scores = torch.from_numpy(counts.astype(np.float32))
             return lambda part: scores.repeat(len(self.texts[part]), 1)
 
         def ours(part: slice) -> Tensor:
-            return torch.from_numpy(np.stack([item_scores(query) for query in self.queries[part]]))
+            return torch.from_numpy(np.stack([query.scores() for query in self.queries[part]]))
 
         def said_back(part: slice) -> Tensor:
             found = np.zeros((len(self.named[part]), self.n), np.float32)
@@ -247,8 +241,8 @@ class Put:
 
         made: dict[str, Callable[[], Scores]] = {
             "popularity": lambda: same(systems.dataset.training_counts),
-            "suggestions": lambda: same(suggested(systems.dataset)),
-            "co-mention": lambda: each(systems.co_mention),
+            "suggestions": lambda: same(systems.co_mention.suggested),
+            "co-mention": lambda: together,
             "ease": lambda: each(systems.ease),
             "ease-talk": lambda: each(systems.ease_talk),
             "bm25": lambda: lambda part: torch.from_numpy(systems.bm25.scores(self.texts[part])),
@@ -260,11 +254,9 @@ class Put:
 
     def left_out(self, name: str) -> list[NDArray[np.int64]]:
         """What leaves each ranking: what was named, and what LatentCRS takes for named."""
-        heard = [getattr(query, "left_out", None) for query in self.queries] if name in (OURS, "latentcrs-f") else []
-        if not any(items is not None for items in heard):
+        if name not in (OURS, "latentcrs-f"):
             return self.named
-        pairs = zip(self.named, heard, strict=True)
-        return [named if items is None else np.union1d(named, np.asarray(items, np.int64)) for named, items in pairs]
+        return [np.union1d(named, query.left_out) for named, query in zip(self.named, self.queries, strict=True)]
 
     def ranks(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The targets' ranks, with what was named left out, and left in."""

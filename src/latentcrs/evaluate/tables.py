@@ -19,7 +19,6 @@ NAMES = {
     "sum": "weighted sum",
     "bm25-sum": "behaviour + BM25",
     "bm25-fusion": "two-tower fusion + BM25",
-    "bm25-b": "LatentCRS_B + BM25",
     "fusion": "two-tower fusion",
     "latentcrs-b": "LatentCRS_B",
     "latentcrs-b-paper": "LatentCRS_B (paper)",
@@ -108,7 +107,7 @@ def notes(result: OneTurnResult) -> list[str]:
         )
     lines += [f"{NAMES[name]}: {report_line(report)}." for name, report in result.about.get("reports", {}).items()]
     if result.about["history"] is not None:
-        lines.append(f"Every system saw the newest {result.about['history']} items of each history.")
+        lines.append(f"Every system saw {result.about['history']} items of each history.")
     if published("one-turn", result.dataset):
         lines.append("The paper's figures are for its own simulated user and encoder, with the history left in.")
     return lines

@@ -18,9 +18,10 @@ from latentcrs.errors import UserError
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.one_turn import METRICS, SystemFigures
 from latentcrs.intent import Config, load_config
+from latentcrs.intent.em import model_scores
 from latentcrs.language import open_encoder
 from latentcrs.progress import say
-from latentcrs.ranking import both_ranks
+from latentcrs.ranking import both_ranks_of
 from latentcrs.rows import request_rows
 from latentcrs.training import (
     Inputs,
@@ -114,10 +115,12 @@ class Variants:
         return self._inputs
 
     def _ranks(self, made: Trained, config: Config, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        rows = request_rows(self.dataset, split, made.behaviour, self.encoder, config.em.max_history)
+        reader = self._inputs.reader if self._inputs is not None else None
+        longest = config.em.max_history
+        rows = request_rows(self.dataset, split, made.behaviour, self.encoder, longest, reader=reader)
         with torch.inference_mode():
-            parts = [made.generative(rows.S[p], rows.X(p))[2] for p in torch.arange(len(rows)).split(4096)]
-            return both_ranks(torch.cat(parts), made.generative.items(), rows.targets.cpu().numpy(), rows.histories)
+            scores, count = model_scores(made.generative, rows), len(made.generative.V)
+            return both_ranks_of(scores, count, rows.targets.cpu().numpy(), rows.histories)
 
 
 def _measured(mark: str, ranks: dict[str, torch.Tensor], about: dict[str, Any]) -> Measured:

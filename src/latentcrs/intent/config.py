@@ -45,6 +45,9 @@ class BehaviourSection(Section):
     network: dict[str, Any] = Field(default_factory=dict)
     """Settings of the network, e.g. width, length, dropout (see `SASRecConfig`, `ICLRecConfig`)."""
     training: TrainingConfig = TrainingConfig()
+    unordered: int = Field(0, ge=0)
+    """Width of the part of S and V that knows no order, for short histories; 0: none."""
+    switches = frozenset({"unordered"})
 
     @model_validator(mode="after")
     def _network_is_valid(self) -> BehaviourSection:
@@ -75,9 +78,12 @@ class ModelSection(Section):
     """Width of X W_x and T W_t."""
     popularity: bool = False
     """Addition: a weight on the log of how often an item was chosen in training."""
+    clues: bool = False
+    """Addition: bonuses beside the inner product: BM25 of the words as they are, and co-mentions of what is named
+    where conversations were imported; how much each counts is learned from the request."""
     centroids: Literal["users", "items"] = "users"
     """Ablation: whose vectors K-means clusters into intents: the training users' S (Eq. 3), or the items' V."""
-    switches = frozenset({"centroids"})
+    switches = frozenset({"centroids", "clues"})
 
 
 class EMSection(Section):
@@ -97,6 +103,9 @@ class EMSection(Section):
     """Lambda of Eq. 11."""
     infonce: float = Field(0.0, ge=0)
     """Weight of Eq. 8: 0 for MovieLens-1M and 1 for the others, as published."""
+    intent_rec: float = Field(0.0, ge=0)
+    """Addition: weight of -log sum_j f_j p(v | m_j), the likelihood of the intents as if they were alone, beside
+    alpha_m L_rec^M over all of h: the terms past them would otherwise do all of the work, and f hear no words."""
     batch: int = Field(480, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     """Adam's, falling linearly to 1% over `epochs`."""
@@ -107,6 +116,8 @@ class EMSection(Section):
     """Few rows get more epochs, so that a stage may take this many batches; patience grows with them."""
     patience: int = Field(20, ge=1)
     """Epochs without a better validation NDCG@20 after which a stage ends."""
+    average: float = Field(0.0, ge=0, lt=1)
+    """Addition: validation sees, and a stage ends with, a running mean of the weights; what of it stays each step."""
     max_history: int | None = Field(None, ge=1)
     """Only the newest items of a history are encoded; None: as many as the behaviour encoder sees."""
     raw_rows_only: bool = False
@@ -124,7 +135,7 @@ class EMSection(Section):
     tune_encoder: int = Field(0, ge=0)
     """Ablation: epochs in which L^M trains the behaviour encoder along with f and g, after the three stages."""
     tune_learning_rate: float = Field(1e-4, gt=0)
-    switches = frozenset({"scheme", "posterior", "tune_encoder", "tune_learning_rate"})
+    switches = frozenset({"scheme", "posterior", "tune_encoder", "tune_learning_rate", "intent_rec", "average"})
 
 
 class Config(Section):

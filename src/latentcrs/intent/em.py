@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,9 +24,11 @@ from latentcrs.intent.losses import (
     kl_divergence,
     log_posterior,
     m_step_loss,
+    mixture_loss,
 )
 from latentcrs.intent.model import GenerativeModel, InferenceModel
-from latentcrs.intent.stage import Rows, Softmax, ndcg20, run_stage
+from latentcrs.intent.stage import Rows, Softmax, mean_ndcg20, ndcg20, run_stage
+from latentcrs.ranking import ranks_in_parts
 
 
 class EM:
@@ -96,9 +100,22 @@ class EM:
 
         S (B, d) stands in for the rows' own where the encoder is being tuned. q, held fixed, goes on reading theirs.
         """
-        targets = rows.targets[batch]
-        log_f, Z, query = self.generative(rows.S[batch] if S is None else S, rows.X(batch))
-        rec = self.softmax(query, self.generative.items, targets)
+        targets, model = rows.targets[batch], self.generative
+        S, X = rows.S[batch] if S is None else S, rows.X(batch)
+        gates = channels = facts = None
+        if rows.clues is not None and model.config.clues and self.softmax.sees_clues:
+            clues = rows.clues.take(batch.cpu().numpy())
+            channels = clues.channels().to(S.device)
+            facts = clues.facts.to(S.device)
+            priors, gates = model.gate(X, facts)
+            if clues.own is not None and model.config.popularity:
+                # what a row's own conversation adds to how often its items are suggested
+                own = torch.from_numpy(clues.own.toarray()).to(S.device)[None]
+                channels, gates = torch.cat([channels, -own]), torch.cat([gates, priors[:, 1:2]], 1)
+        log_f, Z, query = model(S, X, facts)
+        rec = self.softmax(query, model.items, targets, gates, channels)
+        if self.config.intent_rec:
+            rec = rec + self.config.intent_rec * mixture_loss(log_f, self.log_likelihood(Z, targets))
         if self.config.scheme == "no-inference":
             return self.config.alpha_m * rec
         with torch.no_grad():
@@ -120,9 +137,7 @@ class EM:
 
     def ndcg20(self, valid: Rows, S: Tensor | None = None) -> float:
         """NDCG@20 of `valid` by h; S (R, d) stands in for the rows' own."""
-        S = valid.S if S is None else S
-        parts = [self.generative(S[p], valid.X(p))[2] for p in torch.arange(len(valid)).split(4096)]
-        return ndcg20(torch.cat(parts), self.generative.items(), valid)
+        return mean_ndcg20(model_ranks(self.generative, valid, S), valid)
 
     def fit(self, train: Rows, valid: Rows, checkpoints: Mapping[str, Checkpoint] | None = None) -> dict[str, Any]:
         """Train over `train` by the configured scheme, each stage stopping on NDCG@20 of `valid` and ending with its
@@ -189,6 +204,26 @@ class EM:
             )
         report["seconds"] = round(time.perf_counter() - began, 1)
         return report
+
+
+def model_ranks(model: GenerativeModel, rows: Rows, S: Tensor | None = None) -> NDArray[np.int64]:
+    """Rank of each row's target among the whole catalogue by h, (R,), histories left out."""
+    scores = model_scores(model, rows, S)
+    return ranks_in_parts(scores, len(model.V), rows.targets.cpu().numpy(), rows.histories)
+
+
+def model_scores(model: GenerativeModel, rows: Rows, S: Tensor | None = None) -> Callable[[slice], Tensor]:
+    """h of the whole catalogue, (b, n), for a slice of the rows; S (R, d) stands in for the rows' own."""
+    with torch.no_grad():
+        items = model.items().T.contiguous()
+    S = rows.S if S is None else S
+
+    def scores(part: slice) -> Tensor:
+        clues = None if rows.clues is None else rows.clues.take(part)
+        _, query, bonus = model.ask(S[part], rows.X(part), clues)
+        return query @ items if bonus is None else query @ items + bonus
+
+    return scores
 
 
 def stages(scheme: str) -> tuple[str, ...]:

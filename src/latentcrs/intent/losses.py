@@ -43,6 +43,13 @@ def infonce_loss(q: Tensor, log_likelihood: Tensor) -> Tensor:
     return -(q * log_likelihood).sum(1).mean()
 
 
+def mixture_loss(log_f: Tensor, log_likelihood: Tensor) -> Tensor:
+    """Mean of -log sum_j f_j p(v | m_j): the likelihood that Eq. 4 bounds, of the intents as if they were alone. Both
+    (B, K), logarithms -> scalar.
+    """
+    return -torch.logsumexp(log_f + log_likelihood, 1).mean()
+
+
 def candidates_log_likelihood(g: Tensor) -> Tensor:
     """log softmax_{v in C}(g_j)[target] where the target is the first candidate. g (B, K, C) -> (B, K).
 

@@ -6,8 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from latentcrs.intent.clues import CHANNELS, FACTS, Clues
 from latentcrs.intent.config import ModelSection
 from latentcrs.intent.losses import generative_log_f, inference_log_q, intent_pool, intent_query
+
+PRIOR_SIZE = 4.0
+"""The logarithms of counts are divided by it, so that no column of an item outweighs the others in its index."""
 
 
 def _matrix(rows: int, columns: int) -> nn.Parameter:
@@ -44,11 +48,22 @@ class GenerativeModel(nn.Module):
 
     h(v) is one inner product of `query` (B, w) and `items` (n, w). With the additions of the default preset both
     are concatenations: the intents' part (d), an MLP of [S ; X] past them (text_width), a S . V (d),
-    b (X W_x) . (T W_t) (text_width), and the popularity prior (1).
+    b (X W_x) . (T W_t) (text_width), and the popularity priors (2). Bonuses of few items come beside the product
+    (`clues`): h(v) = <query, items(v)> + sum over channels of gates . channels(v).
     """
 
-    def __init__(self, M: Tensor, V: Tensor, T: Tensor, log_popularity: Tensor, config: ModelSection) -> None:
-        """M (K, d), V (n, d), T (n, d_x) the items' content embeddings, log_popularity (n,)."""
+    def __init__(
+        self,
+        M: Tensor,
+        V: Tensor,
+        T: Tensor,
+        log_popularity: Tensor,
+        config: ModelSection,
+        log_suggested: Tensor | None = None,
+    ) -> None:
+        """M (K, d), V (n, d), T (n, d_x) the items' content embeddings, log_popularity (n,); log_suggested (n,): the
+        log of each item's share of what people in conversations suggest, None without conversations.
+        """
         super().__init__()
         d, d_x = V.shape[1], T.shape[1]
         self.config = config
@@ -74,14 +89,23 @@ class GenerativeModel(nn.Module):
             self.W_x = _matrix(d_x, config.text_width)
             self.W_t = nn.Parameter(self.W_x.detach().clone())  # so that the term starts as a multiple of X . T
             self.a, self.b = nn.Parameter(torch.ones(())), nn.Parameter(torch.full((), 10.0))
-        if config.popularity:
-            self.prior = nn.Parameter(torch.zeros(()))
-        for name, constant in (("M", M), ("V", V), ("T", T), ("log_popularity", log_popularity)):
+        if config.popularity or config.clues:
+            # How much popularity, suggestions, behaviour, words and co-mentions count, by what is told of a request.
+            self.gates = nn.Linear(d_x + FACTS, 3 + CHANNELS)
+            nn.init.zeros_(self.gates.weight)
+            self.gates.bias.data = torch.tensor([0.0, 0.0, 0.5413, -1.0, 0.0])
+        if log_suggested is None:
+            log_suggested = torch.zeros_like(log_popularity)
+        constants = {
+            "M": M, "V": V, "T": T, "log_popularity": log_popularity, "log_suggested": log_suggested
+        }  # fmt: skip
+        for name, constant in constants.items():
             self.register_buffer(name, constant, persistent=False)
         self.M: Tensor
         self.V: Tensor
         self.T: Tensor
         self.log_popularity: Tensor
+        self.log_suggested: Tensor
 
     @staticmethod
     def _ffn(d: int, config: ModelSection) -> nn.Sequential:
@@ -123,16 +147,28 @@ class GenerativeModel(nn.Module):
         """c_j = FFN(..) . (m_j W_m) of the full form, (B, K); None for the factorised one."""
         return Z @ (self.M @ self.W_m).T if self.config.form == "full" else None
 
-    def query(self, S: Tensor, X: Tensor, Z: Tensor, log_f: Tensor) -> Tensor:
-        """The vector whose inner product with `items()` is h(v): (B, w)."""
-        main = intent_query(log_f.exp(), self.intent_vectors(), self.factor(Z))
-        parts = [main]
+    def gate(self, X: Tensor, facts: Tensor | None) -> tuple[Tensor, Tensor]:
+        """How much the priors and behaviour (B, 3) and the channels (B, CHANNELS) of `Clues` count."""
+        told = X.new_zeros(len(X), FACTS) if facts is None else facts
+        found = self.gates(torch.cat([F.normalize(X, dim=1) * X.shape[1] ** 0.5 / 4, told], 1))
+        positive = F.softplus(found[:, 2:])
+        return torch.cat([found[:, :2], positive[:, :1]], 1), positive[:, 1:]
+
+    def query(self, S: Tensor, X: Tensor, Z: Tensor, log_f: Tensor, priors: Tensor | None) -> Tensor:
+        """The vector whose inner product with `items()` is h(v): (B, w). priors (B, 3): of `gate`."""
+        parts = [self.intents_query(Z, log_f)]
         if self.config.skip:
             past = self.skip(torch.cat([self.norm_S(S), self.norm_X(X)], 1))
-            parts = [main, past, self.a * S, self.b * F.normalize(X @ self.W_x, dim=1)]
+            behaved = self.a * S if priors is None else self.a * priors[:, 2:] * S
+            parts += [past, behaved, self.b * F.normalize(X @ self.W_x, dim=1)]
         if self.config.popularity:
-            parts.append(self.prior.expand(len(S), 1))
+            assert priors is not None
+            parts.append(priors[:, :2])
         return torch.cat(parts, 1)
+
+    def intents_query(self, Z: Tensor, log_f: Tensor) -> Tensor:
+        """The query of Eq. 10, (B, d), whose inner product with `item_vectors()` is what the intents alone score."""
+        return intent_query(log_f.exp(), self.intent_vectors(), self.factor(Z))
 
     def items(self, rows: Tensor | None = None) -> Tensor:
         """What `query` is multiplied with: (n, w), or those `rows` of it, at the cost of those."""
@@ -141,12 +177,24 @@ class GenerativeModel(nn.Module):
             text = F.normalize(self._T(rows) @ self.W_t, dim=1)
             parts += [self.content(rows) @ self.W_s, self._V(rows), text]
         if self.config.popularity:
-            popularity = self.log_popularity if rows is None else self.log_popularity[rows]
-            parts.append(popularity[:, None])
+            priors = torch.stack([self.log_popularity, self.log_suggested], 1)
+            priors = priors / PRIOR_SIZE
+            parts.append(priors if rows is None else priors[rows])
         return torch.cat(parts, 1)
 
-    def forward(self, S: Tensor, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, d), (B, d_x) -> log f (B, K), Z (B, d), query (B, w)."""
+    def forward(self, S: Tensor, X: Tensor, facts: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, d), (B, d_x), (B, FACTS) -> log f (B, K), Z (B, d), query (B, w)."""
         Z = self.read(S, X)
         log_f = self.log_f(Z)
-        return log_f, Z, self.query(S, X, Z, log_f)
+        priors = self.gate(X, facts)[0] if self.config.popularity else None
+        return log_f, Z, self.query(S, X, Z, log_f, priors)
+
+    def ask(self, S: Tensor, X: Tensor, clues: Clues | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """log f (B, K), query (B, w), and the bonus (B, n) of the B rows that `clues` are of; None without clues."""
+        if clues is None or not self.config.clues:
+            log_f, _, query = self(S, X)
+            return log_f, query, None
+        channels = clues.channels().to(S.device)
+        facts = clues.facts.to(S.device)
+        log_f, _, query = self(S, X, facts)
+        return log_f, query, torch.einsum("bc,cbn->bn", self.gate(X, facts)[1], channels)

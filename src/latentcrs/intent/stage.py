@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.histories import Histories
 from latentcrs.device import quick_products
 from latentcrs.group import current_group
+from latentcrs.intent.clues import Clues
 from latentcrs.intent.config import EMSection
 from latentcrs.intent.losses import rec_loss, sampled_scores
 from latentcrs.progress import step
@@ -26,7 +28,8 @@ from latentcrs.ranking import ndcg_at, target_ranks
 class Rows:
     """R training or validation rows: (S, X, target), with the histories that leave a ranking.
 
-    S (R, d) on the training device; X is kept once per distinct text: row r's is `texts[text_of[r]]`.
+    S (R, d) on the training device; X is kept once per distinct text: row r's is `texts[text_of[r]]`. weights (R,):
+    what each row counts in validation, 1 on average; None: all alike.
     """
 
     S: Tensor
@@ -34,6 +37,8 @@ class Rows:
     text_of: Tensor  # (R,)
     targets: Tensor  # (R,)
     histories: Histories
+    clues: Clues | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -49,7 +54,15 @@ class Rows:
 
     def take(self, rows: NDArray[np.int64]) -> Rows:
         index = torch.from_numpy(rows).to(self.S.device)
-        return Rows(self.S[index], self.texts, self.text_of[index], self.targets[index], self.histories[rows])
+        return replace(
+            self,
+            S=self.S[index],
+            text_of=self.text_of[index],
+            targets=self.targets[index],
+            histories=self.histories[rows],
+            clues=None if self.clues is None else self.clues.take(rows),
+            weights=None if self.weights is None else self.weights[rows],
+        )
 
 
 class ItemVectors(Protocol):
@@ -76,8 +89,23 @@ class Softmax:
         drawn = torch.where(drawn == targets[:, None], (drawn + 1) % n, drawn)
         return torch.cat([targets[:, None], drawn], 1)
 
-    def __call__(self, query: Tensor, items: ItemVectors, targets: Tensor) -> Tensor:
-        """query (B, w), items: the (n, w) that it is multiplied with, or some rows of it, targets (B,) -> scalar."""
+    @property
+    def sees_clues(self) -> bool:
+        """Whether scores beside the inner product can be part of it: where it is over the whole catalogue."""
+        return self.everything and not self.large
+
+    def __call__(
+        self,
+        query: Tensor,
+        items: ItemVectors,
+        targets: Tensor,
+        gates: Tensor | None = None,
+        channels: Tensor | None = None,
+    ) -> Tensor:
+        """query (B, w), items: the (n, w) that it is multiplied with, or some rows of it, targets (B,) -> scalar.
+
+        gates (B, c), channels (c, B, n): see `full_softmax_loss`; only where `sees_clues`.
+        """
         if not self.everything:
             candidates = self.candidates(targets, int(self.config.negatives))
             if self.large:
@@ -87,13 +115,46 @@ class Softmax:
             return rec_loss(scores, torch.zeros_like(targets))
         if self.large:
             return sampled_softmax_loss(query, items, targets, self.proposal, self.config.samples)
-        return full_softmax_loss(query, items(), targets)
+        return full_softmax_loss(query, items(), targets, gates, channels)
 
 
 def ndcg20(query: Tensor, items: Tensor, rows: Rows) -> float:
     """Mean NDCG@20 of the rows' targets, histories left out; over the rows of all processes in a group."""
-    ranks = target_ranks(query, items, rows.targets.cpu().numpy(), rows.histories)
-    return current_group().mean(ndcg_at(ranks, 20))
+    return mean_ndcg20(target_ranks(query, items, rows.targets.cpu().numpy(), rows.histories), rows)
+
+
+def mean_ndcg20(ranks: NDArray[np.int64], rows: Rows) -> float:
+    """Mean NDCG@20 of ranks (R,), each row counting by its weight; over the rows of all processes in a group."""
+    found = ndcg_at(ranks, 20)
+    return current_group().mean(found if rows.weights is None else found * rows.weights)
+
+
+class RunningMean:
+    """The weights of modules averaged over the steps, each step forgetting a little: what validation sees, and what a
+    stage ends with. Weights go up and down with the last batches; their mean does not (Polyak & Juditsky, 1992).
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module], keep: float) -> None:
+        """keep: what of the mean stays at each step."""
+        self.weights = [weight for module in modules.values() for weight in module.parameters()]
+        self.means = nn.ParameterList([nn.Parameter(weight.detach().clone(), False) for weight in self.weights])
+        self.keep = keep
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Take the weights as they are now into the mean."""
+        torch._foreach_lerp_(list(self.means), [weight.detach() for weight in self.weights], 1 - self.keep)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The modules have the mean inside."""
+        with torch.no_grad():
+            own = [weight.detach().clone() for weight in self.weights]
+            for weight, mean in zip(self.weights, self.means, strict=True):
+                weight.copy_(mean)
+            yield
+            for weight, before in zip(self.weights, own, strict=True):
+                weight.copy_(before)
 
 
 def run_stage(
@@ -122,16 +183,21 @@ def run_stage(
     def current() -> dict[str, Tensor]:
         return {f"{n}/{k}": t.detach().clone() for n, m in modules.items() for k, t in m.state_dict().items()}
 
-    def measure() -> float:
+    mean = RunningMean(modules, config.average) if config.average else None
+    everything = {**modules, **({"mean": mean.means} if mean else {})}
+
+    def measure() -> tuple[float, dict[str, Tensor]]:
         for module in modules.values():
             module.eval()
-        with torch.inference_mode():
-            return validate()
+        with mean.in_place() if mean else nullcontext():
+            with torch.inference_mode():
+                found = validate()
+            return found, current()
 
-    if restored := checkpoint.restore(modules, optimizers):
+    if restored := checkpoint.restore(everything, optimizers):
         best, loop = restored
     elif keep_start:
-        loop["best"], best = measure(), current()
+        loop["best"], best = measure()
     steps = -(-rows // config.batch)
     epochs = max(config.epochs, -(-config.min_steps // steps))
     patience = max(config.patience, epochs // 5)
@@ -155,17 +221,19 @@ def run_stage(
                         group.part(loss(share), len(share), len(batch)).backward()
                         group.add_up(optimizers[which])
                         optimizers[which].step()
+                        if mean:
+                            mean.follow()
                         bar.advance()
-            score = measure()
+            score, weights = measure()
             loop["epoch"] += 1
             loop["curve"].append(round(score, 5))
             if score > loop["best"]:
                 loop |= {"best": score, "best_epoch": loop["epoch"]}
-                best = current()
+                best = weights
             waited = loop["epoch"] - loop["best_epoch"]
             loop["done"] = loop["epoch"] >= epochs or waited >= patience
             bar.note(f"epoch {loop['epoch']}, validation NDCG@20 {score:.4f}, best {loop['best']:.4f}")
-            checkpoint.save(modules, optimizers, best, loop)
+            checkpoint.save(everything, optimizers, best, loop)
     for name_, module in modules.items():
         prefix = f"{name_}/"
         module.load_state_dict({k.removeprefix(prefix): t for k, t in best.items() if k.startswith(prefix)})

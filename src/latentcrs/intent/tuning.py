@@ -32,13 +32,15 @@ def tune_encoder(
     seen, held_out = train.histories.newest(min(longest, NEWEST)), valid.histories.newest(longest)
 
     def follow() -> None:
-        em.inference.V = em.generative.V = network.item_weights()
+        em.inference.V = em.generative.V = encoder.item_vectors(learning=True)
 
     def loss(batch: Tensor) -> Tensor:
         follow()
         tokens, last = history_tokens(seen[batch.cpu().numpy()], network.config.length, network.start)
         hidden = network(torch.from_numpy(tokens).to(encoder.device))
         S = hidden[torch.arange(len(batch)), torch.from_numpy(last.astype(np.int64))]
+        if encoder.unordered is not None:
+            S = encoder.unordered.weighed(seen[batch.cpu().numpy()], S)
         return em.m_loss(train, batch, S)
 
     def validate() -> float:
@@ -59,5 +61,5 @@ def tune_encoder(
         checkpoint,
         keep_start=True,
     )
-    em.inference.V = em.generative.V = network.item_weights().detach().clone()
+    em.inference.V = em.generative.V = encoder.item_vectors().clone()
     return report

@@ -9,23 +9,33 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from latentcrs.behaviour import BehaviourEncoder
+from latentcrs.behaviour.comentions import CoMentions
 from latentcrs.checkpoint import load_tensors, save_tensors
 from latentcrs.data import ColumnKind, PreparedDataset
 from latentcrs.errors import UserError, first_line
 from latentcrs.files import atomic_folder, sha256_of
 from latentcrs.intent import Config, GenerativeModel, InferenceModel
 from latentcrs.language import TextEncoder
+from latentcrs.language.lexical import Lexical
 from latentcrs.recommend.explain import label_intents
 from latentcrs.recommend.index import ItemIndex, kind_for
+from latentcrs.rows import ClueReader
 
 MANIFEST = "bundle.json"
 INDEX = "index.faiss"
+LIKELY = 0.4
+"""The part of relevance that is the likelihood itself (lambda); the rest tells an intent's items apart."""
+CLUES, OUTSIDE = "clues.safetensors", "outside.parquet"
+"""Words and co-mentions, and the things outside of the catalogue that conversations talk of."""
 BEHAVIOUR_INDEX = "behaviour.faiss"
 """The index of V, written for a large catalogue; for a small one it is made in no time."""
 
@@ -78,6 +88,8 @@ class Bundle:
     intents: pl.DataFrame  # intent, label, titles
     index: ItemIndex
     behaviour_index: ItemIndex | None = None  # of a large catalogue: that of V, ready
+    reader: ClueReader | None = None  # of the clues in what is said, where the model uses them
+    outside: pl.DataFrame | None = None  # title, year, conversations: what is talked of and not sold here
 
     @property
     def columns(self) -> Mapping[str, ColumnKind]:
@@ -100,14 +112,19 @@ def save_bundle(
     config: Config,
     report: dict[str, Any],
     command: str,
+    reader: ClueReader | None = None,
 ) -> BundleInfo:
     """Write a bundle to the folder `out`, whole or not at all."""
     with torch.inference_mode():
-        affinity = (generative.intent_vectors() @ generative.item_vectors().T).cpu().numpy()
+        affinity = relevance(generative)
         vectors = generative.items().cpu().numpy()
     tensors: dict[str, Tensor] = {f"q/{name}": tensor for name, tensor in inference.state_dict().items()}
     tensors |= {f"fg/{name}": tensor for name, tensor in generative.state_dict().items()}
-    tensors |= {"T": generative.T.half(), "log_popularity": generative.log_popularity}
+    tensors |= {
+        "T": generative.T.half(),
+        "log_popularity": generative.log_popularity,
+        "log_suggested": generative.log_suggested,
+    }
     info = BundleInfo(
         command=command,
         config=config,
@@ -131,6 +148,9 @@ def save_bundle(
         save_tensors(folder / "intent.safetensors", tensors, {})
         dataset.items.write_parquet(folder / "items.parquet")
         label_intents(affinity, dataset.items, dataset.info.columns).write_parquet(folder / "intents.parquet")
+        if reader is not None:
+            save_clues(folder / CLUES, reader)
+            dataset.outside.write_parquet(folder / OUTSIDE)
         ItemIndex.build(vectors).save(folder / INDEX)
         if kind_for(*generative.V.shape) != "full":
             ItemIndex.build(generative.V.cpu().numpy()).save(folder / BEHAVIOUR_INDEX)
@@ -171,10 +191,15 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
     behaviour = BehaviourEncoder.load(folder / "behaviour.safetensors", device)
     tensors, _ = load_tensors(folder / "intent.safetensors")
     tensors = {name: tensor.to(behaviour.device) for name, tensor in tensors.items()}
-    V = behaviour.network.item_weights().detach()
+    V = behaviour.item_vectors()
     inference = InferenceModel(tensors["q/M"], V)
     generative = GenerativeModel(
-        tensors["q/M"], V, tensors["T"].float(), tensors["log_popularity"], info.config.model
+        tensors["q/M"],
+        V,
+        tensors["T"].float(),
+        tensors["log_popularity"],
+        info.config.model,
+        tensors.get("log_suggested"),
     ).to(behaviour.device)
     try:
         inference.load_state_dict({name[2:]: tensor for name, tensor in tensors.items() if name.startswith("q/")})
@@ -193,4 +218,58 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
         intents=pl.read_parquet(folder / "intents.parquet"),
         index=ItemIndex.load(folder / INDEX),
         behaviour_index=ItemIndex.load(folder / BEHAVIOUR_INDEX) if BEHAVIOUR_INDEX in info.checksums else None,
+        reader=load_clues(folder / CLUES) if CLUES in info.checksums else None,
+        outside=pl.read_parquet(folder / OUTSIDE) if OUTSIDE in info.checksums else None,
     )
+
+
+def relevance(model: GenerativeModel) -> NDArray[np.float32]:
+    """How much an item stands for an intent, (K, n): log p(v | m_j), less most of what it is under all intents.
+
+    The "relevance" of Sievert and Shirley, "LDAvis" (2014): likely under the intent, and more than elsewhere.
+    """
+    likelihood = torch.log_softmax(model.intent_vectors() @ model.item_vectors().T, 1)
+    return (likelihood - (1 - LIKELY) * likelihood.logsumexp(0)).cpu().numpy()
+
+
+def save_clues(path: Path, reader: ClueReader) -> None:
+    """Write what clues are read with as one safetensors file."""
+    lexical, talk = reader.lexical, reader.comentions
+    words = np.frombuffer("\n".join(lexical.words).encode(), np.uint8)
+    tensors = {"words": torch.tensor(words), "idf": torch.from_numpy(lexical.idf)}
+    tensors |= sparse_tensors("weights", lexical.weights)
+    if talk is not None:
+        tensors |= sparse_tensors("C", talk.C)
+        tensors |= {"named": torch.from_numpy(talk.named), "suggested": torch.from_numpy(talk.suggested)}
+    save_tensors(path, tensors, {"average": lexical.average})
+
+
+def load_clues(path: Path) -> ClueReader:
+    """What `save_clues` wrote.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    tensors, about = load_tensors(path)
+    words = tensors["words"].numpy().tobytes().decode()
+    lexical = Lexical(
+        words.split("\n") if words else [], sparse_of("weights", tensors), tensors["idf"].numpy(), about["average"]
+    )
+    if "named" not in tensors:
+        return ClueReader(lexical, None)
+    talk = CoMentions(sparse_of("C", tensors), tensors["named"].numpy(), tensors["suggested"].numpy())
+    return ClueReader(lexical, talk)
+
+
+def sparse_tensors(name: str, matrix: sp.csr_matrix) -> dict[str, Tensor]:
+    """A sparse matrix as tensors that a file can hold."""
+    parts = {part: torch.from_numpy(getattr(matrix, part)) for part in ("data", "indices", "indptr")}
+    return {f"{name}/{part}": tensor for part, tensor in parts.items()} | {
+        f"{name}/shape": torch.tensor(matrix.shape)
+    }
+
+
+def sparse_of(name: str, tensors: Mapping[str, Tensor]) -> sp.csr_matrix:
+    """The matrix that `sparse_tensors` took apart."""
+    data, indices, indptr = (tensors[f"{name}/{part}"].numpy() for part in ("data", "indices", "indptr"))
+    return sp.csr_matrix((data, indices, indptr), tuple(tensors[f"{name}/shape"].tolist()))

@@ -20,6 +20,7 @@ from latentcrs.errors import UserError
 from latentcrs.intent import GenerativeModel
 from latentcrs.recommend.bundle import Bundle
 from latentcrs.recommend.index import ItemIndex
+from latentcrs.rows import ClueReader, words_of_items
 
 TYPES: dict[ColumnKind, pl.DataType] = {
     "category": pl.String(),
@@ -149,10 +150,16 @@ def with_items(bundle: Bundle, rows: pl.DataFrame, T: NDArray[np.float32]) -> Bu
         torch.cat([model.T, content]),
         torch.cat([model.log_popularity, popularity]),
         model.config,
+        torch.cat([model.log_suggested, model.log_suggested.min().expand(len(T))]),
     ).to(model.V.device)
     grown.load_state_dict(model.state_dict())
     grown.eval()
     with torch.inference_mode():
         index = ItemIndex.build(grown.items().cpu().numpy())
-    items = pl.concat([bundle.items, rows])
-    return replace(bundle, generative=grown, items=items, index=index, behaviour_index=None)
+    items, reader = pl.concat([bundle.items, rows]), bundle.reader
+    if reader is not None:
+        talk = reader.comentions
+        reader = ClueReader(
+            reader.lexical.with_texts(words_of_items(rows)), None if talk is None else talk.with_items(len(rows))
+        )
+    return replace(bundle, generative=grown, items=items, index=index, behaviour_index=None, reader=reader)

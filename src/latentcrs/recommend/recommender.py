@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -13,6 +13,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from latentcrs.behaviour.comentions import FEW
 from latentcrs.data import Histories
 from latentcrs.data.rules import Rule, rules_expression
 from latentcrs.errors import UserError, first_line
@@ -21,10 +22,16 @@ from latentcrs.recommend.bundle import Bundle, load_bundle
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
 from latentcrs.recommend.new_items import new_rows, with_items
+from latentcrs.recommend.titles import TitleFinder
 from latentcrs.waiting import still_wanted
 
 EMBEDDED_AT_ONCE = 8
 """Texts of new items that are embedded before those who wait for the encoder with what they say have their turn."""
+SEEN, TOLD = 20, 0.15
+"""Items whose intents are what somebody is believed to be after, and the least share of one that a reason names."""
+NAMED = 0.5
+"""How certain a title has to be."""
+NOTHING = np.zeros(0, np.int64)
 MASK_BYTES = 1 << 26
 """Memory that remembered masks of rules may take."""
 
@@ -48,6 +55,23 @@ class Query:
     f: NDArray[np.float32]  # (K,) the intents believed in: f, or q without words
     vector: NDArray[np.float32]  # (w,) whose inner products with the vectors of `index` are the scores
     index: ItemIndex
+    bonus: NDArray[np.float32] | None = None  # (n,) beside the inner product: words as they are, what is named
+    left_out: NDArray[np.int64] = field(
+        default_factory=lambda: NOTHING
+    )  # item numbers that the request names and does not want back
+
+    def scores(self) -> NDArray[np.float32]:
+        """Every item's score, (n,)."""
+        found = self.index.scores(self.vector)
+        return found if self.bonus is None else found + self.bonus
+
+    def top(
+        self, k: int, passing: NDArray[np.bool_] | None = None, bonus: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """As `ItemIndex.top`, by these scores; `bonus` (n,) is added to them."""
+        if self.bonus is not None:
+            bonus = self.bonus if bonus is None else self.bonus + bonus
+        return self.index.top(self.vector, k, passing, bonus)
 
 
 class Recommender:
@@ -94,15 +118,56 @@ class Recommender:
         return self.bundle.behaviour_index or ItemIndex.build(self.bundle.generative.V.cpu().numpy())
 
     @cached_property
-    def _affinity(self) -> NDArray[np.float32]:
-        """g_j(v) of the factorised form, (n, K): how much each item belongs to each intent."""
+    def _likelihood(self) -> NDArray[np.float32]:
+        """log p(v | m_j) of the factorised form, g_j(v) normalised over the catalogue, (n, K)."""
         with torch.inference_mode():
             model = self.bundle.generative
-            return (model.item_vectors() @ model.intent_vectors().T).cpu().numpy()
+            return torch.log_softmax(model.item_vectors() @ model.intent_vectors().T, 0).cpu().numpy()
+
+    def posterior(self, query: Query, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """p(m | v, S, x) of Eq. 13 for these items, (len(numbers), K): which intents each answers."""
+        found = np.log(query.f + 1e-12) + self._likelihood[numbers]
+        found = np.exp(found - found.max(1, keepdims=True, initial=-np.inf))
+        return np.asarray(found / found.sum(1, keepdims=True), np.float32)
+
+    def believed(self, query: Query, numbers: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """What the person seems to be after, (K,): the mean posterior over what is recommended, `numbers`, or else
+        over the `SEEN` best items.
+        """
+        if numbers is None or not len(numbers):
+            passing = np.ones(len(self.bundle.items), bool)
+            passing[query.past], passing[query.left_out] = False, False
+            numbers = query.top(SEEN, passing)[0]
+        return self.posterior(query, numbers).mean(0) if len(numbers) else query.f
 
     @cached_property
     def _labels(self) -> list[str]:
         return self.bundle.intents["label"].to_list()
+
+    @cached_property
+    def titles(self) -> TitleFinder | None:
+        """Finds in a request the items that it names, and behind their numbers outside items; None where the model
+        was not made for it.
+        """
+        bundle = self.bundle
+        if bundle.reader is None:
+            return None
+        year = next((name for name, kind in bundle.columns.items() if kind == "year"), None)
+        years = [None] * len(bundle.items) if year is None else bundle.items[year].to_list()
+        titles = bundle.items["title"].fill_null("").to_list()
+        weights = np.exp(bundle.generative.log_popularity.cpu().numpy()).tolist()
+        if bundle.outside is not None:
+            titles += bundle.outside["title"].to_list()
+            years += bundle.outside["year"].to_list()
+            weights += bundle.outside["conversations"].to_list()
+        return TitleFinder(titles, years, weights)
+
+    def named_in(self, request: str) -> list[tuple[int, str]]:
+        """The things that a request names, (number, stance); numbers from n on are outside items."""
+        if self.titles is None or not request.strip():
+            return []
+        found = {mention.numbers[0]: "liked" for mention in self.titles.find(request) if mention.certainty >= NAMED}
+        return list(found.items())
 
     def item_numbers(self, item_ids: Iterable[object]) -> NDArray[np.int64]:
         """Dense indices of item ids (strings, or numbers that are written like them).
@@ -186,7 +251,7 @@ class Recommender:
             vectors.append(self.text_encoder.encode(texts[place : place + EMBEDDED_AT_ONCE]))
         self.bundle = with_items(self.bundle, typed, np.concatenate(vectors))
         self._masks.clear()
-        for name in ("_item_number", "_behaviour_index", "_affinity"):
+        for name in ("_item_number", "_behaviour_index", "_likelihood", "titles"):
             self.__dict__.pop(name, None)
         return len(typed)
 
@@ -217,7 +282,8 @@ class Recommender:
         if not passing.any():
             return []
         query = self.read(past, request, self.embed(request))
-        return self.explain(query, *query.index.top(query.vector, k, passing))
+        passing[query.left_out] = False
+        return self.explain(query, *query.top(k, passing)) if passing.any() else []
 
     def embed(self, request: str) -> NDArray[np.float32] | None:
         """X of a request, (1, d_x); None where it has no words."""
@@ -231,7 +297,18 @@ class Recommender:
     def read_many(
         self, pasts: Sequence[NDArray[np.int64]], requests: Sequence[str], X: NDArray[np.float32] | None
     ) -> list[Query]:
-        """`read` for B people at once: X (B, d_x), or None where none of them said anything."""
+        """`read` for B people at once: X (B, d_x), or None where none of them said anything.
+
+        What a request names with liking joins the history, and is not recommended back.
+        """
+        named = [self.named_in(request) for request in requests]
+        n = len(self.bundle.items)
+        left_out = [np.array([thing for thing, _ in some if thing < n], np.int64) for some in named]
+        liked = [[thing for thing, stance in some if stance != "disliked"] for some in named]
+        pasts = [
+            np.concatenate([past, np.array([t for t in some if t < n and t not in past], np.int64)])
+            for past, some in zip(pasts, liked, strict=True)
+        ]
         # What joined the catalogue later, no encoder has seen.
         lived = [past[past < self.bundle.trained_items] for past in pasts]
         lengths = np.array([len(past) for past in lived], np.int64)
@@ -239,21 +316,29 @@ class Recommender:
         history = Histories(items, np.cumsum(lengths) - lengths, lengths)
         longest = self.bundle.info.config.em.max_history
         S = self.bundle.behaviour.encode_tensor(history if longest is None else history.newest(longest))
+        bonuses: list[NDArray[np.float32] | None] = [None] * len(pasts)
         if X is None:
             f, vectors, index = self.bundle.inference.log_q(S).exp(), S, self._behaviour_index
         else:
-            log_f, _, vectors = self.bundle.generative(S, torch.from_numpy(X).to(S.device))
+            clues = None
+            if (reader := self.bundle.reader) is not None:
+                short = [past.tolist() if len(past) <= FEW else [] for past in pasts]
+                things = [list(dict.fromkeys([*few, *some])) for few, some in zip(short, liked, strict=True)]
+                clues = reader.read(requests, things, lengths)
+            log_f, vectors, bonus = self.bundle.generative.ask(S, torch.from_numpy(X).to(S.device), clues)
             f, index = log_f.exp(), self.bundle.index
-        rows = zip(requests, pasts, f.cpu().numpy(), vectors.cpu().numpy(), strict=True)
-        return [Query(request, past, believed, vector, index) for request, past, believed, vector in rows]
+            if bonus is not None:
+                bonuses = list(bonus.cpu().numpy())
+        rows = zip(requests, pasts, f.cpu().numpy(), vectors.cpu().numpy(), bonuses, left_out, strict=True)
+        return [Query(request, past, f, vector, index, bonus, out) for request, past, f, vector, bonus, out in rows]
 
     def explain(self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Recommendation]:
         """Ranked item numbers and their scores as recommendations with reasons."""
         titles, near = self.bundle.items["title"], self._behaviour_index
         answers = []
-        for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
-            share = query.f * (self._affinity[number] - self._affinity[number].mean())
-            leading = [int(j) for j in np.argsort(-share, kind="stable")[:2] if share[j] > 0]
+        posteriors = self.posterior(query, numbers)
+        for number, score, posterior in zip(numbers.tolist(), scores.tolist(), posteriors, strict=True):
+            leading = [int(j) for j in np.argsort(-posterior, kind="stable")[:2] if posterior[j] >= TOLD]
             reason = Reason(
                 intents=list(dict.fromkeys(self._labels[j] for j in leading)),
                 because_of=[str(titles[other]) for other in nearest_past(near, number, query.past)],

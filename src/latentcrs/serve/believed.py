@@ -27,7 +27,8 @@ def believed_intents(recommender: Recommender, session: Session) -> list[Believe
     """
     past, X = recommender.item_numbers(session.past), recommender.embed(session.request)
     query = recommender.read(past, session.request, X)
-    intents = recommender.bundle.intents.with_columns(pl.Series("weight", query.f))
+    believed = recommender.believed(query, recommender.item_numbers(session.listed))
+    intents = recommender.bundle.intents.with_columns(pl.Series("weight", believed))
     merged = (
         intents.sort("weight", descending=True)
         .group_by("label", maintain_order=True)

@@ -277,7 +277,7 @@ class CatalogueTools:
         past = recommender.item_numbers(dict.fromkeys([*known, *likes]))
         query = recommender.read(past, request, recommender.embed(request))
         number = recommender.item_numbers([item_id])
-        scores = query.index.scores(query.vector)
+        scores = query.scores()
         (explained,) = recommender.explain(query, number, scores[number])
         reason: Reason = explained.reason
         row, columns = self.display.facts(item_id), recommender.bundle.columns

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentcrs.evaluate.multi_turn_tables import name_of
-from latentcrs.evaluate.plots import COLOURS, FAINT, GREY, INK, figure, panels, save_png
+from latentcrs.evaluate.plots import COLOURS, FAINT, GREY, figure, panels, save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,6 @@ _COLOUR_OF = {
     "fusion-f": COLOURS["sky"],
     "sum": COLOURS["orange"],
     "bm25-sum": "#8C6D1F",  # dark gold: yellow words on white cannot be read
-    "bm25-b": INK,
     "text": COLOURS["purple"],
     "behaviour": FAINT,
     "popularity": GREY,
@@ -59,7 +58,7 @@ def draw(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
 def _talks(systems: Mapping[str, Any], path: Path) -> None:
     """S@1 to S@5 of the systems that have a colour; but for one, which would lie on others."""
     made, axes = figure(380)
-    shown = {name: talks for name, talks in systems.items() if name in _COLOUR_OF and name != "bm25-b"}
+    shown = {name: talks for name, talks in systems.items() if name in _COLOUR_OF}
     for name, talks in shown.items():
         axes.plot(
             range(1, 6), talks["shown_by"], color=_COLOUR_OF[name], marker="o", markersize=4, zorder=_layer(name)

@@ -33,9 +33,9 @@ STEPS = (
 )  # fmt: skip
 TALKING = (
     "b", "f", "b-paper", "f-paper", "popularity", "behaviour", "text", "sum", "bm25-sum",
-    "fusion", "fusion-f", "bm25-fusion", "bm25-b", "bm25-sum-f", "bm25-b-f", *TRAINED,
+    "fusion", "fusion-f", "bm25-fusion", "bm25-sum-f", *TRAINED,
 )  # fmt: skip
-TALKING_PLOTS = ("b", "f", "behaviour", "text", "sum", "bm25-sum", "fusion", "bm25-fusion", "bm25-b", "bm25-b-f")
+TALKING_PLOTS = ("b", "f", "behaviour", "text", "sum", "bm25-sum", "fusion", "bm25-fusion")
 
 
 @dataclass(frozen=True)

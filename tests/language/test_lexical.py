@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentcrs.baselines.bm25 import BM25
 from latentcrs.evaluate.conversing import recommender_of
 from latentcrs.evaluate.opened import WITH_BM25, Opened
+from latentcrs.language.lexical import Lexical
 from latentcrs.recommend.index import ScoreRows
 
 TEXTS = ["a robot learns to love", "robots at war, robots in love", "a quiet war drama", "cooking"]
@@ -29,12 +29,12 @@ def test_it_is_robertsons_formula_over_stems() -> None:
             count = said.count(word)
             total += idf * count / (count + k1 * (1 - b + b * len(said) / mean))
         expected.append(total)
-    found = BM25(TEXTS).scores(["the robots of war"])
+    found = Lexical.build(TEXTS).scores(["the robots of war"])
     np.testing.assert_allclose(found[0], expected, rtol=1e-4)
 
 
 def test_words_that_no_item_has_score_nothing() -> None:
-    found = BM25(TEXTS).scores(["", "zyzzyva", "the and of", "love"])
+    found = Lexical.build(TEXTS).scores(["", "zyzzyva", "the and of", "love"])
     assert found.shape == (4, 4)
     assert not found[:3].any() and found[3].argmax() in (0, 1)
 

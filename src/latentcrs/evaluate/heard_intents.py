@@ -1,0 +1,126 @@
+"""Whether intents hear words: how much more of a value intents believe in when somebody asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from latentcrs.errors import UserError
+from latentcrs.evaluate.intent_categories import map_column
+from latentcrs.evaluate.opened import Opened
+from latentcrs.progress import step
+from latentcrs.recommend import Recommender
+from latentcrs.recommend.bundle import relevance
+from latentcrs.rows import training_sequences
+from latentcrs.simulate.nouns import guess_noun
+
+PEOPLE, FIRST, LEAST = 300, 3, 20
+"""People who ask, intents that a page shows first, and the fewest items of a value that is asked for."""
+TOP = 25
+
+
+@dataclass(frozen=True)
+class ValueHeard:
+    """One value: its share under f and q, their ratio, and of the intents shown first the share that it leads."""
+
+    value: str
+    items: int
+    f: float
+    q: float
+    lift: float
+    shown: float
+
+
+@dataclass(frozen=True)
+class HeardIntents:
+    """All values of one column. lift: mean of the values' ratios; shown: mean share of the intents shown first whose
+    commonest value is the one that was asked for.
+    """
+
+    column: str
+    people: int
+    lift: float
+    shown: float
+    values: list[ValueHeard]
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as `--json` prints them."""
+        return asdict(self)
+
+
+@torch.inference_mode()
+def heard_intents(
+    bundle: str | Path, dataset: str | Path | None = None, people: int = PEOPLE, column: str | None = None
+) -> HeardIntents:
+    """Let people of the log ask "I'd like a VALUE movie" for every value of a category column and look at intents.
+
+    The share of a value under intents is what they expect of it: sum over intents and items of their probability and
+    p(v | m), for items that have the value. f hears the words, q does not.
+
+    Raises:
+        UserError: no bundle or data set there, or a catalogue without categories that `LEAST` items share.
+    """
+    opened = Opened(bundle, dataset, "cpu")
+    recommender, items = Recommender(opened.bundle, opened.encoder), opened.bundle.items
+    model = opened.bundle.generative
+    likelihood = torch.log_softmax(model.item_vectors() @ model.intent_vectors().T, 0).exp()  # (n, K)
+    top = np.argsort(-relevance(model), axis=1, kind="stable")[:, :TOP]
+    chosen = map_column(items, opened.bundle.columns, top, column)
+    values, has = ([], np.zeros((len(items), 0), bool)) if chosen is None else membership(items[chosen])
+    if not values:
+        raise UserError("The catalogue has no category that enough items share; intents cannot be asked for one.")
+    expected = torch.from_numpy(has.astype(np.float32)).T @ likelihood  # (values, K)
+    commonest = has[top].sum(1).argmax(1)  # (K,) the value that most of an intent's items have
+    sequences = training_sequences(opened.dataset)
+    some = np.sort(np.random.default_rng(0).permutation(len(sequences))[:people])
+    pasts = [history_of(sequences, row) for row in some]
+    S = opened.bundle.behaviour.encode_tensor(sequences[some])
+    under_q = (opened.bundle.inference.log_q(S).exp() @ expected.T).mean(0).numpy()
+    noun = guess_noun(opened.dataset) or "item"
+    found = []
+    with step("asking for every value", len(values)) as bar:
+        for number, value in enumerate(values):
+            request = f"I'd like {'an' if value[0].lower() in 'aeiou' else 'a'} {value} {noun}"
+            X = np.repeat(opened.encoder.encode([request]), len(some), 0)
+            queries = recommender.read_many(pasts, [request] * len(some), X)
+            f = float((torch.from_numpy(np.stack([query.f for query in queries])) @ expected[number]).mean())
+            first = [np.argsort(-recommender.believed(query), kind="stable")[:FIRST] for query in queries]
+            shown = float(np.mean([commonest[intents] == number for intents in first]))
+            q = float(under_q[number])
+            found.append(ValueHeard(value, int(has[:, number].sum()), f, q, f / q, shown))
+            bar.advance()
+    return HeardIntents(
+        str(chosen),
+        len(some),
+        float(np.mean([each.lift for each in found])),
+        float(np.mean([each.shown for each in found])),
+        found,
+    )
+
+
+def membership(column: pl.Series) -> tuple[list[str], NDArray[np.bool_]]:
+    """The values that at least `LEAST` items have, the commonest first, and who has them, (n, values)."""
+    lists = column if column.dtype == pl.List(pl.String) else column.to_frame().select(pl.concat_list(pl.first()))
+    series = lists if isinstance(lists, pl.Series) else lists.to_series()
+    flat = pl.DataFrame({"item": np.arange(len(series)), "value": series}).explode("value").drop_nulls().unique()
+    counts = (
+        flat.group_by("value").len().filter(pl.col("len") >= LEAST).sort("len", "value", descending=[True, False])
+    )
+    values = counts["value"].to_list()
+    has = np.zeros((len(series), len(values)), bool)
+    places = {value: place for place, value in enumerate(values)}
+    for item, value in flat.filter(pl.col("value").is_in(values)).iter_rows():
+        has[item, places[value]] = True
+    return values, has
+
+
+def history_of(sequences: Any, row: int) -> NDArray[np.int64]:
+    """The items of one history, oldest first."""
+    start, length = int(sequences.offsets[row]), int(sequences.lengths[row])
+    return np.asarray(sequences.items[start : start + length], np.int64)

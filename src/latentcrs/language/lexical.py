@@ -1,0 +1,88 @@
+"""Words as they are: BM25 of a request against every item's text, as one sparse matrix of words and items."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+K1, B = 1.5, 0.75
+AT_ONCE = 2048
+FAINT = 0.1
+
+
+class Lexical:
+    """BM25 weights of n texts (Robertson & Zaragoza, FnTIR 2009, in Lucene's form, as bm25s has it).
+
+    words: the vocabulary, stemmed, without stop words. weights: (words, n). idf (words,) and `average`, the mean
+    length of a text, are of the texts that it was built on, so that texts which join later are weighed alike.
+    """
+
+    def __init__(
+        self, words: Sequence[str], weights: sp.csr_matrix, idf: NDArray[np.float32], average: float
+    ) -> None:
+        self.words, self.weights, self.idf, self.average = list(words), weights, idf, average
+        self._number = {word: number for number, word in enumerate(self.words)}
+
+    @classmethod
+    def build(cls, texts: Sequence[str]) -> Lexical:
+        """Of the items' texts."""
+        tokens = tokenized(texts)
+        words = list(dict.fromkeys(word for text in tokens for word in text))
+        found = Counter(word for text in tokens for word in set(text))
+        having = np.array([found[word] for word in words], np.float32)
+        idf = np.log1p((len(texts) - having + 0.5) / (having + 0.5)).astype(np.float32)
+        average = sum(map(len, tokens)) / max(1, len(texts))
+        empty = cls(words, sp.csr_matrix((len(words), 0), dtype=np.float32), idf, average)
+        return empty.with_texts(texts, tokens)
+
+    def with_texts(self, texts: Sequence[str], tokens: list[list[str]] | None = None) -> Lexical:
+        """The same with more texts behind its own; words that it does not know stay unknown."""
+        counts = self._counts(tokenized(texts) if tokens is None else tokens)
+        lengths = np.repeat(np.asarray(counts.sum(1)).ravel(), np.diff(counts.indptr))
+        counts.data /= counts.data + K1 * (1 - B + B * lengths / max(self.average, 1e-9))
+        more = sp.csr_matrix(counts.multiply(self.idf[None, :]).T, dtype=np.float32)
+        return Lexical(self.words, sp.hstack([self.weights, more], "csr", np.float32), self.idf, self.average)
+
+    def counts(self, texts: Sequence[str]) -> sp.csr_matrix:
+        """How often each text has each word, (B, words)."""
+        return self._counts(tokenized(texts))
+
+    def _counts(self, tokens: list[list[str]]) -> sp.csr_matrix:
+        rows, columns = [], []
+        for row, text in enumerate(tokens):
+            known = [self._number[word] for word in text if word in self._number]
+            columns += known
+            rows += [row] * len(known)
+        shape = (len(tokens), len(self.words))
+        return sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape)
+
+    def matches(self, counts: sp.csr_matrix) -> sp.csr_matrix:
+        """BM25 of texts with these counts, (B, n), without what matches a `FAINT` part as well as the best item."""
+        parts = []
+        for start in range(0, counts.shape[0], AT_ONCE):
+            part = sp.csr_matrix(counts[start : start + AT_ONCE] @ self.weights)
+            best = np.asarray(part.max(1).todense()).ravel() if part.nnz else np.zeros(part.shape[0])
+            part.data[part.data < FAINT * np.repeat(best, np.diff(part.indptr))] = 0
+            part.eliminate_zeros()
+            parts.append(part)
+        return sp.vstack(parts, "csr") if parts else sp.csr_matrix((0, self.weights.shape[1]), dtype=np.float32)
+
+    def scores(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(B, n): the BM25 score of every item for each text; zeros where no word of it is in any item."""
+        return (self.counts(texts) @ self.weights).toarray()
+
+
+def tokenized(texts: Sequence[str]) -> list[list[str]]:
+    """The stems of each text, in order, without English stop words."""
+    import bm25s  # late: an import of a second
+    import Stemmer
+
+    stemmer = Stemmer.Stemmer("english")
+    found: list[list[str]] = bm25s.tokenize(
+        list(texts), stopwords="english", stemmer=stemmer, return_ids=False, show_progress=False
+    )
+    return found
