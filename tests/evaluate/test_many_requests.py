@@ -16,6 +16,7 @@ from latentcrs.data import PreparedDataset
 from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.judged import judged_ranks
 from latentcrs.intent import Rows
+from latentcrs.intent.em import model_scores
 from latentcrs.language.chat import Completion, ModelError
 from latentcrs.language.extract.lexical import LexicalExtractor
 from latentcrs.ranking import both_ranks_of
@@ -58,7 +59,8 @@ def extractor(recommender: Recommender) -> LexicalExtractor:
 def rows(dataset: PreparedDataset, recommender: Recommender, small_movielens_cache: Path) -> Rows:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
-        return request_rows(dataset, "test", recommender.bundle.behaviour, recommender.text_encoder)
+        bundle = recommender.bundle
+        return request_rows(dataset, "test", bundle.behaviour, recommender.text_encoder, reader=bundle.reader)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +70,7 @@ def rules(recommender: Recommender, extractor: LexicalExtractor, texts: list[str
 
 @torch.no_grad()
 def scores_of(recommender: Recommender, rows: Rows, part: slice) -> torch.Tensor:
-    model = recommender.bundle.generative
-    return model(rows.S[part], rows.X(part))[2] @ model.items().T
+    return model_scores(recommender.bundle.generative, rows)(part)
 
 
 def test_variant_f_ranks_many_requests_as_a_conversation_ranks_one(

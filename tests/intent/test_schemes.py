@@ -14,8 +14,9 @@ from latentcrs.behaviour.kmeans import kmeans
 from latentcrs.checkpoint import Checkpoint
 from latentcrs.data import PreparedDataset
 from latentcrs.intent import load_config
+from latentcrs.intent.em import model_ranks
 from latentcrs.intent.losses import kl_divergence, log_posterior
-from latentcrs.intent.stage import ndcg20
+from latentcrs.intent.stage import mean_ndcg20, ndcg20
 from latentcrs.intent.tuning import tune_encoder
 from latentcrs.language import open_encoder
 from latentcrs.recommend import load_bundle
@@ -150,9 +151,10 @@ def test_a_bundle_of_a_tuned_model_serves_the_encoder_that_was_tuned(
     report = train(small_movielens, tmp_path / "tuned", "default", [*settings, *brief], "cpu").report
     assert report["tuned"]["best_epoch"] > 0 and report["behaviour"]["tuned"]
     bundle = load_bundle(tmp_path / "tuned")
-    valid = request_rows(PreparedDataset(small_movielens), "valid", bundle.behaviour, open_encoder("minilm", "cpu"))
+    dataset, encoder = PreparedDataset(small_movielens), open_encoder("minilm", "cpu")
+    valid = request_rows(dataset, "valid", bundle.behaviour, encoder, reader=bundle.reader)
     with torch.inference_mode():
-        found = ndcg20(bundle.generative(valid.S, valid.X())[2], bundle.generative.items(), valid)
+        found = mean_ndcg20(model_ranks(bundle.generative, valid), valid)
     assert found == pytest.approx(
         report["tuned"]["validation_ndcg@20"], abs=2e-3
     )  # a bundle keeps T in half precision

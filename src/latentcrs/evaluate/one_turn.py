@@ -26,6 +26,7 @@ from latentcrs.evaluate.opened import WITH_BM25, Opened
 from latentcrs.evaluate.references import weighted_sum
 from latentcrs.intent import Rows
 from latentcrs.intent.em import model_scores
+from latentcrs.language import embed
 from latentcrs.language.chat import ChatModel
 from latentcrs.language.extract.lexical import LexicalExtractor
 from latentcrs.progress import step
@@ -232,23 +233,29 @@ class Asked:
         bundle = self.opened.bundle
         return HardRules(Recommender(bundle), LexicalExtractor(bundle.items, bundle.columns), self.texts)
 
-    def rows(self, longest: int | None, history: Seen | None, clues: bool = False) -> Rows:
-        """The requests embedded, with `clues` where the bundle's model has them; at most `longest`, and at most
-        `history`, of the newest items of a history count."""
-        shown = history.newest if history else None
-        newest = min((most for most in (longest, shown) if most is not None), default=None)
-        opened = self.opened
-        reader = opened.bundle.reader if clues else None
-        return rows_of(
-            opened.dataset,
-            self.requests,
-            opened.bundle.behaviour,
-            opened.encoder,
-            newest,
-            "requests",
-            reader,
-            history.random if history else None,
-        )
+    def rows(self, longest: int | None, history: Seen | None) -> Rows:
+        """The requests embedded; at most `longest` items of what is seen of a history count."""
+        opened, shown = self.opened, history or Seen()
+        newest = min((most for most in (longest, shown.newest) if most is not None), default=None)
+        requests, behaviour, encoder = self.requests, opened.bundle.behaviour, opened.encoder
+        return rows_of(opened.dataset, requests, behaviour, encoder, newest, at_random=shown.random)
+
+    def _as_recommended(self, history: Seen | None) -> Scores:
+        """The scores that the bundle recommends by, titles in the words taken up."""
+        shown, recommender = history or Seen(), Recommender(self.opened.bundle, self.opened.encoder)
+        seen = self.histories if shown.random is None else self.histories.sampled(shown.random)
+        seen = seen if shown.newest is None else seen.newest(shown.newest)
+        X = embed(self.texts, self.opened.encoder, name="requests")
+
+        def scores(part: slice) -> Tensor:
+            some = seen[part]
+            ends = zip(some.offsets, some.lengths, strict=True)
+            pasts = [some.items[start : start + length].astype(np.int64) for start, length in ends]
+            queries = recommender.read_many(pasts, self.texts[part], X[part])
+            found = torch.from_numpy(np.stack([query.scores() for query in queries]))
+            return found.to(self.opened.bundle.behaviour.device)
+
+        return scores
 
     def scores(self, history: Seen | None = None, model: ChatModel | None = None) -> dict[str, Callable[[], Scores]]:
         """Each of `SYSTEMS` and of the other systems: opens its scores of the whole catalogue, (b, n), for a slice of
@@ -264,7 +271,7 @@ class Asked:
 
         @cache
         def ours() -> Scores:
-            return model_scores(bundle.generative, self.rows(bundle.info.config.em.max_history, history, True))
+            return self._as_recommended(history)
 
         @cache
         def papers() -> Scores:

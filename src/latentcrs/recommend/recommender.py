@@ -29,7 +29,7 @@ EMBEDDED_AT_ONCE = 8
 """Texts of new items that are embedded before those who wait for the encoder with what they say have their turn."""
 SEEN, TOLD = 20, 0.15
 """Items whose intents are what somebody is believed to be after, and the least share of one that a reason names."""
-NAMED = 0.5
+NAMED = 0.8
 """How certain a title has to be."""
 NOTHING = np.zeros(0, np.int64)
 MASK_BYTES = 1 << 26
