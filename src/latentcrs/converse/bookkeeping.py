@@ -16,6 +16,8 @@ from latentcrs.recommend.explain import words_of
 
 HANDFUL = 5
 """Items that must pass all rules; else older ones only rank."""
+MOST_IN_FORCE = 100
+"""Rules and wishes of one conversation."""
 
 
 def applicable(recommender: Recommender, heard: Heard) -> tuple[Heard, list[str]]:
@@ -100,6 +102,9 @@ def update(recommender: Recommender, session: Session, heard: Heard, instead: bo
     session.wishes = [found for found in kept(session.wishes) if not any(found.rule == other.rule for other in soft)]
     session.wishes += soft
     _soften(recommender, session, len(heard.rules))
+    # However many are said in the course of time, a turn considers so many; the oldest go, and are named.
+    while len(session.rules) + len(session.wishes) > MOST_IN_FORCE:
+        gone.append((session.wishes or session.rules).pop(0))
     forget_words(session, gone)
     return gone
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import platformdirs
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -80,9 +81,18 @@ def open_engine(url: URL) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)  # what people said is for nobody else on this machine
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+    # A file that was removed is not made again: what is kept in it would be in another than all others read.
+    there = f"file:{quote(str(path))}?mode=rw"
+
+    def connected() -> sqlite3.Connection:
+        return sqlite3.connect(there, timeout=BUSY_SECONDS, check_same_thread=False, uri=True)
+
+    engine = create_engine(url, creator=connected, hide_parameters=True)
+    files = _Files(path)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", files.check)
+    event.listen(engine, "engine_disposed", files.closed)
     return engine
 
 
@@ -116,6 +126,41 @@ def explained(url: URL) -> Iterator[None]:
         else:
             remedy = "check that the server runs, and the user, password and database in the URL"
         raise StoreUnavailable(f"The conversation store {place(url)} cannot be used ({reason}); {remedy}.") from None
+
+
+class _Files:
+    """The files of an SQLite database, as the system knows them: their names may lead to others by and by, while what
+    is open stays the same. The log that is written ahead is there as long as anybody has the database open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._log_path = path, Path(f"{path}-wal")
+        self._main = _known_as(path)
+        self._log: tuple[int, int] | None = None
+
+    def check(self, connection: Connection) -> None:
+        """Find that what is open is still what lies there.
+
+        Raises:
+            OSError: it was removed, or another was put in its place.
+        """
+        log = _known_as(self._log_path)
+        self._log = self._log or log
+        if _known_as(self._path) != self._main or log != self._log:
+            raise OSError("its file was removed or replaced while it was open")
+
+    def closed(self, engine: Engine) -> None:
+        """Nothing is open any longer; the next to open makes a log of its own."""
+        self._log = None
+
+
+def _known_as(path: Path) -> tuple[int, int] | None:
+    """Device and number of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _file(path: str) -> URL:

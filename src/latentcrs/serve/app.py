@@ -23,13 +23,14 @@ from latentcrs.serve import native
 from latentcrs.serve.caller import Callers
 from latentcrs.serve.guard import API_POLICY, Guard
 from latentcrs.serve.keys import Keys
-from latentcrs.serve.limits import Rates, Threads
+from latentcrs.serve.limits import Rates
 from latentcrs.serve.observe import Metrics, ObservedModel, log_as_json
 from latentcrs.serve.problems import Problem, documented
 from latentcrs.serve.refusals import add_refusals
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import VARIABLE, Settings
 from latentcrs.serve.swap import BundleWatch
+from latentcrs.serve.threads import Threads
 from latentcrs.serve.tracing import Tracing, tracing_of_environment
 
 LOG = structlog.stdlib.get_logger("latentcrs.serve")
@@ -98,7 +99,8 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Trac
         from latentcrs.serve.openai_api import router as openai_router
 
         spent = [*known, Depends(callers.turn_on_post)]
-        app.include_router(openai_router(service, longest=settings.utterance_characters), dependencies=spent)
+        openai = openai_router(service, callers, threads, settings.utterance_characters)
+        app.include_router(openai, dependencies=spent)
     _add_health(app, warmed)
 
     answers = TEXT | documented(401, 429)

@@ -17,6 +17,7 @@ from latentcrs.errors import UserError
 from latentcrs.recommend import Reason, Recommendation, Recommender
 from latentcrs.serve.errors import NotFound
 from latentcrs.simulate.nouns import noun_of
+from latentcrs.waiting import still_wanted
 
 SHARED = 4
 """Attribute values that two items have in common and that are named."""
@@ -67,25 +68,31 @@ class CatalogueView:
         """
         bundle, wanted = self.recommender.bundle, " ".join(words.lower().split())
         title, text = pl.col("title").str.to_lowercase(), pl.col("text").fill_null("").str.to_lowercase()
-        rank = (
-            pl.when(title == wanted)
-            .then(0)
-            .when(title.str.starts_with(wanted))
-            .then(1)
-            .when(_says(title, wanted))
-            .then(2)
-            .when(_says(title + " " + text, wanted))
-            .then(3)
-        )
-        found = bundle.items.with_row_index("__number__").with_columns(
-            rank.alias("__rank__"),
-            pl.Series("__popularity__", bundle.generative.log_popularity.cpu().numpy()),
+        found = bundle.items.select(
+            pl.int_range(pl.len()).alias("number"),
+            title.alias("title"),
+            (title + " " + text).alias("all"),
+            pl.Series("popularity", bundle.generative.log_popularity.cpu().numpy()),
         )
         passing = self.recommender.passing(list(where))
         if passing is not None:
             found = found.filter(pl.Series(passing))
-        found = found.drop_nulls("__rank__").sort("__rank__", "__popularity__", descending=[False, True]).head(k)
-        return [bundle.items.row(number, named=True) for number in found["__number__"].to_list()]
+        distinct = sorted(set(wanted.split()), key=len, reverse=True)
+        for word in distinct:  # one after the other: few items have all of many words
+            still_wanted()
+            found = found.filter(pl.col("all").str.contains(word, literal=True)).filter(_says("all", word))
+        titled = pl.all_horizontal([_says("title", word) for word in distinct] or [pl.lit(True)])
+        rank = (
+            pl.when(pl.col("title") == wanted)
+            .then(0)
+            .when(pl.col("title").str.starts_with(wanted))
+            .then(1)
+            .when(titled)
+            .then(2)
+            .otherwise(3)
+        )
+        found = found.with_columns(rank.alias("rank")).sort("rank", "popularity", descending=[False, True]).head(k)
+        return [bundle.items.row(number, named=True) for number in found["number"].to_list()]
 
     def similar(self, item_id: str, k: int = 5) -> list[Recommendation]:
         """The items most like one, by who chose them and by their content in equal parts (the mean of both cosines).
@@ -116,10 +123,9 @@ class CatalogueView:
         return V, T
 
 
-def _says(text: pl.Expr, wanted: str) -> pl.Expr:
-    """Whether every word stands in the text, at the beginning of a word there."""
-    words = wanted.split()
-    return pl.all_horizontal([text.str.contains(rf"(?:^|[^\w]){_pattern(word)}") for word in words] or [pl.lit(True)])
+def _says(column: str, word: str) -> pl.Expr:
+    """Whether a word stands in a column, at the beginning of a word there."""
+    return pl.col(column).str.contains(rf"(?:^|[^\w]){_pattern(word)}")
 
 
 def _pattern(word: str) -> str:

@@ -23,8 +23,14 @@ class Conflict(ServiceError):
     status = 409
 
 
+class Gone(ServiceError):
+    """Whoever asked has gone; nobody reads this."""
+
+    status = 408
+
+
 class TooSlow(ServiceError):
-    """A turn that takes longer than is waited for."""
+    """Something that takes longer than is waited for."""
 
     status = 504
 

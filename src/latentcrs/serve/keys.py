@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from latentcrs.errors import UserError
 from latentcrs.files import atomic_file
 
+LOG = logging.getLogger("latentcrs.serve")
 PREFIX = "lcrs_"
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 RESTRICTED = "no-dataset-users"
@@ -20,6 +22,7 @@ LINE = re.compile(rf"(?P<name>{NAME.pattern})\s+sha256:(?P<digest>[0-9a-f]{{64}}
 class Keys:
     """The keys of one file: lines of a name and a hash; `#` begins a comment. A name may have several keys, so that
     one can be replaced by another. The file is read again when it changes: what is taken out is refused at once.
+    Where it cannot be read then, or a line of it is no key, the last list that was good goes on, and the log says so.
 
     Behind a hash `no-dataset-users` may stand: for this name, whichever of its keys is used, the people of the data
     set that was trained on are nobody.
@@ -37,7 +40,8 @@ class Keys:
         self._read_at: tuple[int, int] | None = None
         self._hashes: list[tuple[str, bytes]] = []
         self._restricted: frozenset[str] = frozenset()
-        self._refresh()
+        self._wrong = ""
+        self._read()
 
     def owner_of(self, key: str) -> str | None:
         """The name whose key this is; None for nobody's. Takes as long for a wrong key as for a right one."""
@@ -61,11 +65,21 @@ class Keys:
 
     def _refresh(self) -> None:
         try:
+            self._read()
+        except UserError as error:  # nobody who asks has done anything wrong, or is to know of it
+            if str(error) != self._wrong:
+                LOG.error("the keys file cannot be used, the last good list goes on: %s", error)
+            self._wrong = str(error)
+
+    def _read(self) -> None:
+        try:
             found = self.path.stat()
             at = found.st_mtime_ns, found.st_size
             if at != self._read_at:
                 self._hashes, self._restricted = _parsed(self.path, self.path.read_text("utf-8"))
-                self._read_at = at
+                if self._wrong:
+                    LOG.info("the keys file is good again")
+                self._read_at, self._wrong = at, ""
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(
                 f"The keys file {self.path} cannot be read ({error.__class__.__name__}); make one with 'latentcrs "

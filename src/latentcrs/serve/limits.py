@@ -1,16 +1,10 @@
-"""How much one caller may ask for: requests and turns in a while, and how many turns are worked on at once."""
+"""How much one caller may ask for: requests and turns in a while."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import TypeVar
 
-import anyio
-import anyio.to_thread
 import structlog
 from limits import RateLimitItem, parse_many
 from limits.errors import ConfigurationError
@@ -18,9 +12,8 @@ from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from latentcrs.errors import UserError
-from latentcrs.serve.errors import TooMany, TooSlow
+from latentcrs.serve.errors import TooMany
 
-Result = TypeVar("Result")
 REDIS = {"socket_connect_timeout": 2, "socket_timeout": 2}
 """Seconds that a request waits for counts kept elsewhere."""
 SCHEMES = ("memory", "redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
@@ -28,6 +21,8 @@ MOST = 1_000_000_000
 """Of what is counted, and of seconds."""
 ALONE_SECONDS = 10.0
 """How long they are not asked for after one that waited in vain."""
+JUMP_SECONDS = 2.0
+"""By which a clock that runs evenly is not off from one request to the next."""
 LOG = structlog.stdlib.get_logger("latentcrs.serve")
 
 
@@ -44,6 +39,7 @@ class Rates:
         self._storage = _storage(url)
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._alone, self._alone_until = MovingWindowRateLimiter(MemoryStorage()), 0.0
+        self._ahead = _ahead()
 
     def limits(self, what: str) -> bool:
         """Whether `what` is counted at all."""
@@ -65,8 +61,21 @@ class Rates:
         wait = max(1, round(reset - time.time() + 0.5))
         raise TooMany(f"More than {item.amount} {what} in {item.get_expiry()} seconds; try again later.", wait)
 
+    def _follow_clock(self) -> None:
+        """What is counted here has the calendar's time: set back, it would be in the future, and refuse everybody
+        until then. So where the clock jumps, counting begins anew.
+        """
+        ahead = _ahead()
+        if abs(ahead - self._ahead) > JUMP_SECONDS:
+            LOG.warning("the clock was set; rates counted in this process begin anew")
+            for limiter in (self._limiter, self._alone):
+                if isinstance(limiter.storage, MemoryStorage):
+                    limiter.storage.reset()
+        self._ahead = ahead
+
     def _reset(self, item: RateLimitItem, what: str, caller: str) -> float | None:
         """Count one: None, or where there is no room for it the time at which there is."""
+        self._follow_clock()
         if time.monotonic() >= self._alone_until:
             try:
                 return _spent(self._limiter, item, what, caller)
@@ -76,45 +85,9 @@ class Rates:
         return _spent(self._alone, item, what, caller)
 
 
-class Threads:
-    """Runs turns beside the event loop: `most` at once, and of one conversation one after the other, so that nobody
-    holds more than one thread with it.
-    """
-
-    def __init__(self, most: int, seconds: float) -> None:
-        """`seconds`: that a turn is waited for, its waiting included."""
-        self._seconds = seconds
-        self._limiter = anyio.CapacityLimiter(most)
-        self._queues: dict[str, tuple[asyncio.Lock, int]] = {}
-
-    async def run(self, owner: str, id: str, work: Callable[[], Result]) -> Result:
-        """What `work` on a conversation returns. It goes on to its end where nobody waits for it any longer.
-
-        Raises:
-            TooSlow: nobody waits any longer.
-        """
-        try:
-            with anyio.fail_after(self._seconds):
-                async with self._turn_of(f"{owner} {id}"):
-                    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
-        except TimeoutError:
-            raise TooSlow(
-                "The turn takes too long; it is finished and kept all the same: read the conversation later."
-            ) from None
-
-    @asynccontextmanager
-    async def _turn_of(self, conversation: str) -> AsyncIterator[None]:
-        lock, waiting = self._queues.get(conversation) or (asyncio.Lock(), 0)
-        self._queues[conversation] = lock, waiting + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, waiting = self._queues[conversation]
-            if waiting == 1:
-                del self._queues[conversation]
-            else:
-                self._queues[conversation] = lock, waiting - 1
+def _ahead() -> float:
+    """Seconds that the calendar's clock is ahead of the one that nobody sets."""
+    return time.time() - time.monotonic()
 
 
 def _spent(limiter: MovingWindowRateLimiter, item: RateLimitItem, what: str, caller: str) -> float | None:

@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import mcp.types as types
 import uvicorn
-from anyio import to_thread
 from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
@@ -18,8 +17,10 @@ from mcp.shared.exceptions import MCPError
 from latentcrs import __version__
 from latentcrs.errors import UserError
 from latentcrs.serve.arrival import PromptProtocol
+from latentcrs.serve.errors import TooSlow
 from latentcrs.serve.mcp_tools import CatalogueTool, CatalogueTools
 from latentcrs.serve.service import Service
+from latentcrs.serve.threads import Threads
 
 LOG = logging.getLogger("latentcrs.serve")
 INSTRUCTIONS = (
@@ -29,6 +30,8 @@ INSTRUCTIONS = (
 )
 LARGEST_BODY = 1 << 20
 """Bytes of a request over HTTP."""
+AT_ONCE, SECONDS = 4, 120.0
+"""Calls that are worked on at once, and how long one is waited for."""
 FAILED = "This did not work, for a reason on the side of the server; its log says more. The arguments were fine."
 
 
@@ -36,6 +39,7 @@ def server(service: Service, owner: str = "") -> Server[dict[str, Any]]:
     """An MCP server with the tools of one service. `owner`: whose users and events it sees."""
     tools = {tool.name: tool for tool in CatalogueTools(service, owner).all()}
     listed = [_announced(tool) for tool in tools.values()]
+    threads = Threads(AT_ONCE, SECONDS)
 
     async def list_tools(
         context: ServerRequestContext[dict[str, Any]], params: types.PaginatedRequestParams | None
@@ -49,8 +53,10 @@ def server(service: Service, owner: str = "") -> Server[dict[str, Any]]:
         if tool is None:
             has = ", ".join(tools)
             raise MCPError(types.INVALID_PARAMS, f"There is no tool {params.name!r}; there are {has}.")
-        # A thread of its own: reading a request takes some milliseconds of arithmetic.
-        return await to_thread.run_sync(_called, tool, params.arguments or {})
+        try:
+            return await threads.run("", lambda: _called(tool, params.arguments or {}))
+        except TooSlow as error:
+            return types.CallToolResult(content=[types.TextContent(text=str(error))], is_error=True)
 
     return Server(
         "latentcrs",

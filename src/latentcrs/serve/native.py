@@ -13,9 +13,9 @@ from latentcrs.converse.session import Turn
 from latentcrs.converse.store import Stored, Summary
 from latentcrs.errors import UserError
 from latentcrs.serve.believed import BelievedIntent
+from latentcrs.serve.bounds import LONGEST_SEARCH
 from latentcrs.serve.caller import Callers, Owner
 from latentcrs.serve.errors import NotFound
-from latentcrs.serve.limits import Threads
 from latentcrs.serve.paths import PathId
 from latentcrs.serve.problems import documented
 from latentcrs.serve.schemas import (
@@ -39,6 +39,8 @@ from latentcrs.serve.schemas import (
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.streams import streamed
+from latentcrs.serve.threads import Threads
+from latentcrs.waiting import still_wanted
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -60,24 +62,30 @@ Conversation = Annotated[str, Depends(conversation_id)]
 
 def router(service: Service, settings: Settings, callers: Callers, threads: Threads) -> APIRouter:
     """The native endpoints over one service."""
-    api = APIRouter(responses=documented(400, 401, 403, 404, 413, 422, 429, 503))
-    _conversations(api, service)
+    api = APIRouter(responses=documented(400, 401, 403, 404, 408, 413, 422, 429, 503, 504))
+    _conversations(api, service, threads)
     _turns(api, service, settings, callers, threads)
     _users(api, service)
-    _catalogue(api, service, callers)
+    _catalogue(api, service, callers, threads)
     return api
 
 
-def _conversations(api: APIRouter, service: Service) -> None:
+def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
     tags: list[str | Enum] = ["conversations"]
 
     @api.post("/conversations", tags=tags, status_code=201)
-    def begin(owner: Owner, wanted: NewConversation, response: Response) -> Begun:
+    async def begin(owner: Owner, wanted: NewConversation, request: Request, response: Response) -> Begun:
         """Begin a conversation."""
-        liked = [service.recommender.find_item(title) for title in wanted.likes]
-        id = service.begin(
-            owner, user=wanted.user, history=[*wanted.history, *liked], variant=wanted.variant, k=wanted.k
-        )
+
+        def work() -> str:
+            liked = []
+            for title in wanted.likes:
+                still_wanted()
+                liked.append(service.recommender.find_item(title))
+            history = [*wanted.history, *liked]
+            return service.begin(owner, user=wanted.user, history=history, variant=wanted.variant, k=wanted.k)
+
+        id = await threads.run(request.state.caller, work, request=request)
         response.headers["Location"] = f"/conversations/{id}"
         return Begun(id=id)
 
@@ -104,21 +112,19 @@ def _conversations(api: APIRouter, service: Service) -> None:
         return Begun(id=new)
 
     @api.get("/conversations/{id}/intents", tags=tags, responses=documented(409))
-    def intents(owner: Owner, id: Conversation) -> list[BelievedIntent]:
+    async def intents(owner: Owner, id: Conversation, request: Request) -> list[BelievedIntent]:
         """The intents believed in most now, strongest first."""
-        return service.intents(owner, id)
+        return await threads.run(request.state.caller, lambda: service.intents(owner, id), id, request)
 
 
 def _turns(api: APIRouter, service: Service, settings: Settings, callers: Callers, threads: Threads) -> None:
     common: dict[str, Any] = {
         "tags": ["turns"],
         "dependencies": [Depends(callers.turn)],
-        "responses": documented(409, 504),
+        "responses": documented(409),
     }
 
-    @api.post(
-        "/conversations/{id}/turns", response_model=Turn, **common | {"responses": documented(409, 504) | STREAM}
-    )
+    @api.post("/conversations/{id}/turns", response_model=Turn, **common | {"responses": documented(409) | STREAM})
     async def turn(owner: Owner, id: Conversation, said: Utterance, request: Request) -> Turn | Response:
         """Say something; the turn that answers it. It is stored before it is answered."""
         if len(said.utterance) > settings.utterance_characters:
@@ -126,7 +132,10 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
 
         async def take(say: Callable[[str], None] | None) -> Turn:
             return await threads.run(
-                owner, id, lambda: service.turn(owner, id, said.utterance, on_text=say, number=said.number)
+                request.state.caller,
+                lambda: service.turn(owner, id, said.utterance, on_text=say, number=said.number),
+                id,
+                None if say else request,  # a stream knows by itself whether it is read
             )
 
         if "text/event-stream" in request.headers.get("accept", ""):
@@ -134,25 +143,29 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
         return await take(None)
 
     @api.post("/conversations/{id}/marks", **common)
-    async def mark(owner: Owner, id: Conversation, marks: Marks) -> Turn:
+    async def mark(owner: Owner, id: Conversation, marks: Marks, request: Request) -> Turn:
         """Say of items of the last list that they are liked, not wanted, or known."""
         does = {"like": service.like, "refuse": service.refuse, "seen": service.seen}[marks.kind]
-        return await threads.run(owner, id, lambda: does(owner, id, marks.places))
+        return await threads.run(request.state.caller, lambda: does(owner, id, marks.places), id, request)
 
     @api.post("/conversations/{id}/rules", **common)
-    async def add_rule(owner: Owner, id: Conversation, new: NewRule) -> Turn:
+    async def add_rule(owner: Owner, id: Conversation, new: NewRule, request: Request) -> Turn:
         """Put a rule in force, as if it had been insisted on; it replaces what it contradicts."""
-        return await threads.run(owner, id, lambda: service.add_rule(owner, id, new.rule, new.soft))
+        return await threads.run(
+            request.state.caller, lambda: service.add_rule(owner, id, new.rule.rule, new.soft), id, request
+        )
 
     @api.delete("/conversations/{id}/rules/{place}", **common)
-    async def drop_rule(owner: Owner, id: Conversation, place: Annotated[int, Path(ge=0, le=9999)]) -> Turn:
+    async def drop_rule(
+        owner: Owner, id: Conversation, place: Annotated[int, Path(ge=0, le=9999)], request: Request
+    ) -> Turn:
         """Take a rule back: its place from 0, rules first, then wishes."""
-        return await threads.run(owner, id, lambda: service.drop_rule(owner, id, place))
+        return await threads.run(request.state.caller, lambda: service.drop_rule(owner, id, place), id, request)
 
     @api.put("/conversations/{id}/variant", **common)
-    async def use(owner: Owner, id: Conversation, chosen: ChosenVariant) -> Turn:
+    async def use(owner: Owner, id: Conversation, chosen: ChosenVariant, request: Request) -> Turn:
         """Go on in another variant."""
-        return await threads.run(owner, id, lambda: service.use(owner, id, chosen.variant))
+        return await threads.run(request.state.caller, lambda: service.use(owner, id, chosen.variant), id, request)
 
 
 def _users(api: APIRouter, service: Service) -> None:
@@ -185,45 +198,60 @@ def _users(api: APIRouter, service: Service) -> None:
         return Forgotten(forgotten=service.forget_user(owner, user))
 
 
-def _catalogue(api: APIRouter, service: Service, callers: Callers) -> None:
+def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Threads) -> None:
     tags: list[str | Enum] = ["catalogue"]
-    counted = [Depends(callers.turn)]
+    computed: dict[str, Any] = {
+        "tags": tags,
+        "dependencies": [Depends(callers.turn)],
+    }
 
-    @api.post("/recommendations", tags=tags, dependencies=counted)
-    def recommend(owner: Owner, wanted: Wanted) -> list[RecommendedItem]:
+    @api.post("/recommendations", **computed)
+    async def recommend(owner: Owner, wanted: Wanted, request: Request) -> list[RecommendedItem]:
         """Recommend without a conversation; nothing is kept."""
-        found = service.recommend(
-            history=wanted.history,
-            user=wanted.user,
-            owner=owner,
-            request=wanted.request,
-            k=wanted.k,
-            where=wanted.where,
-            exclude=wanted.exclude,
-        )
-        return [RecommendedItem.of(one) for one in found]
 
-    @api.get("/items", tags=tags)
-    def find(words: Annotated[str, Query(max_length=500)] = "", k: Few = 10) -> list[dict[str, Any]]:
+        def work() -> list[RecommendedItem]:
+            found = service.recommend(
+                history=wanted.history,
+                user=wanted.user,
+                owner=owner,
+                request=wanted.request,
+                k=wanted.k,
+                where=[one.rule for one in wanted.where],
+                exclude=wanted.exclude,
+            )
+            return [RecommendedItem.of(one) for one in found]
+
+        return await threads.run(request.state.caller, work, request=request)
+
+    @api.get("/items", **computed)
+    async def find(
+        request: Request, words: Annotated[str, Query(max_length=LONGEST_SEARCH)] = "", k: Few = 10
+    ) -> list[dict[str, Any]]:
         """Items by words of their titles and texts; without words the most chosen ones."""
-        return service.search(words, k=k)
+        return await threads.run(request.state.caller, lambda: service.search(words, k=k), request=request)
 
-    @api.post("/items/search", tags=tags)
-    def search(wanted: Search) -> list[dict[str, Any]]:
+    @api.post("/items/search", **computed)
+    async def search(wanted: Search, request: Request) -> list[dict[str, Any]]:
         """Items by words and rules."""
-        return service.search(wanted.words, wanted.where, wanted.k)
+        where = [one.rule for one in wanted.where]
+        return await threads.run(
+            request.state.caller, lambda: service.search(wanted.words, where, wanted.k), request=request
+        )
 
-    @api.post("/items", tags=tags, status_code=201, dependencies=counted, responses=documented(409))
-    def add_items(new: NewItems) -> Added:
-        """Put new items into the catalogue, for everyone, recommendable at once by their text."""
-        return Added(added=service.add_items([item.model_dump() for item in new.items]))
+    @api.post("/items", status_code=201, responses=documented(409), **computed)
+    async def add_items(new: NewItems, request: Request) -> Added:
+        """Put new items into the catalogue, for everyone, recommendable at once by their text: all, or none."""
+        rows = [item.model_dump() for item in new.items]
+        added = await threads.run(request.state.caller, lambda: service.add_items(rows), request=request)
+        return Added(added=added)
 
     @api.get("/items/{item_id}", tags=tags)
     def item(item_id: PathId) -> dict[str, Any]:
         """All that the catalogue says of an item."""
         return service.item(item_id)
 
-    @api.get("/items/{item_id}/similar", tags=tags)
-    def similar(item_id: PathId, k: Few = 5) -> list[RecommendedItem]:
+    @api.get("/items/{item_id}/similar", **computed)
+    async def similar(item_id: PathId, request: Request, k: Few = 5) -> list[RecommendedItem]:
         """Items like one, by who chose them and by their content."""
-        return [RecommendedItem.of(one) for one in service.similar(item_id, k)]
+        found = await threads.run(request.state.caller, lambda: service.similar(item_id, k), request=request)
+        return [RecommendedItem.of(one) for one in found]

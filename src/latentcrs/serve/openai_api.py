@@ -6,18 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import anyio
-import anyio.to_thread
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
 from latentcrs.converse.session import Turn
-from latentcrs.serve.caller import owner_of
+from latentcrs.serve.caller import Callers, owner_of
 from latentcrs.serve.markdown import EscapedWords, listed, markdown
 from latentcrs.serve.openai_errors import OpenAIError, OpenAIRoute, error_answer
 from latentcrs.serve.openai_format import (
@@ -42,9 +41,8 @@ from latentcrs.serve.paths import PathId
 from latentcrs.serve.recognise import Asked, reply
 from latentcrs.serve.service import Service
 from latentcrs.serve.shown import ShownItems
+from latentcrs.serve.threads import Threads
 
-TURNS_AT_ONCE = 16
-"""Threads that answer; of one conversation only one works."""
 LONGEST_UTTERANCE = 4000
 LONGEST_NAME = 200
 HEARTBEAT = 15.0
@@ -62,24 +60,22 @@ class Answered:
     extra: Recommended
 
 
-def router(service: Service, owner: Callable[..., str] = owner_of, longest: int = LONGEST_UTTERANCE) -> APIRouter:
-    """The routes below /v1. `owner`: a FastAPI dependency that says whose request it is; `longest`: characters of one
-    utterance.
-    """
+def router(service: Service, callers: Callers, threads: Threads, longest: int = LONGEST_UTTERANCE) -> APIRouter:
+    """The routes below /v1, behind `Callers.known`. `longest`: characters of one utterance."""
     api = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
-    chat = ChatAnswers(service)
+    chat = ChatAnswers(service, callers, threads)
     model_id = service.bundle_name
 
     def model() -> Model:
         return Model(id=model_id, created=int(service.served.written))
 
     @api.get("/models", responses=_documented(401, 429))
-    def models(asking: str = Depends(owner)) -> Models:
+    def models(asking: str = Depends(owner_of)) -> Models:
         """The one model of this server: its bundle."""
         return Models(data=[model()])
 
     @api.get("/models/{id}", responses=_documented(401, 404, 429))
-    def one_model(id: PathId, asking: str = Depends(owner)) -> Model:
+    def one_model(id: PathId, asking: str = Depends(owner_of)) -> Model:
         """The bundle, by its name."""
         _check_model(id, model_id)
         return model()
@@ -87,12 +83,13 @@ def router(service: Service, owner: Callable[..., str] = owner_of, longest: int 
     @api.post(
         "/chat/completions",
         response_model=ChatCompletion,
-        responses=_documented(400, 401, 404, 409, 413, 429, 500, 503)
+        responses=_documented(400, 401, 404, 408, 409, 413, 429, 500, 503, 504)
         | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
     )
     async def complete(
         request: ChatRequest,
-        asking: str = Depends(owner),
+        http: Request,
+        asking: str = Depends(owner_of),
         name: Annotated[str, Header(alias="X-Conversation-Id", max_length=LONGEST_NAME)] = "",
         retries: Annotated[str, Header(alias="X-Stainless-Retry-Count", include_in_schema=False)] = "",
     ) -> Response:
@@ -101,13 +98,13 @@ def router(service: Service, owner: Callable[..., str] = owner_of, longest: int 
         """
         _check_model(request.model, model_id)
         path = request.path()
-        if len(path[-1].utterance) > longest:
-            message = f"A message has at most {longest} characters here."
+        if any(len(said.utterance) > longest for said in path):
+            message = f"A message has at most {longest} characters here, an earlier one too."
             raise OpenAIError(400, message, "messages", "string_above_max_length")
         asked = Asked(asking, request.user or None, path, name.strip(), retries not in ("", "0"))
         if request.stream:
-            return await chat.streamed(request, asked)
-        return await chat.whole(request, asked)
+            return await chat.streamed(request, asked, http)
+        return await chat.whole(request, asked, http)
 
     return api
 
@@ -115,13 +112,13 @@ def router(service: Service, owner: Callable[..., str] = owner_of, longest: int 
 class ChatAnswers:
     """Answers requests in OpenAI's format, whole or in pieces, with what one service says."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, callers: Callers, threads: Threads) -> None:
         self.service, self.shown = service, ShownItems(service)
-        self._threads = anyio.CapacityLimiter(TURNS_AT_ONCE)
+        self._callers, self._threads = callers, threads
 
-    async def whole(self, request: ChatRequest, asked: Asked) -> Response:
+    async def whole(self, request: ChatRequest, asked: Asked, http: Request) -> Response:
         """One answer, when it is complete."""
-        found = await self._in_thread(lambda: self._answered(asked, lambda text: None))
+        found = await self._taken(asked, http, lambda text: None, http)
         completion = ChatCompletion(
             id=new_id(),
             created=now(),
@@ -133,21 +130,23 @@ class ChatAnswers:
             completion.model_dump(mode="json"), headers={"X-Conversation-Id": quote(found.conversation)}
         )
 
-    async def streamed(self, request: ChatRequest, asked: Asked) -> Response:
+    async def streamed(self, request: ChatRequest, asked: Asked, http: Request) -> Response:
         """The answer as server-sent events while it is made. What fails before the first word fails with a status."""
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | Answered | Exception]()
 
-        def put(what: str | Answered | Exception) -> None:
+        def put(what: str) -> None:
             with suppress(RuntimeError):  # the server has ended; the turn is kept all the same
                 loop.call_soon_threadsafe(queue.put_nowait, what)
 
-        def work() -> None:
+        async def work() -> None:
             try:
-                put(self._answered(asked, put))
+                found = await self._taken(asked, http, put)
+                await asyncio.sleep(0)  # behind the last piece of text
+                queue.put_nowait(found)
             except Exception as error:
-                put(error)
+                queue.put_nowait(error)
 
-        working = asyncio.ensure_future(self._in_thread(work))
+        working = asyncio.create_task(work())
         first = await queue.get()
         if isinstance(first, Exception):
             raise first
@@ -155,31 +154,39 @@ class ChatAnswers:
         async def events() -> AsyncIterator[str]:
             sent = _Stream(request)
             what: str | Answered | Exception | None = first
-            while True:
-                for event in [STILL_THERE] if what is None else sent.events(what):
-                    yield event
-                if isinstance(what, (Answered, Exception)):
-                    break
-                try:
-                    what = await asyncio.wait_for(queue.get(), HEARTBEAT)
-                except TimeoutError:
-                    what = None
-            await working
+            try:
+                while True:
+                    for event in [STILL_THERE] if what is None else sent.events(what):
+                        yield event
+                    if isinstance(what, (Answered, Exception)):
+                        break
+                    try:
+                        what = await asyncio.wait_for(queue.get(), HEARTBEAT)
+                    except TimeoutError:
+                        what = None
+            finally:
+                working.cancel()  # where the client has gone: see `Threads`
 
         return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
-    def _answered(self, asked: Asked, on_text: Callable[[str], None]) -> Answered:
-        conversation, turn = reply(self.service, asked, self._told, on_text)
-        years = [self.shown.year(item.item_id) for item in turn.items]
-        extra = recommended(conversation, turn, years)
-        return Answered(conversation, turn, self._told(turn), listed(turn, self.shown.year), extra)
+    async def _taken(
+        self, asked: Asked, http: Request, on_text: Callable[[str], None], watched: Request | None = None
+    ) -> Answered:
+        """The turn, made as those of the other doors are; each earlier one that is held again counts as one, too."""
+        caller, rates = http.state.caller, self._callers.rates
+
+        def work() -> Answered:
+            spend = partial(rates.spend, "turns", caller)
+            conversation, turn = reply(self.service, asked, self._told, on_text, spend)
+            years = [self.shown.year(item.item_id) for item in turn.items]
+            extra = recommended(conversation, turn, years)
+            return Answered(conversation, turn, self._told(turn), listed(turn, self.shown.year), extra)
+
+        # What is said next in a conversation has its first words in common with what was said before.
+        return await self._threads.run(caller, work, asked.id(self.service.path, 1), watched)
 
     def _told(self, turn: Turn) -> str:
         return markdown(turn, self.shown.year)
-
-    async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        # A client that hangs up leaves the turn to its end: it is stored, and a retry finds it.
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
 
 
 class _Stream:

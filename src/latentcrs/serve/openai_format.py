@@ -15,6 +15,7 @@ from latentcrs.serve.recognise import Exchange
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 LONGEST_USER = 200
+MOST_MESSAGES = 2000
 
 
 class ContentPart(BaseModel):
@@ -47,7 +48,11 @@ class ChatRequest(BaseModel):
     """A request. Parameters that are not here (temperature, tools, response_format and so on) change nothing."""
 
     model: str = Field(description="A name out of GET /v1/models.")
-    messages: list[ChatMessage] = Field(min_length=1, description="All that was said so far, the newest last.")
+    messages: list[ChatMessage] = Field(
+        min_length=1,
+        max_length=MOST_MESSAGES,
+        description="All that was said so far, the newest last; each of the user's no longer than a server takes.",
+    )
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = Field(default=None, description="One answer is all there is.")

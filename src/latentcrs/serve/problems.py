@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,7 @@ from latentcrs.converse.database import StoreUnavailable
 from latentcrs.errors import UserError
 from latentcrs.serve.errors import ServiceError, TooMany
 
+LOG = structlog.stdlib.get_logger("latentcrs.serve")
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 PLAIN = {
@@ -58,6 +60,7 @@ def problem_of(error: Exception, request_id: str = "") -> tuple[Problem, dict[st
         status, detail, headers = error.status_code, str(error.detail), dict(error.headers or {})
         detail = PLAIN.get(status, detail) if detail == HTTPStatus(status).phrase else detail
     elif isinstance(error, StoreUnavailable):
+        LOG.error("the store cannot be used", reason=str(error))
         status, detail = 503, "Conversations cannot be read or kept just now."
         headers["Retry-After"] = "5"
     elif isinstance(error, UserError):
@@ -69,6 +72,11 @@ def problem_of(error: Exception, request_id: str = "") -> tuple[Problem, dict[st
     title = HTTPStatus(status).phrase
     problem = Problem(title=title, status=status, detail=_text(detail), request_id=request_id, errors=faults)
     return problem, headers
+
+
+def told(error: Exception) -> str:
+    """What people read of an error."""
+    return problem_of(error)[0].detail
 
 
 def response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -18,6 +18,7 @@ from latentcrs.converse.store import Stored
 from latentcrs.language.chat.model import encodable
 from latentcrs.serve.errors import Conflict, NotFound, ServiceError
 from latentcrs.serve.service import Service
+from latentcrs.waiting import still_wanted
 
 MOST_REPLAYED = 50
 """Turns that are held again where an unknown conversation is taken up in its middle."""
@@ -67,10 +68,16 @@ class Asked:
 
 
 def reply(
-    service: Service, asked: Asked, told: Callable[[Turn], str], on_text: Callable[[str], None]
+    service: Service,
+    asked: Asked,
+    told: Callable[[Turn], str],
+    on_text: Callable[[str], None],
+    spend: Callable[[], None] = lambda: None,
 ) -> tuple[str, Turn]:
     """The conversation and the turn that answers the newest of what is asked. What was answered before is answered
     the same again, without a new turn. `told`: a turn's answer as clients have it. `on_text`: see `Service.turn`.
+    `spend`: called before each earlier turn that is held again; what it refuses ends there, and a repeated request
+    goes on from there.
 
     Raises:
         TooLong: the conversation is not known here, and too long to be held again.
@@ -78,7 +85,7 @@ def reply(
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _reply(service, asked, told, on_text)
+            return _reply(service, asked, told, on_text, spend)
         except Conflict:  # it went on meanwhile; what is stored now says where
             if attempt == ATTEMPTS:
                 raise
@@ -86,7 +93,11 @@ def reply(
 
 
 def _reply(
-    service: Service, asked: Asked, told: Callable[[Turn], str], on_text: Callable[[str], None]
+    service: Service,
+    asked: Asked,
+    told: Callable[[Turn], str],
+    on_text: Callable[[str], None],
+    spend: Callable[[], None],
 ) -> tuple[str, Turn]:
     id, stored, length = _found(service, asked, told)
     turns = _spoken(stored)
@@ -103,6 +114,8 @@ def _reply(
         service.begin(asked.owner, user=asked.user, id=id)
     before = 0 if stored is None else stored.session.turns
     for number, exchange in enumerate(missed, before + 1):
+        still_wanted()
+        spend()
         service.turn(asked.owner, id, exchange.utterance, number=number)
     return id, service.turn(asked.owner, id, asked.path[-1].utterance, on_text, before + len(missed) + 1)
 
@@ -119,6 +132,7 @@ def _found(service: Service, asked: Asked, told: Callable[[Turn], str]) -> tuple
         if length:
             return id, stored, length
     for _ in range(len(asked.path) + 2):
+        still_wanted()
         stored = _stored(service, asked.owner, id)
         parting = _parting(_spoken(stored), asked.path, same, told)
         if parting is None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import tempfile
+from contextlib import suppress
 from typing import Any
 
 from latentcrs.converse.store import ConversationStore
@@ -18,6 +19,7 @@ from latentcrs.recommend.bundle import read_manifest
 from latentcrs.serve.keys import Keys
 from latentcrs.serve.settings import VARIABLE, Settings
 
+OPEN_FILES = 1 << 16
 KEEP_ALIVE_SECONDS = 75
 """An idle connection stays open longer than clients (httpx: 5 s) and proxies (nginx: 60 s) keep it: closed from this
 side at the moment that a request is sent, it would fail that request.
@@ -47,6 +49,7 @@ def _run(settings: Settings) -> None:
             f"The server needs the package {error.name}; install it: pip install 'latentcrs[serve]'"
         ) from None
     check(settings)
+    _allow_connections()
     if settings.page and settings.workers > 1:  # a browser's next request would reach another process
         err_console.print("no page: it lives in one process; serve it by a server with --workers 1.", highlight=False)
         settings = settings.model_copy(update={"page": False})
@@ -109,6 +112,19 @@ def check(settings: Settings) -> None:
     Rates(*settings.rates, settings.rates_url)
     ConversationStore(settings.db).close()
     _check_free(settings.host, settings.port)
+
+
+def _allow_connections() -> None:
+    """Let this process have as many connections open as the system lets it: by default that is a thousand, and who
+    comes then would wait for ever.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, OPEN_FILES)), most))
 
 
 def is_loopback(host: str) -> bool:

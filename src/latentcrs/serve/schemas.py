@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from latentcrs.converse.session import Variant
-from latentcrs.data.rules import Rule
+from latentcrs.data.rules import Operator, Rule
+from latentcrs.errors import UserError
 from latentcrs.language.chat.model import encodable
 from latentcrs.recommend import Recommendation
+from latentcrs.serve.bounds import (
+    LONGEST_SEARCH,
+    LONGEST_VALUE,
+    LONGEST_VALUES,
+    MOST_IDS,
+    MOST_LIKES,
+    MOST_NEW_ITEMS,
+    MOST_RULES,
+    MOST_VALUES,
+    MOST_VALUES_IN_ALL,
+    bounded,
+)
 
-MOST_ITEMS = 1000
-"""Item ids, or new items, in one request."""
+LONGEST_CELL = 20_000
 LONGEST_UTTERANCE = 100_000
 
 
@@ -24,29 +36,82 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _sound(rule: Rule) -> Rule:
-    _encodable(rule.column)
-    for value in rule.value if isinstance(rule.value, list) else [rule.value]:
-        if isinstance(value, str):
-            _encodable(value)
-        elif not math.isfinite(value):
-            raise ValueError("a number must be finite")
-    return rule
-
-
 Text = Annotated[str, AfterValidator(_encodable)]
 Id = Annotated[Text, Field(min_length=1, max_length=200)]
-Ids = Annotated[list[Id], Field(max_length=MOST_ITEMS)]
-Where = Annotated[Rule, AfterValidator(_sound)]
+Ids = Annotated[list[Id], Field(max_length=MOST_IDS)]
 Places = Annotated[list[Annotated[int, Field(ge=0, le=999)]], Field(min_length=1, max_length=50)]
 Few = Annotated[int, Field(ge=1, le=50)]
-Cell = Text | Annotated[float, Field(allow_inf_nan=False)] | list[Text] | None
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Cell = (
+    Annotated[Text, Field(max_length=LONGEST_CELL)]
+    | Number
+    | Annotated[list[Annotated[Text, Field(max_length=LONGEST_VALUE)]], Field(max_length=MOST_VALUES)]
+    | None
+)
 
 
 class Body(BaseModel):
     """A request's body: what is not known is refused, for it would be ignored."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+WORDS = {"type": "string", "maxLength": LONGEST_VALUE}
+Value = Annotated[
+    str | float | list[str] | list[float],
+    WithJsonSchema(
+        {
+            "anyOf": [
+                WORDS,
+                {"type": "number"},
+                {"type": "array", "items": WORDS, "maxItems": MOST_VALUES},
+                {"type": "array", "items": {"type": "number"}, "maxItems": MOST_VALUES},
+            ]
+        }
+    ),
+]
+
+
+class Predicate(Body):
+    """One rule: a column of the catalogue, an operator that its kind has, a value or several."""
+
+    column: Id
+    op: Operator
+    value: Value
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        for value in self.value if isinstance(self.value, list) else [self.value]:
+            if isinstance(value, str):
+                _encodable(value)
+            elif not math.isfinite(value):
+                raise ValueError("a number must be finite")
+        _within([self])
+        return self
+
+    @property
+    def rule(self) -> Rule:
+        """What it demands."""
+        return Rule(column=self.column, op=self.op, value=self.value)
+
+
+def _within(where: list[Predicate]) -> list[Predicate]:
+    try:
+        bounded([one.rule for one in where])
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    return where
+
+
+Where = Annotated[
+    list[Predicate],
+    Field(
+        max_length=MOST_RULES,
+        description=f"Rules that all must hold, with at most {MOST_VALUES_IN_ALL} values and {LONGEST_VALUES:,} "
+        "characters in them together.",
+    ),
+    AfterValidator(_within),
+]
 
 
 class NewConversation(Body):
@@ -56,7 +121,7 @@ class NewConversation(Body):
 
     user: Id | None = None
     history: Ids = Field(default_factory=list)
-    likes: Annotated[list[Id], Field(max_length=50)] = Field(default_factory=list)
+    likes: Annotated[list[Id], Field(max_length=MOST_LIKES)] = Field(default_factory=list)
     variant: Variant | None = None
     k: Few | None = None
 
@@ -86,7 +151,7 @@ class Marks(Body):
 class NewRule(Body):
     """soft: a wish, which ranks and does not filter."""
 
-    rule: Where
+    rule: Predicate
     soft: bool = False
 
 
@@ -124,15 +189,15 @@ class Wanted(Body):
     history: Ids = Field(default_factory=list)
     request: Annotated[Text, Field(max_length=LONGEST_UTTERANCE)] = ""
     k: Few = 5
-    where: Annotated[list[Where], Field(max_length=50)] = Field(default_factory=list)
+    where: Where = Field(default_factory=list)
     exclude: Ids = Field(default_factory=list)
 
 
 class Search(Body):
     """Items by words of their titles and texts, those that pass `where`."""
 
-    words: Annotated[Text, Field(max_length=500)] = ""
-    where: Annotated[list[Where], Field(max_length=50)] = Field(default_factory=list)
+    words: Annotated[Text, Field(max_length=LONGEST_SEARCH)] = ""
+    where: Where = Field(default_factory=list)
     k: Few = 10
 
 
@@ -175,7 +240,7 @@ class NewItem(BaseModel):
 class NewItems(Body):
     """Items that join the catalogue, for everyone."""
 
-    items: Annotated[list[NewItem], Field(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[list[NewItem], Field(min_length=1, max_length=MOST_NEW_ITEMS)]
 
 
 class Added(BaseModel):

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from latentcrs.converse.bookkeeping import update
+from latentcrs.converse.bookkeeping import MOST_IN_FORCE, update
 from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.events import EventKind
 from latentcrs.converse.session import Session, Turn, Variant
@@ -30,6 +30,7 @@ from latentcrs.language.chat.model import encodable
 from latentcrs.language.extract import Heard, HeardRule
 from latentcrs.recommend import Recommendation, Recommender
 from latentcrs.serve.believed import BelievedIntent, believed_intents
+from latentcrs.serve.bounds import bounded, searched
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.errors import Conflict, NotFound
 from latentcrs.serve.extractors import Extractors
@@ -222,8 +223,14 @@ class Service:
             UserError: it does not fit the catalogue, or no item passes it. NotFound, Conflict, TooMany: as `turn`.
         """
 
+        (rule,) = bounded([rule])
+
         def act(conversation: Conversation) -> Turn:
             recommender = conversation.recommender
+            if len(conversation.session.rules) + len(conversation.session.wishes) >= MOST_IN_FORCE:
+                raise UserError(
+                    f"There are {MOST_IN_FORCE} rules and wishes in force, the most; take one back first."
+                )
             if not recommender.mask(rule).any():
                 raise UserError(f'No item of the catalogue passes the rule "{rule}".')
             new = HeardRule(rule=rule, insisted=not soft)
@@ -362,7 +369,7 @@ class Service:
         if user is not None:
             served.people.bring_in(owner, session)
         left_out = [*exclude, *session.seen, *session.refused]
-        return served.recommender.recommend(session.history, encodable(request), k, list(where), left_out)
+        return served.recommender.recommend(session.history, encodable(request), k, bounded(where), left_out)
 
     def similar(self, item_id: str, k: int = 5) -> list[Recommendation]:
         """Items like one. Raises `NotFound` where there is no such item; see `CatalogueView.similar`."""
@@ -370,7 +377,7 @@ class Service:
 
     def search(self, words: str, where: Sequence[Rule] = (), k: int = 10) -> list[dict[str, Any]]:
         """Items (column -> value) by words of their titles and texts; see `CatalogueView.search`."""
-        return self.current().catalogue.search(encodable(words), where, k)
+        return self.current().catalogue.search(searched(encodable(words)), bounded(where), k)
 
     def item(self, item_id: str) -> dict[str, Any]:
         """All that the catalogue says of an item. Raises `NotFound` where there is no such item."""

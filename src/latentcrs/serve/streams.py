@@ -15,7 +15,7 @@ HEARTBEAT = ": alive\n\n"
 Event = tuple[str, str]
 """Name and data."""
 _UNDER_WAY: set[asyncio.Task[None]] = set()
-"""Turns go on when their listener has gone; the event loop alone would not keep them."""
+"""The event loop alone would not keep them."""
 
 
 async def streamed(
@@ -48,13 +48,27 @@ async def streamed(
     if isinstance(first, Exception):
         raise first
     return StreamingResponse(
-        _lines(first, events, heartbeat, request_id),
+        _lines(first, events, heartbeat, request_id, task),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
 async def _lines(
+    first: Event | None,
+    events: asyncio.Queue[Event | Exception],
+    heartbeat: float,
+    request_id: str,
+    task: asyncio.Task[None],
+) -> AsyncIterator[str]:
+    try:
+        async for line in _told(first, events, heartbeat, request_id):
+            yield line
+    finally:
+        task.cancel()  # where the listener has gone: see `Threads`
+
+
+async def _told(
     first: Event | None, events: asyncio.Queue[Event | Exception], heartbeat: float, request_id: str
 ) -> AsyncIterator[str]:
     found: Event | Exception | None = first

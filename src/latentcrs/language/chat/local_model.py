@@ -17,6 +17,7 @@ from latentcrs.errors import UserError
 from latentcrs.language.chat.embedded import CONTEXT, NAME, fetch_smollm2, require_runtime
 from latentcrs.language.chat.model import Call, Completion, Message, ModelError, checked
 from latentcrs.language.chat.schema import strict_schema
+from latentcrs.waiting import model_seconds_left
 
 # Half of the processors (hyperthreads add nothing), and not many: its threads wait for each other at every layer, so
 # that on a busy machine two are several times slower than one.
@@ -40,7 +41,7 @@ class LocalModel:
         require_runtime()
         self.path = path or fetch_smollm2()
         self.context, self.timeout = context, timeout
-        self._lock = threading.Lock()
+        self._lock, self._one = threading.Lock(), threading.Lock()
         self._server: Any = None
 
     @property
@@ -59,6 +60,29 @@ class LocalModel:
         on_text: Callable[[str], None] | None = None,
     ) -> Completion:
         """See `ChatModel.complete`. A prompt that does not fit the context is refused, never cut."""
+        began = time.perf_counter()
+        seconds = min(self.timeout, model_seconds_left())
+        if not self._one.acquire(timeout=max(seconds, 0)):
+            raise ModelError("timeout", f"{self.id} was busy for too long.")
+        try:
+            return self._complete(
+                messages, began + seconds, schema=schema, max_tokens=max_tokens, temperature=temperature, seed=seed,
+                on_text=on_text,
+            )  # fmt: skip
+        finally:
+            self._one.release()
+
+    def _complete(
+        self,
+        messages: Sequence[Message],
+        until: float,
+        *,
+        schema: type[BaseModel] | None,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        on_text: Callable[[str], None] | None,
+    ) -> Completion:
         server, began = self._loaded(), time.perf_counter()
         request: dict[str, Any] = {
             "messages": [message.as_json() for message in messages],
@@ -70,7 +94,7 @@ class LocalModel:
         }
         if schema is not None:
             request["grammar"] = _grammar(schema)
-        written = _Written(on_text, began + self.timeout)
+        written = _Written(on_text, until)
         server.handle_chat_completions(request, written.take)
         if written.raised is not None:
             raise written.raised

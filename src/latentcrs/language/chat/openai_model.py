@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from latentcrs.language.chat.dialect import Dialect
 from latentcrs.language.chat.model import Call, Completion, Message, ModelError, checked, longest_text
-from latentcrs.language.chat.patience import wait_no_longer
+from latentcrs.language.chat.patience import OutOfTime, wait_at_most, wait_no_longer
 
 AT_ONCE = 8
 CONNECT_SECONDS = 5.0
@@ -47,7 +47,7 @@ class OpenAIModel:
             http_client=openai.DefaultHttpxClient(
                 timeout=httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS), pool=None),
                 limits=httpx2.Limits(max_connections=at_once),
-                event_hooks={"response": [wait_no_longer]},
+                event_hooks={"request": [wait_at_most], "response": [wait_no_longer]},
             ),
         )
 
@@ -76,6 +76,8 @@ class OpenAIModel:
             try:
                 received = self._whole(body) if on_text is None else self._streamed(body, max_tokens, on_text)
                 break
+            except OutOfTime:
+                raise ModelError("timeout", f"{self.id} did not answer in time.") from None
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 failure = self._explained(error)
                 weaker = dialect.without(f"{error.param} {error.message}")
@@ -158,7 +160,7 @@ class OpenAIModel:
         if isinstance(error.__cause__, ModelError):  # of `patience`
             return error.__cause__
         if isinstance(error, openai.APITimeoutError):
-            return ModelError("timeout", f"{self.id} did not answer within {self._timeout:g} s.")
+            return ModelError("timeout", f"{self.id} did not answer in time ({self._timeout:g} s at most).")
         if isinstance(error, openai.APIConnectionError):
             return ModelError("unreachable", f"{self.id} cannot be reached.")
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):

@@ -4,15 +4,38 @@ no longer pause than the time-out.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 
 import httpx2
 
 from latentcrs.language.chat.model import ModelError
+from latentcrs.waiting import model_seconds_left
 
 LARGEST_ANSWER = 8 << 20
 """Bytes: far more than any answer that is asked for, and nothing that a process would miss."""
+
+
+class OutOfTime(BaseException):
+    """No time is left for another attempt. No `Exception`: the client tries again, and waits, after any of those."""
+
+
+def wait_at_most(request: httpx2.Request) -> None:
+    """A request hook, for each attempt: bounds its time-outs by what whoever waits has left for a language model.
+
+    Raises:
+        OutOfTime: nothing is left.
+    """
+    left = model_seconds_left()
+    if left <= 0:
+        raise OutOfTime
+    if math.isfinite(left):
+        given = request.extensions.get("timeout", {})
+        kinds = ("connect", "read", "write", "pool")
+        request.extensions["timeout"] = {
+            kind: left if given.get(kind) is None else min(given[kind], left) for kind in kinds
+        }
 
 
 def wait_no_longer(response: httpx2.Response) -> None:

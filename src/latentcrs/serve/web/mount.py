@@ -17,10 +17,11 @@ from starlette.types import Receive, Scope, Send
 
 from latentcrs.serve.caller import address_of
 from latentcrs.serve.keys import Keys
-from latentcrs.serve.limits import Rates, Threads
+from latentcrs.serve.limits import Rates
 from latentcrs.serve.refusals import refused
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
+from latentcrs.serve.threads import Threads
 from latentcrs.serve.web.key import ask_for_key
 from latentcrs.serve.web.labels import Labels
 from latentcrs.serve.web.page import Page

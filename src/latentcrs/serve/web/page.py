@@ -14,8 +14,10 @@ from latentcrs.converse.session import Turn, Variant
 from latentcrs.converse.store import Stored
 from latentcrs.errors import UserError
 from latentcrs.language.extract import HeardRule
+from latentcrs.serve.bounds import LONGEST_SEARCH
 from latentcrs.serve.caller import caller
 from latentcrs.serve.errors import TooSlow
+from latentcrs.serve.problems import told
 from latentcrs.serve.web.chat import OTHERS, Answer, Chat, Press, more_like
 from latentcrs.serve.web.elements import box, button, text
 from latentcrs.serve.web.header import Header, list_conversations
@@ -214,7 +216,7 @@ class Page:
             self._too_slow(id)
         except UserError as error:
             coming.end()
-            self._chat.failed(str(error), partial(self._ask, words))
+            self._chat.failed(told(error), partial(self._ask, words))
         except Exception:
             coming.end()
             self._chat.failed("Something went wrong on the server.", partial(self._ask, words))
@@ -226,9 +228,9 @@ class Page:
 
     async def _taken(self, id: str, work: Callable[[], Turn]) -> Turn:
         """A turn of a conversation: counted, and waited for in a thread, as those of the API."""
-        owner = self._owner
-        await self._off_loop(self._site.rates.spend, "turns", caller(owner, self._address))
-        return await self._site.threads.run(owner, id, work)
+        whose = caller(self._owner, self._address)
+        await self._off_loop(self._site.rates.spend, "turns", whose)
+        return await self._site.threads.run(whose, work, id)
 
     def _too_slow(self, id: str) -> None:
         message = "This takes longer than is waited for. The answer is kept all the same."
@@ -279,7 +281,7 @@ class Page:
             await self._took(turn)
             return True
         except UserError as error:
-            self._chat.failed(str(error))
+            self._chat.failed(told(error))
             return False
         finally:
             self._busy = False
@@ -330,7 +332,8 @@ class Page:
     # The history.
 
     async def _search(self, words: str, most: int) -> list[str]:
-        rows = await self._off_loop(partial(self._service.search, k=5 * most), words)
+        whose = caller(self._owner, self._address)
+        rows = await self._site.threads.run(whose, partial(self._service.search, words[:LONGEST_SEARCH], k=5 * most))
         wanted = words.lower().split()
         titled = [row for row in rows if all(word in str(row["title"]).lower() for word in wanted)]
         return [str(row["item_id"]) for row in titled[:most]]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from latentcrs.serve.limits import Rates, Threads
+from latentcrs.serve.limits import Rates
 from latentcrs.serve.service import Service
+from latentcrs.serve.threads import Threads
 from latentcrs.serve.web.labels import Labels
 
 
