@@ -121,7 +121,7 @@ def test_a_slow_stream_shows_signs_of_life_and_pieces(serve: Serve, fresh: Servi
 def test_a_turn_that_takes_too_long_is_kept_and_found_again(serve: Serve, fresh: Service) -> None:
     fresh.model, fresh.talks = Slow(), True
     http = serve(fresh, turn_seconds=0.02)
-    at = begun(http)
+    at = f"/conversations/{fresh.begin('')}"
     problem(http.post(f"{at}/turns", json={"utterance": "a comedy", "number": 1}), 504, "kept all the same")
     deadline = time.monotonic() + 20
     while not http.get(at).json()["turns"] and time.monotonic() < deadline:

@@ -225,3 +225,57 @@ def test_a_turn_under_way_ends_with_the_old_bundle_and_the_next_begins_with_the_
         assert not is_new(under_way.result()) and is_new(waiting.result())
     assert [turn.number for turn in service.conversation("", id).turns] == [1, 2]
     assert service.live_conversations() == 1
+
+
+def _manifest(place: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    manifest = json.loads((place / "bundle.json").read_text())
+    change(manifest)
+    (place / "bundle.json").write_text(json.dumps(manifest))
+
+
+def _fewer_items(place: Path) -> None:
+    """A catalogue that does not fit the weights, with a checksum that fits."""
+    pl.read_parquet(place / "items.parquet").head(100).write_parquet(place / "items.parquet")
+    _manifest(place, lambda found: found["checksums"].update({"items.parquet": sha256_of(place / "items.parquet")}))
+
+
+DAMAGE: list[Callable[[Path], object]] = [
+    lambda place: (place / "items.parquet").write_bytes((place / "items.parquet").read_bytes()[:-100]),
+    lambda place: (place / "intent.safetensors").write_bytes(b""),
+    lambda place: (place / "behaviour.safetensors").unlink(),
+    lambda place: (place / "bundle.json").write_text("{"),
+    lambda place: (place / "bundle.json").write_text("[]"),
+    lambda place: _manifest(place, lambda found: found.update(format=999)),
+    lambda place: _manifest(place, lambda found: found.update(checksums={})),
+    lambda place: _manifest(place, lambda found: found["dataset"].pop("columns")),
+    _fewer_items,
+]
+
+
+def test_damaged_bundles_in_its_place_are_refused_one_after_the_other_while_people_talk(
+    bundle: Path, place: Path, looks: Looks, server: str, tmp_path: Path
+) -> None:
+    _, watch, outcomes = looks
+    ended = threading.Event()
+
+    def talk() -> int:
+        with Client(server) as client:
+            id, number = client.begin(), 0
+            while not ended.is_set():
+                number += 1
+                assert not is_new(client.say(id, "a comedy please", number=number))
+            return number
+
+    with ThreadPoolExecutor(2) as pool:
+        talks = [pool.submit(talk) for _ in range(2)]
+        try:
+            for number, damage in enumerate(DAMAGE):
+                new = changed(bundle, tmp_path / f"new-{number}", title=TITLED_ANEW)
+                damage(new)
+                place.rename(tmp_path / f"old-{number}")
+                new.rename(place)
+                assert [watch.look(), watch.look()] == [None, "refused"], number
+        finally:
+            ended.set()
+        assert all(talk.result() for talk in talks)
+    assert outcomes == ["refused"] * len(DAMAGE)
