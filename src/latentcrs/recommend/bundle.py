@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import polars as pl
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from latentcrs.behaviour import BehaviourEncoder
@@ -38,6 +39,11 @@ CLUES, OUTSIDE = "clues.safetensors", "outside.parquet"
 """Words and co-mentions, and the things outside of the catalogue that conversations talk of."""
 BEHAVIOUR_INDEX = "behaviour.faiss"
 """The index of V, written for a large catalogue; for a small one it is made in no time."""
+
+
+FORMAT = 1
+"""Of a bundle: counted up when an older version could not read it any more."""
+NEEDED = ("behaviour.safetensors", "intent.safetensors", "items.parquet", "intents.parquet")
 
 
 class BundleDataset(BaseModel):
@@ -66,7 +72,7 @@ class BundleInfo(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: int = 1
+    format: int = FORMAT
     command: str
     config: Config
     dataset: BundleDataset
@@ -163,14 +169,21 @@ def read_manifest(folder: Path) -> BundleInfo:
     """`bundle.json` of a folder.
 
     Raises:
-        UserError: the folder is not a bundle.
+        UserError: the folder is not a bundle, or one that another version wrote.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} is not a model bundle (no {MANIFEST}); make one with 'latentcrs train'.")
     try:
-        return BundleInfo.model_validate_json(path.read_text("utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+        text = path.read_text("utf-8")
+        found = json.loads(text)
+        written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
+        if written != FORMAT:  # before all else, for what a newer one holds is not known here
+            raise UserError(
+                f"{path} has format {written}, and this LatentCRS reads {FORMAT}; upgrade it, or train again."
+            )
+        return BundleInfo.model_validate_json(text)
+    except ValueError as error:  # no UTF-8, no JSON, no manifest
         raise UserError(f"{path} cannot be read ({first_line(error)}); train again.") from None
 
 
@@ -182,6 +195,9 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
     """
     folder = Path(folder)
     info = read_manifest(folder)
+    unchecked = next((name for name in NEEDED if name not in info.checksums), None)
+    if unchecked is not None:
+        raise UserError(f"{folder / MANIFEST} has no checksum of {unchecked}; train again.")
     for name, expected in info.checksums.items():
         path = folder / name
         if not path.is_file():
@@ -191,7 +207,9 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
     behaviour = BehaviourEncoder.load(folder / "behaviour.safetensors", device)
     tensors, _ = load_tensors(folder / "intent.safetensors")
     tensors = {name: tensor.to(behaviour.device) for name, tensor in tensors.items()}
-    V = behaviour.item_vectors()
+    V, items = behaviour.item_vectors(), pl.read_parquet(folder / "items.parquet")
+    if len(V) != len(items):
+        raise UserError(f"{folder} has {len(items):,} items and vectors of {len(V):,}; train again.")
     inference = InferenceModel(tensors["q/M"], V)
     generative = GenerativeModel(
         tensors["q/M"],
@@ -214,7 +232,7 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
         behaviour=behaviour,
         inference=inference.to(behaviour.device).eval(),
         generative=generative.eval(),
-        items=pl.read_parquet(folder / "items.parquet"),
+        items=items,
         intents=pl.read_parquet(folder / "intents.parquet"),
         index=ItemIndex.load(folder / INDEX),
         behaviour_index=ItemIndex.load(folder / BEHAVIOUR_INDEX) if BEHAVIOUR_INDEX in info.checksums else None,
