@@ -1,0 +1,160 @@
+"""Claims about the figures of `evaluate heard`, by a hearer that says what a test wants."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from latentcrs.data.rules import Rule
+from latentcrs.errors import UserError
+from latentcrs.evaluate.heard import evaluate_heard, figures_of, read_labels
+from latentcrs.hear.reading import Context, HeardRule, HeardTitle, Reading
+
+ITEMS = pl.DataFrame(
+    {
+        "title": ["Alien", "Babe", "Speed"],
+        "year": [1979, 1995, 1994],
+        "genres": [["Horror", "Sci-Fi"], ["Comedy"], ["Action"]],
+    }
+)
+COLUMNS: Any = {"year": "year", "genres": "multi-category"}
+
+
+def genre(*values: str, op: Any = "has any") -> HeardRule:
+    return HeardRule(rule=Rule(column="genres", op=op, value=list(values)))
+
+
+def label(*values: str, op: str = "has any", kind: str = "rule") -> dict[str, Any]:
+    return {"column": "genres", "op": op, "value": list(values), "kind": kind}
+
+
+class Scripted:
+    """Hears each text as a test says."""
+
+    def __init__(self, readings: dict[str, Reading]) -> None:
+        self.readings, self.contexts = readings, dict[str, Context]()
+
+    def read(self, utterance: str, context: Context) -> Reading:
+        self.contexts[utterance] = context
+        return self.readings[utterance]
+
+
+def message(text: str, *rules: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"id": text, "text": text, "rules": list(rules), **more}
+
+
+def test_the_opposite_the_uninvited_and_a_liking_are_told_apart() -> None:
+    hearer = Scripted(
+        {
+            "right": Reading(rules=(genre("Comedy"),)),
+            "opposite": Reading(rules=(genre("Horror"),)),
+            "uninvited": Reading(rules=(genre("Action"),)),
+            "liking": Reading(rules=(genre("Comedy"),)),
+        }
+    )
+    lines = [
+        message("right", label("Comedy")),
+        message("opposite", label("Horror", op="not")),
+        message("uninvited"),
+        message("liking", label("Comedy", kind="wish")),
+    ]
+    figures = evaluate_heard(hearer, ITEMS, COLUMNS, lines).figures
+    assert figures["n"] == 4
+    assert figures["opposites_per_100"] == 25
+    assert figures["uninvited_per_100"] == 75  # the opposite was not asked for either
+    assert figures["likings_made_rules_per_100"] == 25
+    assert figures["precision"] == 1 / 4 and figures["recall"] == 1 / 3
+    assert figures["f1"] == pytest.approx(2 / 7) and figures["f1_without_kind"] == pytest.approx(4 / 7)
+    assert figures["state"] is None
+
+
+def test_titles_count_by_what_is_made_of_them_and_acts_when_any_is_right() -> None:
+    hearer = Scripted(
+        {
+            "like Alien": Reading(titles=(HeardTitle(number=0, stance="liked"),), acts=("inform", "request")),
+            "Babe, no": Reading(titles=(HeardTitle(number=1, stance="liked"),), acts=("accept",)),
+        }
+    )
+    lines = [
+        message("like Alien", mentions=[{"title": "Alien (1979)", "stance": "wants_similar"}], act="request"),
+        message("Babe, no", mentions=[{"title": "Babe", "stance": "disliked"}], act="reject"),
+    ]
+    figures = evaluate_heard(hearer, ITEMS, COLUMNS, lines).figures
+    assert (figures["titles"], figures["titles_exactly"], figures["titles_noticed"]) == (0.5, 0, 1)
+    assert (figures["acts"], figures["acts_each"]) == (0.5, 1.5)
+
+
+def test_what_is_in_force_is_compared_after_every_turn_and_a_stale_rule_is_counted() -> None:
+    def seeker(text: str, *rules: dict[str, Any], reset: bool = False) -> dict[str, Any]:
+        force = {"rules": list(rules), "wishes": []}
+        return {"role": "seeker", "text": text, "act": "request", "reset": reset, "mentions": [], "in_force": force}
+
+    dialogue = {
+        "id": "d",
+        "turns": [
+            seeker("horror", label("Horror")),
+            {"role": "recommender", "text": "Alien?", "titles": ["Alien (1979)"]},
+            seeker("now comedy", label("Comedy"), reset=True),
+            seeker("or action", label("Action"), reset=True),
+        ],
+    }
+    hearer = Scripted(
+        {
+            "horror": Reading(rules=(genre("Horror"),)),
+            "now comedy": Reading(rules=(genre("Comedy"),), continues="turns"),
+            "or action": Reading(rules=(genre("Action"),), continues="continues"),
+        }
+    )
+    figures = evaluate_heard(hearer, ITEMS, COLUMNS, [dialogue]).figures
+    # Nothing is both Comedy and Action here, so the later rule replaces what it contradicts.
+    assert figures["state"] == 1
+    assert (figures["stale_after_reset"], figures["resets"]) == (0, 2)
+    assert hearer.contexts["now comedy"].listed == (0,)
+    assert hearer.contexts["now comedy"].asking and not hearer.contexts["horror"].asking
+
+
+def test_a_stale_rule_after_a_turn_is_counted() -> None:
+    force = {"rules": [label("Comedy")], "wishes": []}
+    first = {"rules": [{"column": "year", "op": "<", "value": 1999}], "wishes": []}
+    turns = [
+        {"role": "seeker", "text": "old", "act": "request", "reset": False, "mentions": [], "in_force": first},
+        {"role": "seeker", "text": "comedy", "act": "request", "reset": True, "mentions": [], "in_force": force},
+    ]
+    old = HeardRule(rule=Rule(column="year", op="<", value=1999.0))
+    hearer = Scripted({"old": Reading(rules=(old,)), "comedy": Reading(rules=(genre("Comedy"),))})
+    tally = evaluate_heard(hearer, ITEMS, COLUMNS, [{"id": "d", "turns": turns}])
+    assert (tally.figures["state"], tally.figures["stale_after_reset"]) == (0.5, 1)
+
+
+def test_figures_of_messages_and_dialogues_are_one_set() -> None:
+    hearer = Scripted({"a": Reading(rules=(genre("Comedy"),)), "b": Reading(rules=(genre("Comedy"),))})
+    messages = evaluate_heard(hearer, ITEMS, COLUMNS, [message("a", label("Comedy"))])
+    force = {"rules": [label("Comedy")], "wishes": []}
+    turn = {"role": "seeker", "text": "b", "act": "request", "reset": False, "mentions": [], "in_force": force}
+    dialogues = evaluate_heard(hearer, ITEMS, COLUMNS, [{"id": "d", "turns": [turn]}])
+    figures = figures_of({"messages": messages, "dialogues": dialogues})
+    assert (figures["n"], figures["f1"], figures["state"]) == (2, 1.0, 1.0)
+    assert set(figures["files"]) == {"messages", "dialogues"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("", "no lines"), ("{", "line 1 is not JSON"), ('{"text": "a", "rules": []}\n{"x": 1}', "line 2 is neither")],
+)
+def test_a_file_that_holds_no_labels_is_refused_with_its_line(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "labels.jsonl"
+    file.write_text(content, "utf-8")
+    with pytest.raises(UserError, match=said):
+        read_labels(file)
+    with pytest.raises(UserError, match="does not exist"):
+        read_labels(tmp_path / "none.jsonl")
+
+
+def test_labels_are_read_as_they_are_written(tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    file.write_text(json.dumps(message("a", label("Comedy"))) + "\n\n", "utf-8")
+    assert read_labels(file)[0]["text"] == "a"
