@@ -47,6 +47,7 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
     Raises:
         UserError: `path` is a file, or a folder that holds something else.
     """
+    path = path if path.name else path.resolve()  # "." has no name beside which something could be
     refuse_foreign_folder(path, marker)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")

@@ -20,6 +20,7 @@ from latentcrs.baselines.open import TRAINED
 from latentcrs.behaviour.comentions import CoMentions
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.data.dataset import REQUESTS_SCHEMA
+from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
 from latentcrs.evaluate.human_requests import Context, HumanRequest, gather_requests
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
@@ -116,6 +117,7 @@ def evaluate_people(
         UserError: neither a bundle nor a data set there, an unknown system or source, or no requests.
     """
     began = time.perf_counter()
+    resolve_device(device)
     opened = Opened(where, dataset, device) if (Path(where) / MANIFEST).is_file() else None
     prepared = opened.dataset if opened else PreparedDataset(where)
     if wrong := [name for name in baselines if name not in TRAINED]:

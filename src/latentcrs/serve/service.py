@@ -236,6 +236,8 @@ class Service:
             new = HeardRule(rule=rule, insisted=not soft)
 
             def adding(session: Session) -> None:
+                if soft:  # pressed, not said in passing: what was a rule is a wish from now on
+                    session.rules = [found for found in session.rules if found.rule != rule]
                 update(recommender, session, Heard(wishes=(new,)) if soft else Heard(rules=(new,)))
 
             return conversation.command("rule", adding)

@@ -22,6 +22,7 @@ from latentcrs.language.chat.completions import Cached, Completions
 from latentcrs.language.chat.embedded import NAME
 from latentcrs.language.chat.ledger import Ledger, Recorded, ledger_path
 from latentcrs.language.chat.openai_model import OpenAIModel
+from latentcrs.progress import console
 
 ASK = [Message("user", "A comedy?")]
 
@@ -220,7 +221,8 @@ def test_the_embedded_model_is_opened_by_name(smollm2: Path, ledger: Ledger, mon
     assert fetched.exit_code == 0 and str(smollm2) in fetched.stdout
 
 
-def test_tokens_sums_the_ledger(ledger: Ledger, tmp_path: Path) -> None:
+def test_tokens_sums_the_ledger(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "width", 120)
     empty = CliRunner().invoke(app, ["tokens"])
     assert empty.exit_code == 0 and "No calls of a language model are recorded" in empty.stdout
     assert not ledger.path.exists()
