@@ -96,9 +96,10 @@ class Opened:
         model = self.bundle.generative
         if system == "behaviour":
             return lambda S, X: S, model.V, None
+        fusion = self.fusion  # which may train it first
         with torch.inference_mode():
-            items = self.fusion.items()
-        return self.fusion.query, items, None
+            items = fusion.items()
+        return fusion.query, items, None
 
     def bm25_weight(self, system: str) -> float:
         """The weight of BM25 beside one of `WITH_BM25` with the best validation NDCG@20."""

@@ -213,7 +213,7 @@ def run_stage(
                     part["lr"] = config.learning_rate * max(0.01, 1 - epoch / epochs)
             for module in modules.values():
                 module.train()
-            with quick_products():
+            with quick_products(), torch.enable_grad():
                 for which, loss in losses:
                     for batch in group.same(torch.randperm(rows).to(device)).split(config.batch):
                         share = batch[group.share(len(batch))]

@@ -40,8 +40,15 @@ class Lexical:
         return empty.with_texts(texts, tokens)
 
     def with_texts(self, texts: Sequence[str], tokens: list[list[str]] | None = None) -> Lexical:
-        """The same with more texts behind its own; words that it does not know stay unknown."""
-        counts = self._counts(tokenized(texts) if tokens is None else tokens)
+        """The same with more texts behind its own; a word that was in none of them counts as the rarest."""
+        tokens = tokenized(texts) if tokens is None else tokens
+        if fresh := list(dict.fromkeys(word for text in tokens for word in text if word not in self._number)):
+            n = self.weights.shape[1]
+            idf = np.concatenate([self.idf, np.full(len(fresh), np.log1p((n + 0.5) / 0.5), np.float32)])
+            empty = sp.csr_matrix((len(fresh), n), dtype=np.float32)
+            weights = sp.csr_matrix(sp.vstack([self.weights, empty], "csr"))
+            return Lexical([*self.words, *fresh], weights, idf, self.average).with_texts(texts, tokens)
+        counts = self._counts(tokens)
         lengths = np.repeat(np.asarray(counts.sum(1)).ravel(), np.diff(counts.indptr))
         counts.data /= counts.data + K1 * (1 - B + B * lengths / max(self.average, 1e-9))
         more = sp.csr_matrix(counts.multiply(self.idf[None, :]).T, dtype=np.float32)
