@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentcrs.behaviour import BehaviourEncoder
-from latentcrs.behaviour.comentions import FEW, CoMentions, profiles_of
+from latentcrs.behaviour.comentions import COUNTED, FEW, CoMentions, profiles_of
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.intent.clues import Clues
@@ -62,11 +62,7 @@ def words_of_items(items: pl.DataFrame) -> list[str]:
 
 def few_named(histories: Histories) -> list[list[int]]:
     """The items of histories so short that they tell what somebody would name; empty for the others."""
-    short = histories.lengths <= FEW
-    return [
-        histories.items[start : start + length].tolist() if few else []
-        for start, length, few in zip(histories.offsets, histories.lengths, short, strict=True)
-    ]
+    return [history.tolist() if len(history) <= FEW else [] for history in histories]
 
 
 def training_sequences(dataset: PreparedDataset) -> Histories:
@@ -161,7 +157,7 @@ def spoken_rows(
     own = shift = None
     if split == "train" and reader.comentions is not None:
         everything = n + len(dataset.outside)
-        counted = dataset.mentions.filter(pl.col("stance").fill_null("") != "disliked")
+        counted = dataset.mentions.filter(COUNTED)
         whose = spoken["conversation"].to_numpy()
         own = profiles_of(counted["conversation"].to_numpy(), counted["item"].to_numpy(), everything)[whose]
         suggested = counted.filter("suggested")
@@ -171,7 +167,7 @@ def spoken_rows(
             often = reader.comentions.suggested[shift.indices]
             shift.data = (np.log(often + 0.5) - np.log(np.maximum(often - 1, 0) + 0.5)).astype(np.float32)
     clues = reader.read(spoken["text"].to_list(), named, seen.lengths, own)
-    return replace(rows, clues=clues if shift is None else clues.without_own(shift))
+    return replace(rows, clues=replace(clues, own=shift))
 
 
 def joined_rows(requests: Rows, spoken: Rows | None) -> Rows:

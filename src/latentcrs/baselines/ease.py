@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 
-from latentcrs.baselines.talked import bags, talks
+from latentcrs.behaviour.comentions import COUNTED, profiles_of
+from latentcrs.data import Histories
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.rows import training_sequences
 
@@ -29,12 +30,11 @@ class EASE:
         """
         n, log = dataset.info.items, training_sequences(dataset)
         things = n + len(dataset.outside) if with_talks else n
-        rows, items = log.pairs()
-        X = sparse.csr_array((np.ones(len(rows), np.float32), (rows, items)), (len(log), things))
-        X.data[:] = 1
+        X = log.matrix(things)
         gram = (X.T @ X).toarray()
         if with_talks:
-            T = talks(dataset, liked=True)
+            named = dataset.mentions.filter(COUNTED & (pl.col("split") == "train"))
+            T = profiles_of(named["conversation"].to_numpy(), named["item"].to_numpy(), things)
             gram += TALK_WEIGHT * (T.T @ T).toarray()
         G = torch.from_numpy(gram)
         G.diagonal().add_(L2)
@@ -44,5 +44,5 @@ class EASE:
     def scores(self, histories: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """(B, n); what the matrix does not have is passed over."""
         known = [[thing for thing in history if thing < len(self.B)] for history in histories]
-        found: NDArray[np.float32] = bags(known, len(self.B)) @ self.B
+        found: NDArray[np.float32] = Histories.from_lists(known).matrix(len(self.B)) @ self.B
         return found

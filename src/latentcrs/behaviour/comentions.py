@@ -9,10 +9,14 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from latentcrs.data.histories import Histories
+
 SMOOTH = 20.0
 """Conversations that a thing is thought to have been named in beside those it was: few say little."""
 PRIOR = 0.3
 """How much of what is suggested anyway stands beside what was named together."""
+COUNTED = pl.col("stance").fill_null("") != "disliked"
+"""Which mentions count."""
 FEW = 10
 """A history of at most so many items tells what somebody would name; of a longer one, taste is read by S."""
 
@@ -31,7 +35,7 @@ class CoMentions:
     @classmethod
     def build(cls, mentions: pl.DataFrame, items: int, outside: int) -> CoMentions:
         """Of the training part of `mentions` (`MENTIONS_SCHEMA`); what was disliked is not counted."""
-        rows = mentions.filter((pl.col("split") == "train") & (pl.col("stance").fill_null("") != "disliked"))
+        rows = mentions.filter(COUNTED & (pl.col("split") == "train"))
         profiles = profiles_of(rows["conversation"].to_numpy(), rows["item"].to_numpy(), items + outside)
         together = (profiles.T @ profiles).tocsr()
         suggested = np.bincount(rows.filter("suggested")["item"].to_numpy(), minlength=items)[:items]
@@ -56,11 +60,10 @@ class CoMentions:
 
         own (B, things): 1 for what the very conversation that a row was taken from names; it is not counted then.
         """
-        rows = np.repeat(np.arange(len(named)), [len(things) for things in named])
-        columns = np.array([thing for things in named for thing in things], np.int64)
-        said = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (len(named), self.C.shape[0]))
         less = 0.0 if own is None else 1.0
-        said = said @ sp.diags(1 / (np.maximum(self.named - less, 0) + SMOOTH))
+        said = Histories.from_lists(named).matrix(self.C.shape[0]) @ sp.diags(
+            1 / (np.maximum(self.named - less, 0) + SMOOTH)
+        )
         together = sp.csr_matrix(said @ self.C)
         if own is not None:
             weight = sp.diags(np.asarray(said.sum(1)).ravel())

@@ -21,6 +21,8 @@ EDGES = (1, 2, 3, 4, 6, 11, 21, 41)
 SHORT = 5
 """A history of at most so many items is not known to be in order: it may be what somebody named."""
 NEWEST = 50
+ONE = float(np.log(np.e - 1))
+"""softplus(ONE) = 1."""
 PEOPLE, CANDIDATES, STEPS, BATCH, RATE = 20_000, 4000, 200, 256, 0.05
 
 
@@ -40,13 +42,9 @@ class Unordered:
         """By singular vectors of the matrix of histories and items (PureSVD: Cremonesi et al., RecSys 2010), its
         columns divided by a root of the items' counts; None where there are too few of either for the width.
         """
-        chosen = [part.pairs() for part in sequences]
-        first = np.cumsum([0, *(len(part) for part in sequences)])
-        rows = np.concatenate([pairs[0] + start for pairs, start in zip(chosen, first, strict=False)])
-        columns = np.concatenate([pairs[1] for pairs in chosen])
-        if min(first[-1], items) < width + 2:
+        matrix = sp.vstack([part.matrix(items) for part in sequences], "csr")
+        if min(matrix.shape) < width + 2:
             return None
-        matrix = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (int(first[-1]), items))
         damped = np.maximum(np.asarray(matrix.sum(0)).ravel(), 1) ** DAMPED
         begin = np.random.default_rng(seed).standard_normal(min(matrix.shape)).astype(np.float32)
         _, _, vectors = svds(matrix @ sp.diags(1 / damped), width, v0=begin)
@@ -99,13 +97,13 @@ class Unordered:
                 drawn = torch.randint(n, (CANDIDATES,), generator=draw).to(device)
                 items, wanted = torch.unique(torch.cat([wanted, drawn]), return_inverse=True)
                 wanted = wanted[: len(batch)]
-            weights = F.softplus(logits[place[batch]] + 0.5413)  # begins at 1
+            weights = F.softplus(logits[place[batch]] + ONE)
             scores = weights[:, :1] * (sequence[batch] @ V[items].T)
             scores = scores + weights[:, 1:] * (parts[batch] @ self.outputs[items].T)
             adam.zero_grad()
             F.cross_entropy(scores, wanted).backward()
             adam.step()
-        self.weights = F.softplus(logits + 0.5413).detach()
+        self.weights = F.softplus(logits + ONE).detach()
         # The same inner products, with numbers of one size on both sides: lists of near items are made by V's alone.
         size = (self.weights[place][:, 1:] * parts).square().mean().sqrt() / self.outputs.square().mean().sqrt()
         if size > 0:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 PAD = -1
@@ -59,6 +60,18 @@ class Histories:
             return np.full(position.shape, PAD, np.int64)
         taken = self.items[np.clip(position, 0, len(self.items) - 1)]
         return np.where(back <= self.lengths[:, None], taken, PAD).astype(np.int64)
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        """The items of each history, oldest first."""
+        for start, length in zip(self.offsets, self.lengths, strict=True):
+            yield self.items[start : start + length].astype(np.int64)
+
+    def matrix(self, columns: int) -> sp.csr_matrix:
+        """Which history has which of `columns` things, (B, columns) of 0 and 1."""
+        rows, items = self.pairs()
+        found = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, items)), (len(self), columns))
+        found.data[:] = 1
+        return found
 
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Every (row, item) of the histories as two flat arrays: the coordinates to leave out of a ranking."""

@@ -79,7 +79,7 @@ def heard_intents(
     commonest = has[top].sum(1).argmax(1)  # (K,) the value that most of an intent's items have
     sequences = training_sequences(opened.dataset)
     some = np.sort(np.random.default_rng(0).permutation(len(sequences))[:people])
-    pasts = [history_of(sequences, row) for row in some]
+    pasts = list(sequences[some])
     S = opened.bundle.behaviour.encode_tensor(sequences[some])
     under_q = (opened.bundle.inference.log_q(S).exp() @ expected.T).mean(0).numpy()
     noun = guess_noun(opened.dataset) or "item"
@@ -118,9 +118,3 @@ def membership(column: pl.Series) -> tuple[list[str], NDArray[np.bool_]]:
     for item, value in flat.filter(pl.col("value").is_in(values)).iter_rows():
         has[item, places[value]] = True
     return values, has
-
-
-def history_of(sequences: Any, row: int) -> NDArray[np.int64]:
-    """The items of one history, oldest first."""
-    start, length = int(sequences.offsets[row]), int(sequences.lengths[row])
-    return np.asarray(sequences.items[start : start + length], np.int64)

@@ -248,10 +248,7 @@ class Asked:
         X = embed(self.texts, self.opened.encoder, name="requests")
 
         def scores(part: slice) -> Tensor:
-            some = seen[part]
-            ends = zip(some.offsets, some.lengths, strict=True)
-            pasts = [some.items[start : start + length].astype(np.int64) for start, length in ends]
-            queries = recommender.read_many(pasts, self.texts[part], X[part])
+            queries = recommender.read_many(list(seen[part]), self.texts[part], X[part])
             found = torch.from_numpy(np.stack([query.scores() for query in queries]))
             return found.to(self.opened.bundle.behaviour.device)
 

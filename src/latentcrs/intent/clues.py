@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -62,7 +62,3 @@ class Clues:
             torch.cat([part.facts for part in parts]),
             sp.vstack(owns, "csr") if any(part.own is not None for part in parts) else None,
         )
-
-    def without_own(self, own: sp.csr_matrix) -> Clues:
-        """The same with what training takes away."""
-        return replace(self, own=own)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from latentcrs.behaviour.unordered import ONE
 from latentcrs.intent.clues import CHANNELS, FACTS, Clues
 from latentcrs.intent.config import ModelSection
 from latentcrs.intent.losses import generative_log_f, inference_log_q, intent_pool, intent_query
@@ -93,7 +94,7 @@ class GenerativeModel(nn.Module):
             # How much popularity, suggestions, behaviour, words and co-mentions count, by what is told of a request.
             self.gates = nn.Linear(d_x + FACTS, 3 + CHANNELS)
             nn.init.zeros_(self.gates.weight)
-            self.gates.bias.data = torch.tensor([0.0, 0.0, 0.5413, -1.0, 0.0])
+            self.gates.bias.data = torch.tensor([0.0, 0.0, ONE, -1.0, 0.0])
         if log_suggested is None:
             log_suggested = torch.zeros_like(log_popularity)
         constants = {

@@ -162,12 +162,12 @@ class Recommender:
             weights += bundle.outside["conversations"].to_list()
         return TitleFinder(titles, years, weights)
 
-    def named_in(self, request: str) -> list[tuple[int, str]]:
-        """The things that a request names, (number, stance); numbers from n on are outside items."""
+    def named_in(self, request: str) -> list[int]:
+        """The things that a request names; numbers from n on are outside items."""
         if self.titles is None or not request.strip():
             return []
-        found = {mention.numbers[0]: "liked" for mention in self.titles.find(request) if mention.certainty >= NAMED}
-        return list(found.items())
+        found = [mention.numbers[0] for mention in self.titles.find(request) if mention.certainty >= NAMED]
+        return list(dict.fromkeys(found))
 
     def item_numbers(self, item_ids: Iterable[object]) -> NDArray[np.int64]:
         """Dense indices of item ids (strings, or numbers that are written like them).
@@ -303,11 +303,9 @@ class Recommender:
         """
         named = [self.named_in(request) for request in requests]
         n = len(self.bundle.items)
-        left_out = [np.array([thing for thing, _ in some if thing < n], np.int64) for some in named]
-        liked = [[thing for thing, stance in some if stance != "disliked"] for some in named]
+        left_out = [np.array([thing for thing in some if thing < n], np.int64) for some in named]
         pasts = [
-            np.concatenate([past, np.array([t for t in some if t < n and t not in past], np.int64)])
-            for past, some in zip(pasts, liked, strict=True)
+            np.concatenate([past, items[~np.isin(items, past)]]) for past, items in zip(pasts, left_out, strict=True)
         ]
         # What joined the catalogue later, no encoder has seen.
         lived = [past[past < self.bundle.trained_items] for past in pasts]
@@ -323,7 +321,7 @@ class Recommender:
             clues = None
             if (reader := self.bundle.reader) is not None:
                 short = [past.tolist() if len(past) <= FEW else [] for past in pasts]
-                things = [list(dict.fromkeys([*few, *some])) for few, some in zip(short, liked, strict=True)]
+                things = [list(dict.fromkeys([*few, *some])) for few, some in zip(short, named, strict=True)]
                 clues = reader.read(requests, things, lengths)
             log_f, vectors, bonus = self.bundle.generative.ask(S, torch.from_numpy(X).to(S.device), clues)
             f, index = log_f.exp(), self.bundle.index
