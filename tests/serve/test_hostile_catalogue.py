@@ -43,11 +43,12 @@ def tags(text: str) -> set[str]:
     return set(re.findall(r"<(\w+)", MarkdownIt("gfm-like", {"linkify": False}).render(text)))
 
 
-@pytest.mark.parametrize("tool", ["search_items", "explain", "remember_event"])
+@pytest.mark.parametrize("tool", ["search_items", "recommend", "explain", "remember_event"])
 def test_in_what_an_agent_reads_an_item_has_one_line(fresh: Service, tool: str) -> None:
     fresh.add_items([HOSTILE])
     arguments: dict[str, dict[str, Any]] = {
         "search_items": {"words": "zebras"},
+        "recommend": {"request": "a film with a zebra", "k": 1, "where": {"plot": {"contains_any": ["zebra"]}}},
         "explain": {"item": "h1"},
         "remember_event": {"user": "ann", "item": "h1"},
     }
