@@ -115,7 +115,10 @@ def browser() -> Iterator[Browser]:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     require(found, "there is no Chromium: apt-get install chromium")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        options = ["--no-sandbox", "--disable-dev-shm-usage"]
+        # Chromium ends where its folder of temporary files has a path too long for a socket's.
+        short = os.environ | {"TMPDIR": "/tmp"}
+        browser = driver.chromium.launch(executable_path=found, args=options, env=dict(short))
         yield browser
         browser.close()
 

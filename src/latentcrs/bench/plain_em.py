@@ -20,6 +20,7 @@ from latentcrs.intent.losses import (
     kl_divergence,
     log_posterior,
     m_step_loss,
+    mixture_loss,
     rec_loss,
     sampled_scores,
 )
@@ -35,10 +36,11 @@ class PlainEM:
     @torch.no_grad()
     def encode(self, batch: Tensor) -> Tensor:
         """S of a batch of rows, (B, d), from their histories."""
-        network = self.encoder.network
-        tokens, last = history_tokens(self.seen[batch.cpu().numpy()], network.config.length, network.start)
+        network, seen = self.encoder.network, self.seen[batch.cpu().numpy()]
+        tokens, last = history_tokens(seen, network.config.length, network.start)
         hidden = network(torch.from_numpy(tokens).to(self.encoder.device))
-        return hidden[torch.arange(len(batch)), torch.from_numpy(last)]
+        S: Tensor = hidden[torch.arange(len(batch)), torch.from_numpy(last)]
+        return S if self.encoder.unordered is None else self.encoder.unordered.weighed(seen, S)
 
     def candidates(self, targets: Tensor) -> tuple[Tensor | None, Tensor]:
         """Each row's items in the softmax, (B, C), None for the whole catalogue; and the target's column, (B,)."""
@@ -66,14 +68,13 @@ class PlainEM:
         d = model.V.shape[1]
         if query.shape[1] > d:  # the terms past the intents
             scores = scores + _scores(query[:, d:], model.items()[:, d:], candidates)
+        rec, likelihood = rec_loss(scores, column), _of_target(F.log_softmax(g, dim=2), column)
+        if config.intent_rec:
+            rec = rec + config.intent_rec * mixture_loss(log_f, likelihood)
         with torch.no_grad():
             log_q = em.inference.log_q(S)
-        infonce = scores.new_zeros(())
-        if config.infonce:
-            infonce = infonce_loss(log_q.exp(), _of_target(F.log_softmax(g, dim=2), column))
-        return m_step_loss(
-            infonce, kl_divergence(log_q, log_f), rec_loss(scores, column), config.infonce, config.kl, config.alpha_m
-        )
+        infonce = infonce_loss(log_q.exp(), likelihood) if config.infonce else scores.new_zeros(())
+        return m_step_loss(infonce, kl_divergence(log_q, log_f), rec, config.infonce, config.kl, config.alpha_m)
 
     def e_loss(self, rows: Rows, batch: Tensor) -> Tensor:
         """L^E of Eq. 17: the posterior over intents from f and g."""

@@ -17,6 +17,7 @@ import polars as pl
 from latentcrs.bench.core_sides import SIDES
 from latentcrs.bench.machine import hardware
 from latentcrs.data.raw import RawData
+from latentcrs.data.scales import threshold_of
 from latentcrs.errors import UserError
 from latentcrs.progress import step
 
@@ -111,7 +112,11 @@ def enlarged(raw: RawData, rows: int) -> tuple[pl.DataFrame, int]:
     """(user, item) Int32, distinct pairs of the log of `raw`, repeated with other users and items; and how often."""
     log = raw.interactions.filter(pl.col("problem").is_null())
     if raw.has_ratings:
-        log = log.filter(pl.col("rating") >= raw.threshold)
+        least = raw.threshold
+        if least is None:  # as preparation does: it follows the scale
+            least, _ = threshold_of(log.group_by("rating").agg(pl.len().alias("rows")).collect())
+        if least is not None:
+            log = log.filter(pl.col("rating") >= least)
     pairs = log.select(pl.col("user_id", "item_id").rank("dense").cast(pl.Int32) - 1).unique(maintain_order=True)
     one = pairs.rename({"user_id": "user", "item_id": "item"}).collect()
     if len(one) == 0:
