@@ -22,6 +22,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: see 
 IN_A_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if IN_A_WORKER:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each
+for wait in ("READY", "HEALTH"):  # Ray ends a proxy that a busy machine does not start in five seconds
+    os.environ.setdefault(f"RAY_SERVE_PROXY_{wait}_CHECK_TIMEOUT_S", "90")
 WANTED = {"shared_data", "smollm2", "browser"}
 """Fixtures of what takes its time or is not everywhere. What hangs on none of them is marked `quick`."""
 REPOSITORY = Path(__file__).resolve().parent.parent

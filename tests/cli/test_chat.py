@@ -170,7 +170,7 @@ def typed(bundle: Path, home: Path, keys: list[tuple[str, str]], *options: str) 
             "LATENTCRS_LLM_MODEL": "slow",
         }
         os.execve(sys.executable, [*COMMAND, str(bundle), *options], environment)
-    screen, seen, waiting, deadline, last = "", 0, list(keys), time.monotonic() + 100, ""
+    screen, seen, waiting, deadline, last = "", 0, list(keys), time.monotonic() + 300, ""
     try:
         while time.monotonic() < deadline:
             if not select.select([terminal], [], [], 5)[0]:
