@@ -47,6 +47,9 @@ def test_the_vectors_of_a_bundle_are_repeated_and_its_people_ask(bundle: Path) -
     assert "behaviour vectors of movies" in shown and "recall" in shown
     words = json.loads(run("--items", "5000", "--bundle", str(bundle), "--words", "--json"))
     assert words["width"] > 16 and all(search["recall"] > 0.9 for search in words["searches"])
+    lexical = [search for search in words["searches"] if search["lexical"]]
+    assert [search["share"] for search in lexical] == [None, *SHARES]
+    assert all(search["recall"] > 0.99 for search in lexical)
 
 
 def test_what_makes_no_sense_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
 from latentcrs.bench.machine import hardware
 from latentcrs.errors import UserError
+from latentcrs.language.lexical import Lexical
 from latentcrs.progress import step
 from latentcrs.recommend import load
 from latentcrs.recommend.index import ItemIndex, Kind, lists_path
@@ -42,6 +44,7 @@ Floats = NDArray[np.float32]
 class Search:
     """One kind of search: medians in milliseconds, ours and the peer's, taken by turns, and what of the true top is
     found. `share`: of the items that pass, None without rules. processor: ours, without waiting for others' work.
+    lexical: with BM25 of the request added to every score, reckoned on both sides.
     """
 
     kind: Kind
@@ -50,6 +53,7 @@ class Search:
     processor_milliseconds: float
     numpy_milliseconds: float
     recall: float
+    lexical: bool = False
 
     @property
     def ratio(self) -> float:
@@ -85,18 +89,26 @@ def bench_retrieve(items: int, width: int = 64, bundle: Path | None = None, word
     """Build an exact index and one with lists in a temporary folder, and search both, one thread.
 
     Vectors are made up, in clusters; with a bundle they are copies of its behaviour vectors, with `words` of those
-    that requests are compared with, each with noise, and queries are those of real people.
+    that requests are compared with, each with noise, and queries are those of real people. With `words` the exact
+    index is searched once more with the lexical term, over copies of the items' texts.
 
     Raises:
         UserError: fewer than 1000 items, or no such bundle, or the data set that it was trained on is gone.
     """
     if items < 10 * K:
         raise UserError(f"--items must be at least {10 * K}, not {items}.")
-    vectors, queries, said = clustered(items, width) if bundle is None else tiled(items, bundle, words)
+    words_of: Words | None = None
+    if bundle is None:
+        vectors, queries, said = clustered(items, width)
+    else:
+        vectors, queries, said, words_of = tiled(items, bundle, words)
     found = RetrieveBenchmark(
         items, vectors.shape[1], said, hardware("cpu"), os.getloadavg()[0], vectors.nbytes / 2**20
     )
-    with tempfile.TemporaryDirectory(prefix="latentcrs-bench-") as folder, step("searches", 2 * 5) as bar:
+    with (
+        tempfile.TemporaryDirectory(prefix="latentcrs-bench-") as folder,
+        step("searches", (2 + bool(words_of)) * 5) as bar,
+    ):
         kinds: tuple[Kind, ...] = ("half", "lists")
         for kind in kinds:
             path = Path(folder) / f"{kind}.faiss"
@@ -110,35 +122,62 @@ def bench_retrieve(items: int, width: int = 64, bundle: Path | None = None, word
             with one_thread():
                 for share in (None, *SHARES):
                     passing = None if share is None else rng.random(items) < share
-                    found.searches.append(compared(index, vectors, queries, passing, share))
-                    bar.advance()
+                    for lexical in (None, words_of) if kind == "half" and words_of else (None,):
+                        found.searches.append(compared(index, vectors, queries, passing, share, lexical))
+                        bar.advance()
     return found
 
 
+@dataclass(frozen=True)
+class Words:
+    """BM25 of all items, and the text of each query."""
+
+    lexical: Lexical
+    texts: list[str]
+
+    def bonus(self, query: int) -> Floats:
+        """(n,): what the words of a query add to every score."""
+        counts = self.lexical.counts([self.texts[query]])
+        return np.asarray(self.lexical.matches(counts).toarray()[0], np.float32)
+
+
 def compared(
-    index: ItemIndex, vectors: Floats, queries: Floats, passing: NDArray[np.bool_] | None, share: float | None
+    index: ItemIndex,
+    vectors: Floats,
+    queries: Floats,
+    passing: NDArray[np.bool_] | None,
+    share: float | None,
+    words: Words | None = None,
 ) -> Search:
     """The index and NumPy by turns, `REPEATS` queries each after one that is not counted; recall of all queries."""
-    searches: list[Callable[[Floats], object]] = [
-        lambda q: index.top(q, K, passing),
-        lambda q: plain(vectors, q, passing),
+
+    def bonus(query: int) -> Floats | None:
+        return None if words is None else words.bonus(query)
+
+    searches: list[Callable[[int], tuple[NDArray[np.int64], Floats]]] = [
+        lambda q: index.top(queries[q], K, passing, bonus(q)),
+        lambda q: plain(vectors, queries[q], passing, bonus(q)),
     ]
     took = np.empty((REPEATS + 1, 2, 2))  # repeat, ours and NumPy's, wall clock and processor
     for repeat in range(REPEATS + 1):
         for which, search in enumerate(searches):
-            took[repeat, which] = timed(search, queries[repeat % len(queries)])
+            took[repeat, which] = timed(search, repeat % len(queries))
     (ours, processor), (theirs, _) = np.median(took[1:], 0) * 1000
     recalls = []
-    for query in queries:
-        truth, _ = plain(vectors, query, passing)
-        recalls.append(len(np.intersect1d(truth, index.top(query, K, passing)[0])) / len(truth))
-    return Search(index.kind, share, float(ours), float(processor), float(theirs), float(np.mean(recalls)))
+    for query in range(len(queries)):
+        found, truth = (search(query)[0] for search in searches)
+        recalls.append(len(np.intersect1d(truth, found)) / len(truth))
+    return Search(
+        index.kind, share, float(ours), float(processor), float(theirs), float(np.mean(recalls)), words is not None
+    )
 
 
-def plain(vectors: Floats, query: Floats, passing: NDArray[np.bool_] | None) -> tuple[NDArray[np.int64], Floats]:
+def plain(
+    vectors: Floats, query: Floats, passing: NDArray[np.bool_] | None, bonus: Floats | None = None
+) -> tuple[NDArray[np.int64], Floats]:
     """The peer: the matrix product, a boolean mask, argpartition."""
     candidates = None if passing is None else np.flatnonzero(passing)
-    scores = vectors @ query
+    scores = vectors @ query if bonus is None else vectors @ query + bonus
     if passing is not None and candidates is not None:
         scores = scores[passing]
     top = np.argpartition(scores, len(scores) - min(K, len(scores)))[-K:]
@@ -146,7 +185,7 @@ def plain(vectors: Floats, query: Floats, passing: NDArray[np.bool_] | None) -> 
     return (top if candidates is None else candidates[top]), scores[top]
 
 
-def timed(search: Callable[[Floats], object], query: Floats) -> tuple[float, float]:
+def timed(search: Callable[[int], object], query: int) -> tuple[float, float]:
     """Seconds of one search, by the clock and of this thread's processor time."""
     began, worked = time.perf_counter(), time.thread_time()
     search(query)
@@ -178,8 +217,10 @@ def clustered(items: int, width: int) -> tuple[Floats, Floats, str]:
     return vectors, queries, f"made up, around {CLUSTERS:,} centres"
 
 
-def tiled(items: int, bundle: Path, words: bool) -> tuple[Floats, Floats, str]:
-    """A bundle's vectors, repeated with noise, and the queries of people of its test split."""
+def tiled(items: int, bundle: Path, words: bool) -> tuple[Floats, Floats, str, Words | None]:
+    """A bundle's vectors, repeated with noise, and the queries of people of its test split; with `words`, where the
+    bundle has a lexical term, the texts too.
+    """
     recommender = load(bundle, "cpu")
     dataset = trained_dataset(recommender.bundle.info)
     requests = dataset.requests.filter(pl.col("split") == "test")
@@ -195,7 +236,13 @@ def tiled(items: int, bundle: Path, words: bool) -> tuple[Floats, Floats, str]:
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((items, own.shape[1]), np.float32)
     vectors *= TILE_NOISE * own.std(0)
-    vectors += own[rng.integers(0, len(own), items)]
+    copied = rng.integers(0, len(own), items)
+    vectors += own[copied]
+    reader, words_of = recommender.bundle.reader, None
+    if words and reader is not None:
+        one = reader.lexical
+        many = sp.csr_matrix(one.weights.tocsc()[:, copied])
+        words_of = Words(Lexical(one.words, many, one.idf, one.average), texts)
     what = "item" if words else "behaviour"
     said = f"{what} vectors of {bundle.name} ({len(own):,}), each repeated with noise; queries of its test split"
-    return vectors, np.stack([query.vector for query in asked]), said
+    return vectors, np.stack([query.vector for query in asked]), said, words_of

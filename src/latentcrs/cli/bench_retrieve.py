@@ -52,7 +52,7 @@ def report_of(found: RetrieveBenchmark) -> Report:
         ("index", "pass", "time", "CPU", "NumPy", "ratio", "recall"),
         [
             (
-                NAMED[search.kind],
+                NAMED[search.kind] + (" + BM25" if search.lexical else ""),
                 "all" if search.share is None else f"{search.share:.1%}",
                 f"{search.milliseconds:.2f} ms",
                 f"{search.processor_milliseconds:.2f} ms",

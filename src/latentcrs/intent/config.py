@@ -83,9 +83,7 @@ class ModelSection(Section):
     where conversations were imported; how much each counts is learned from the request."""
     centroids: Literal["users", "items"] = "users"
     """Ablation: whose vectors K-means clusters into intents: the training users' S (Eq. 3), or the items' V."""
-    learn_intents: bool = False
-    """Addition: the m_j of f and g start at the centroids and learn; q keeps the centroids."""
-    switches = frozenset({"centroids", "clues", "learn_intents"})
+    switches = frozenset({"centroids", "clues"})
 
 
 class EMSection(Section):

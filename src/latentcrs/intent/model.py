@@ -97,11 +97,9 @@ class GenerativeModel(nn.Module):
             self.gates.bias.data = torch.tensor([0.0, 0.0, ONE, -1.0, 0.0])
         if log_suggested is None:
             log_suggested = torch.zeros_like(log_popularity)
-        constants = {"V": V, "T": T, "log_popularity": log_popularity, "log_suggested": log_suggested}
-        if config.learn_intents:
-            self.M = nn.Parameter(M.clone())
-        else:
-            constants["M"] = M
+        constants = {
+            "M": M, "V": V, "T": T, "log_popularity": log_popularity, "log_suggested": log_suggested
+        }  # fmt: skip
         for name, constant in constants.items():
             self.register_buffer(name, constant, persistent=False)
         self.M: Tensor
