@@ -36,7 +36,17 @@ def test_an_address_where_nothing_can_be_counted_is_refused_and_no_password_show
 
 @pytest.mark.parametrize(
     "rate",
-    ["0/minute", "0 per day", "-1/minute", "1/minute;0/hour", "nan/minute", "9" * 400 + "/hour", "x", " "],
+    [
+        "0/minute",
+        "0 per day",
+        "5/0minute",
+        "-1/minute",
+        "1/minute;0/hour",
+        "nan/minute",
+        "9" * 400 + "/hour",
+        "x",
+        " ",
+    ],
 )
 def test_a_rate_that_is_none_is_refused_where_the_server_starts(bundle: Path, tmp_path: Path, rate: str) -> None:
     for given in ({"turn_rate": rate}, {"request_rate": rate}):

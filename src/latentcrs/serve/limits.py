@@ -130,7 +130,8 @@ def _item(rate: str) -> RateLimitItem | None:
         (item,) = parse_many(rate)
     except ValueError:
         raise UserError(f"A rate is written as in '120/minute', not {rate!r}.") from None
-    if not (1 <= item.amount <= MOST and 1 <= item.get_expiry() <= MOST):
+    zero = any(int(number) == 0 for number in re.findall(r"\d+", rate))  # the library takes 0 minutes for 1
+    if zero or not (1 <= item.amount <= MOST and 1 <= item.get_expiry() <= MOST):
         raise UserError(
             f"A rate of {rate!r} is none: give 1 to {MOST:,} in a while, as in '120/minute', or 'off' for no limit."
         )
