@@ -8,24 +8,35 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
+# What the demo needs is a part of everything.
+DEMO_STAMP := .venv/.installed-for-demo
+PIP_INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check -c constraints.txt
 # Both workers have to hash alike, to collect the same tests.
 PYTEST := PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
-install: $(STAMP) ## make .venv with everything that demo and test need (skipped when nothing changed)
+install: $(STAMP) ## make .venv with everything that is built and tested with (skipped when nothing changed)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "installing everything into .venv (minutes)"
+	@$(PIP_INSTALL) $$(test -t 1 || echo -qq) -e '.[bench,dev,local,mcp,otel,plot,postgres,ray,ray-serve,redis,serve,spark,web]'
+	@touch $@ $(DEMO_STAMP)
+
+# Python compiles what is imported at its first import: far less than all that is installed.
+$(DEMO_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "installing what the demo needs into .venv (a minute or two)"
+	@$(PIP_INSTALL) $$(test -t 1 || echo -qq) --no-compile -e '.[serve,web]'
+	@touch $@
+
+$(BIN)/pip:
 	@test -n "$(PYTHON)" || { echo "error: there is no python3 on the PATH; LatentCRS needs Python 3.11 or later." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is older than Python 3.11; name another: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing into .venv (a minute or two)"
-	@$(BIN)/python -m pip install $$(test -t 1 || echo -qq) --no-input --disable-pip-version-check -c constraints.txt -e '.[bench,dev,local,mcp,otel,plot,postgres,ray,ray-serve,redis,serve,spark,web]'
-	@touch $@
+	@$(PYTHON) -m venv .venv
 
-demo: install ## fetch a sample, train on it, and chat with it
+demo: $(DEMO_STAMP) ## install no more than it needs, fetch a sample, train on it, and chat with it
 	@$(BIN)/latentcrs demo $$(test -t 0 || echo --accept-terms)
 
 check: lint ## style, types, and the tests that want neither data nor models nor a browser: minutes

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from latentcrs.cli.options import Device
 from latentcrs.errors import UserError
 from latentcrs.progress import console, err_console, say
+
+if TYPE_CHECKING:
+    from latentcrs.data import PreparedDataset
+    from latentcrs.demonstration import Demo
 
 
 def register(app: typer.Typer) -> None:
@@ -25,43 +32,70 @@ def demo(
     likes: Annotated[
         list[str] | None, typer.Option(help="Chat as someone who likes this title; may be given several times.")
     ] = None,
+    page: Annotated[bool, typer.Option("--page", help="Open the web page in place of the chat.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the page is.")] = 8000,
+    table: Annotated[
+        bool, typer.Option("--table", help="Measure it beside what it must beat, in place of the chat; minutes.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
-    """Fetch MovieLens-100K, train on it, measure the result, and chat with it; every step visible.
+    """Fetch MovieLens-100K, train on it, and chat with it; every step visible.
 
     What is done is skipped when the command runs again, and Ctrl-C loses nothing. Without a terminal a short scripted
     conversation is held.
 
     Example: latentcrs demo --folder demo
     """
+    if bool(likes) + page + table > 1:
+        raise UserError("--likes is for the chat, and --page and --table come in its place; give one of the three.")
     began = time.perf_counter()
-    with err_console.status("loading PyTorch"):
-        from latentcrs.cli.chat import forgiving_streams
-        from latentcrs.converse.keyboard import lines_file, typed_lines
-        from latentcrs.converse.open import open_conversation  # late: PyTorch takes seconds
-        from latentcrs.converse.prompt import PROMPT, ChatLoop, spoken_lines
-        from latentcrs.converse.store import ConversationStore
-        from latentcrs.demonstration import SAMPLE, SCRIPT, Demo, telling_user
-        from latentcrs.evaluate import print_table
-    forgiving_streams()
-    steps = Demo(folder, device)
-    if not steps.is_fetched:
+    from latentcrs.data.fetch import read_record
+    from latentcrs.data.known import SAMPLE
+
+    raw = folder / "raw"
+    if read_record(raw) is None:
         accept(SAMPLE.terms, accept_terms)
+    with err_console.status("loading PyTorch"):
+        from latentcrs.demonstration import Demo  # late: PyTorch takes seconds
+    steps = Demo(folder, device)
     steps.fetch()
     dataset = steps.prepare()
     steps.simulate(dataset)
     steps.embed(dataset)
     steps.train(dataset)
-    result = steps.evaluate()
-    console.print()
-    print_table(result)
-    console.print()
+    if table:
+        from latentcrs.evaluate import print_table
 
+        result = steps.evaluate()
+        console.print()
+        print_table(result)
+    elif page:
+        say(what_next(folder))
+        serve(steps.model, port, device)
+    else:
+        chat(steps, dataset, likes or [], device, began)
+    if not page:
+        say(what_next(folder))
+
+
+def chat(steps: Demo, dataset: PreparedDataset, likes: list[str], device: str, began: float) -> None:
+    """Chat with the bundle, as someone with these `likes`, else as a user of the data set; without a terminal, hold
+    the scripted conversation. began: when the command did, as `time.perf_counter` has it.
+    """
+    from latentcrs.cli.chat import forgiving_streams
+    from latentcrs.converse.keyboard import lines_file, typed_lines
+    from latentcrs.converse.open import open_conversation
+    from latentcrs.converse.prompt import PROMPT, ChatLoop, spoken_lines
+    from latentcrs.converse.store import ConversationStore
+    from latentcrs.demonstration import SCRIPT, telling_user
+
+    forgiving_streams()
     user = None if likes else telling_user(dataset)
     scripted = not sys.stdin.isatty()
     store = None if scripted else ConversationStore()
-    talk = open_conversation(steps.model, user=user, likes=likes or (), store=store, device=device)
+    talk = open_conversation(steps.model, user=user, likes=likes, store=store, device=device)
     loop = ChatLoop(talk, console, steps.model)
+    console.print()
     loop.greet(None if user is None else f"You are user {user} of MovieLens")
     with err_console.status("loading the text encoder"):
         talk.recommender.embed("hello")
@@ -70,7 +104,51 @@ def demo(
     loop.run(spoken_lines(SCRIPT, console) if scripted else typed_lines(PROMPT, lines_file()))
     if scripted and loop.first_answer is not None:
         say(f"first answer after {loop.first_answer - began:.0f} s")
-    say(f"Once more: latentcrs chat {steps.model}   or with your own data: latentcrs data prepare --help")
+
+
+def serve(model: Path, port: int, device: str) -> None:
+    """Serve the bundle to this machine until Ctrl-C; on a terminal with a desktop, its page opens in the browser."""
+    from threading import Thread
+
+    from latentcrs.serve.run import run
+    from latentcrs.serve.settings import Settings
+
+    # On Linux a browser for the terminal would stand in where there is no desktop, and take the terminal.
+    desktop = sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
+    if sys.stdin.isatty() and desktop:
+        Thread(target=browse, args=(f"http://127.0.0.1:{port}",), daemon=True).start()
+    run(Settings(bundle=model, port=port, device=device))
+
+
+def browse(address: str, patience: float = 120.0) -> None:
+    """Open `address` in the browser once a server answers there, within so many seconds."""
+    import webbrowser
+
+    import httpx
+
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        try:
+            httpx.get(f"{address}/health", trust_env=False).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.2)
+        else:
+            webbrowser.open(address)
+            return
+
+
+def what_next(folder: Path) -> str:
+    """What to do with the demo, and with data of one's own: commands as they can be typed here."""
+    name, running = "latentcrs", Path(sys.argv[0])
+    if shutil.which(name) is None and running.name == name:  # in an environment that is not active: `make demo`
+        name = shlex.quote(os.path.relpath(running))
+    here = "" if folder == Path("demo") else f" --folder {shlex.quote(str(folder))}"
+    return (
+        f"\nOnce more: {name} demo{here}   in the browser: {name} demo{here} --page   "
+        f"how good it is: {name} demo{here} --table\n"
+        f"With your own data: {name} data prepare own --interactions log.csv --items catalogue.csv --out data/shop\n"
+        f"              then: {name} train data/shop --out models/shop   (docs/your-data.md)"
+    )
 
 
 def accept(terms: str, accepted: bool) -> None:

@@ -158,6 +158,8 @@ KNOWN: dict[str, KnownDataset] = {
         ),
     )
 }
+SAMPLE = KNOWN["ml-100k"]
+"""What the demo is made of: small, and soon there."""
 
 
 def known_dataset(name: str) -> KnownDataset:
