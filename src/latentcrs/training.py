@@ -33,6 +33,7 @@ from latentcrs.errors import UserError
 from latentcrs.files import cache_folder, refuse_foreign_folder
 from latentcrs.group import Together, current_group
 from latentcrs.intent import EM, Config, GenerativeModel, InferenceModel, Rows, Softmax, load_config
+from latentcrs.intent.calibration import calibrate
 from latentcrs.intent.em import stages
 from latentcrs.intent.tuning import tune_encoder
 from latentcrs.language import TextEncoder, open_encoder
@@ -251,7 +252,11 @@ def _fit_em(inputs: Inputs, config: Config, checkpoints: dict[str, Checkpoint]) 
         suggested = torch.from_numpy(inputs.reader.comentions.log_suggested)
     generative = GenerativeModel(M, inputs.V, inputs.T, log_popularity, config.model, suggested).to(device)
     em = EM(inference, generative, Softmax(inputs.counts, config.em), config.em)
-    report = em.fit(inputs.train, _validation(inputs, config), checkpoints)
+    valid = _validation(inputs, config)
+    report = em.fit(inputs.train, valid, checkpoints)
+    if config.model.calibrated and current_group().size == 1:
+        report["calibrated"] = calibrate(generative, valid, config.em.seed)
+        report["calibrated"]["validation_ndcg@20"] = em.ndcg20(valid)
     report["intents"] = len(M)
     return em, report
 

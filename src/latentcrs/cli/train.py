@@ -54,6 +54,7 @@ def train(
         here = device if together is None or device == "cpu" else "auto"
         info = run(dataset, out, preset, set_ or [], here, fresh, command, folder, together)
     stages = {"behaviour": "behaviour", "inference": "inference model", "generative": "with words", "em": "after EM"}
+    stages["calibrated"] = "calibrated"
     found = ", ".join(
         f"{words} {info.report[stage]['validation_ndcg@20']:.4f}"
         for stage, words in stages.items()

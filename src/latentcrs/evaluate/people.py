@@ -215,7 +215,7 @@ class Put:
         """The requests as LatentCRS reads them."""
         recommender = self.systems.recommender
         X = embed(self.texts, recommender.text_encoder, name="requests")
-        return recommender.read_many([np.array(past, np.int64) for past in self.pasts], self.texts, X)
+        return recommender.read_many([np.array(past, np.int64) for past in self.histories], self.texts, X)
 
     def scores(self, name: str) -> Scores:
         """How one system scores all items, (b, n), for a slice of the requests."""

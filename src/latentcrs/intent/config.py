@@ -81,9 +81,17 @@ class ModelSection(Section):
     clues: bool = False
     """Addition: bonuses beside the inner product: BM25 of the words as they are, and co-mentions of what is named
     where conversations were imported; how much each counts is learned from the request."""
+    calibrated: bool = False
+    """Addition: how much each part of h counts is learned anew on the validation rows; wants the other additions."""
     centroids: Literal["users", "items"] = "users"
     """Ablation: whose vectors K-means clusters into intents: the training users' S (Eq. 3), or the items' V."""
-    switches = frozenset({"centroids", "clues"})
+    switches = frozenset({"centroids", "clues", "calibrated"})
+
+    @model_validator(mode="after")
+    def _has_what_is_calibrated(self) -> ModelSection:
+        if self.calibrated and not (self.skip and self.popularity and self.clues):
+            self.calibrated = False
+        return self
 
 
 class EMSection(Section):

@@ -11,6 +11,8 @@ from latentcrs.intent.clues import CHANNELS, FACTS, Clues
 from latentcrs.intent.config import ModelSection
 from latentcrs.intent.losses import generative_log_f, inference_log_q, intent_pool, intent_query
 
+PARTS = 4 + 2 + CHANNELS
+"""Of h with all additions: intents, the MLP past them, behaviour, text, two priors, and the channels of `Clues`."""
 PRIOR_SIZE = 4.0
 """The logarithms of counts are divided by it, so that no column of an item outweighs the others in its index."""
 
@@ -95,6 +97,9 @@ class GenerativeModel(nn.Module):
             self.gates = nn.Linear(d_x + FACTS, 3 + CHANNELS)
             nn.init.zeros_(self.gates.weight)
             self.gates.bias.data = torch.tensor([0.0, 0.0, ONE, -1.0, 0.0])
+        if config.calibrated:
+            self.register_buffer("scales", torch.ones(PARTS))
+            self.scales: Tensor
         if log_suggested is None:
             log_suggested = torch.zeros_like(log_popularity)
         constants = {
@@ -164,7 +169,9 @@ class GenerativeModel(nn.Module):
             parts += [past, behaved, self.b * F.normalize(X @ self.W_x, dim=1)]
         if self.config.popularity:
             assert priors is not None
-            parts.append(priors[:, :2])
+            parts += [priors[:, :1], priors[:, 1:2]]
+        if self.config.calibrated:
+            parts = [scale * part for scale, part in zip(self.scales, parts, strict=False)]
         return torch.cat(parts, 1)
 
     def intents_query(self, Z: Tensor, log_f: Tensor) -> Tensor:
@@ -173,6 +180,10 @@ class GenerativeModel(nn.Module):
 
     def items(self, rows: Tensor | None = None) -> Tensor:
         """What `query` is multiplied with: (n, w), or those `rows` of it, at the cost of those."""
+        return torch.cat(self.item_parts(rows), 1)
+
+    def item_parts(self, rows: Tensor | None = None) -> list[Tensor]:
+        """The parts of `items`, in the order of those of `query`."""
         parts = [self.item_vectors(rows)]
         if self.config.skip:
             text = F.normalize(self._T(rows) @ self.W_t, dim=1)
@@ -180,8 +191,8 @@ class GenerativeModel(nn.Module):
         if self.config.popularity:
             priors = torch.stack([self.log_popularity, self.log_suggested], 1)
             priors = priors / PRIOR_SIZE
-            parts.append(priors if rows is None else priors[rows])
-        return torch.cat(parts, 1)
+            parts += list((priors if rows is None else priors[rows]).split(1, 1))
+        return parts
 
     def forward(self, S: Tensor, X: Tensor, facts: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """(B, d), (B, d_x), (B, FACTS) -> log f (B, K), Z (B, d), query (B, w)."""
@@ -198,4 +209,7 @@ class GenerativeModel(nn.Module):
         channels = clues.channels().to(S.device)
         facts = clues.facts.to(S.device)
         log_f, _, query = self(S, X, facts)
-        return log_f, query, torch.einsum("bc,cbn->bn", self.gate(X, facts)[1], channels)
+        gates = self.gate(X, facts)[1]
+        if self.config.calibrated:
+            gates = gates * self.scales[-CHANNELS:]
+        return log_f, query, torch.einsum("bc,cbn->bn", gates, channels)

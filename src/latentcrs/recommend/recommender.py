@@ -299,10 +299,15 @@ class Recommender:
     ) -> list[Query]:
         """`read` for B people at once: X (B, d_x), or None where none of them said anything.
 
-        What a request names with liking joins the history, and is not recommended back.
+        What a request names with liking joins the history, and is not recommended back. `pasts` may hold outside
+        items too, by their numbers from n on.
         """
-        named = [self.named_in(request) for request in requests]
         n = len(self.bundle.items)
+        named = [
+            list(dict.fromkeys([*past[past >= n].tolist(), *self.named_in(request)]))
+            for past, request in zip(pasts, requests, strict=True)
+        ]
+        pasts = [past[past < n] for past in pasts]
         left_out = [np.array([thing for thing in some if thing < n], np.int64) for some in named]
         pasts = [
             np.concatenate([past, items[~np.isin(items, past)]]) for past, items in zip(pasts, left_out, strict=True)
