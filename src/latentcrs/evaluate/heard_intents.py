@@ -40,7 +40,7 @@ class ValueHeard:
 @dataclass(frozen=True)
 class HeardIntents:
     """All values of one column. lift: mean of the values' ratios; shown: mean share of the intents shown first whose
-    commonest value is the one that was asked for.
+    commonest value is the one that was asked for, or as common as any.
     """
 
     column: str
@@ -76,7 +76,8 @@ def heard_intents(
     if not values:
         raise UserError("The catalogue has no category that enough items share; intents cannot be asked for one.")
     expected = torch.from_numpy(has.astype(np.float32)).T @ likelihood  # (values, K)
-    commonest = has[top].sum(1).argmax(1)  # (K,) the value that most of an intent's items have
+    having = has[top].sum(1)  # (K, values) how many of an intent's items have each
+    commonest = having == having.max(1, keepdims=True)  # two values that the same items have are both
     sequences = training_sequences(opened.dataset)
     some = np.sort(np.random.default_rng(0).permutation(len(sequences))[:people])
     pasts = list(sequences[some])
@@ -91,7 +92,7 @@ def heard_intents(
             queries = recommender.read_many(pasts, [request] * len(some), X)
             f = float((torch.from_numpy(np.stack([query.f for query in queries])) @ expected[number]).mean())
             first = [np.argsort(-recommender.believed(query), kind="stable")[:FIRST] for query in queries]
-            shown = float(np.mean([commonest[intents] == number for intents in first]))
+            shown = float(np.mean([commonest[intents, number] for intents in first]))
             q = float(under_q[number])
             found.append(ValueHeard(value, int(has[:, number].sum()), f, q, f / q, shown))
             bar.advance()
