@@ -12,7 +12,7 @@ from latentcrs.baselines.facets import Facets
 from latentcrs.baselines.hearing import FacetHearing
 from latentcrs.data import PreparedDataset
 from latentcrs.data.rules import Rule
-from latentcrs.language.extract import Heard, HeardRule
+from latentcrs.hear import Heard, HeardRule
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from latentcrs.baselines.interec import InteRecAgent
 from latentcrs.baselines.interec.demonstrations import Demonstrations
 from latentcrs.baselines.interec.plan import Plans
 from latentcrs.data import Histories, PreparedDataset
+from latentcrs.hear import Hearer
 from latentcrs.language.chat import ModelError
 from latentcrs.language.chat.local_model import LocalModel
 from latentcrs.language.chat.schema import strict_schema
-from latentcrs.language.extract.lexical import LexicalExtractor
 from latentcrs.ranking import ranks_of_scores
 from latentcrs.recommend import Recommender
 
@@ -216,7 +216,7 @@ def test_in_one_turn_the_list_comes_first_and_behaviour_behind(
 
 def test_a_planner_that_hears_what_people_ask_for_finds_it(small_movielens: Path, recommender: Recommender) -> None:
     system, model = agent(small_movielens, recommender)
-    lexical = LexicalExtractor(system.dataset.items, system.dataset.info.columns)
+    lexical = Hearer(system.dataset.items, system.dataset.info.columns)
 
     def heard(prompt: str) -> dict[str, Any]:
         """What a good model would plan, for conditions that are values or years."""

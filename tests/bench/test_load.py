@@ -14,10 +14,10 @@ from latentcrs.bench.clients import Acknowledged
 from latentcrs.bench.failing_endpoint import ANSWERED, failing_endpoint, least
 from latentcrs.bench.serve import bench_serve, compared
 from latentcrs.cli.main import app
+from latentcrs.hear.askable import answer_schema, askable_columns
 from latentcrs.language.chat import Call, Message, ModelError
 from latentcrs.language.chat.openai_model import OpenAIModel
 from latentcrs.language.chat.schema import strict_schema
-from latentcrs.language.extract.askable import answer_schema, askable_columns
 from latentcrs.recommend import Recommender
 
 

@@ -28,7 +28,7 @@ from latentcrs.converse.prompt import PROMPT, ChatLoop
 from latentcrs.converse.session import LONGEST_REQUEST, Session, TurnItem, joined
 from latentcrs.converse.store import ConversationStore
 from latentcrs.errors import UserError
-from latentcrs.language.extract.lexical import LexicalExtractor
+from latentcrs.hear import Hearer
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.users import trained_dataset, user_history
 
@@ -38,8 +38,8 @@ SAID_SLOWLY = "Here is what I would watch this evening if I were you and had all
 
 
 @pytest.fixture(scope="module")
-def extractor(recommender: Recommender) -> LexicalExtractor:
-    return LexicalExtractor(recommender.bundle.items, recommender.bundle.columns)
+def extractor(recommender: Recommender) -> Hearer:
+    return Hearer(recommender.bundle.items, recommender.bundle.columns)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> ConversationStore:
 
 
 @pytest.fixture
-def chat(recommender: Recommender, extractor: LexicalExtractor, store: ConversationStore) -> Conversation:
+def chat(recommender: Recommender, extractor: Hearer, store: ConversationStore) -> Conversation:
     """A stored conversation with somebody who likes Toy Story; four items an answer."""
     session = Session(history=[recommender.find_item("Toy Story")], k=4)
     store.begin("c1", session, "movies")
@@ -263,6 +263,13 @@ def test_rules_in_force_are_numbered_and_taken_back_by_their_number(chat: Conver
     assert "No rules are in force" in told.split("\n\n")[-3] and not chat.session.rules
 
 
+def test_what_was_changed_last_is_put_back(chat: Conversation) -> None:
+    run(chat, "a comedy from the eighties", "/drop 2", "something else")
+    told = run(chat, "/undo", "/undo", "/undo now")
+    assert "[1 genres: Comedy] [2 year 1980 to 1989]" in told
+    assert "nothing to put back" in told and "/undo takes no word" in told
+
+
 def test_an_item_that_fails_a_rule_says_which(chat: Conversation) -> None:
     told = run(chat, "a horror comedy from 1995, animated and with some war", "/why 1")
     failed = chat.recent[-1].items[0].fails
@@ -327,8 +334,8 @@ def test_ctrl_c_during_a_turn_leaves_the_conversation_as_it_was(
         return whole(self, *arguments)
 
     monkeypatch.setattr(Recommender, step, interrupted)
-    told = run(chat, "a comedy", "something slow", "a drama")
-    assert "does not count" in told and chat.session.said == ["a comedy", "a drama"]
+    told = run(chat, "a comedy", "something slow", "from the 90s")
+    assert "does not count" in told and chat.session.said == ["a comedy", "from the 90s"]
     assert len(chat.session.shown) == 8 and len(store.load("c1").turns) == 2
 
 

@@ -16,7 +16,7 @@ from converse_stubs import RulesByHeart, Talk
 from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.session import Session
 from latentcrs.converse.store import ConversationStore
-from latentcrs.language.extract import Extractor
+from latentcrs.hear import Extractor
 from latentcrs.recommend import Recommender
 from postgres_server import new_database
 
@@ -30,9 +30,9 @@ def small_bundle(bundle: Path) -> Path:
 @pytest.fixture(scope="session")
 def lexical(recommender: Recommender) -> Extractor:
     """The extractor that needs no language model."""
-    from latentcrs.language.extract.lexical import LexicalExtractor
+    from latentcrs.hear import Hearer
 
-    return LexicalExtractor(recommender.bundle.items, recommender.bundle.columns)
+    return Hearer(recommender.bundle.items, recommender.bundle.columns)
 
 
 @pytest.fixture

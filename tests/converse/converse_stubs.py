@@ -8,8 +8,8 @@ from typing import Any
 
 from latentcrs.converse.conversation import Conversation
 from latentcrs.data.rules import Rule
+from latentcrs.hear import Heard, HeardRule
 from latentcrs.language.chat import Call, Completion, Message
-from latentcrs.language.extract import Heard, HeardRule
 
 Talk = Callable[..., Conversation]
 """The fixture `talk`: begins a conversation."""

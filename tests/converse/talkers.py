@@ -20,8 +20,8 @@ from latentcrs.converse.session import Session, Turn
 from latentcrs.converse.store import ConversationStore
 from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
+from latentcrs.hear import Heard, HeardRule
 from latentcrs.language import TextEncoder, open_encoder
-from latentcrs.language.extract import Heard, HeardRule
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.bundle import load_bundle
 

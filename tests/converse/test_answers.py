@@ -14,7 +14,7 @@ from latentcrs.converse.answers import LONGEST_STORY, answer, describe, shown
 from latentcrs.converse.examples import example_request, example_requests
 from latentcrs.converse.session import Session, Turn, TurnItem
 from latentcrs.data import ColumnKind
-from latentcrs.language.extract import HeardRule
+from latentcrs.hear import HeardRule
 from latentcrs.recommend import Recommender
 
 FILM: dict[str, ColumnKind] = {
@@ -148,7 +148,8 @@ ONLY = genre("Horror", insisted=True)
         (turn_of(), [COMEDY], replies.NOTHING_LEFT),
         (turn_of([], unknown=["on Netflix", "in French"]), [],
          "This catalogue cannot tell: “on Netflix” and “in French”. For what you said:"),
-        (turn_of([], taken_back=["genres: Comedy"]), [], "No longer asked for: genres: Comedy. For what you said:"),
+        (turn_of([], taken_back=["genres: Comedy"]), [],
+         "No longer: Comedy. For what you said:"),
     ],
 )  # fmt: skip
 def test_what_is_said_above_a_list_names_what_is_lacking(turn: Turn, rules: list[HeardRule], said: str) -> None:

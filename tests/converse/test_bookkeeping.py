@@ -133,6 +133,25 @@ def test_what_is_said_again_is_no_turn(recommender: Recommender) -> None:
     assert session.rules == [NINETIES, COMEDY]
 
 
+def test_a_refusal_alone_ends_nothing(recommender: Recommender) -> None:
+    session = Session()
+    update(recommender, session, Heard(rules=(COMEDY,)))
+    assert update(recommender, session, Heard(rules=(NO_HORROR,), continues="turns")) == []
+    assert session.rules == [COMEDY, NO_HORROR]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "left"),
+    [((">", 1990), ("<", 1997), 2), ((">", 1990), (">", 1985), 1), (("<", 1990), ("<=", 1980), 1)],
+)
+def test_a_correction_of_numbers_replaces_what_bounds_the_same_end(
+    recommender: Recommender, earlier: tuple[str, int], later: tuple[str, int], left: int
+) -> None:
+    session = Session(rules=[rule("year", *earlier)])
+    update(recommender, session, Heard(rules=(rule("year", *later),), continues="corrects"))
+    assert len(session.rules) == left and session.rules[-1] == rule("year", *later)
+
+
 def test_a_correction_replaces_what_was_asked_of_its_column_and_leaves_exclusions(recommender: Recommender) -> None:
     session = Session()
     update(recommender, session, Heard(rules=(HORROR, no_genre("War"), NINETIES)))
@@ -178,7 +197,7 @@ def test_a_wish_is_taken_back_too(recommender: Recommender) -> None:
 
 def test_instead_replaces_what_was_asked_of_the_column_and_not_what_was_excluded(recommender: Recommender) -> None:
     session = Session(rules=[COMEDY, NINETIES, NO_HORROR])
-    gone = update(recommender, session, Heard(rules=(ROMANCE,)), instead=True)
+    gone = update(recommender, session, Heard(rules=(ROMANCE,), continues="corrects"))
     assert session.rules == [NINETIES, NO_HORROR, ROMANCE]
     assert gone == [COMEDY]
 

@@ -15,8 +15,8 @@ from converse_stubs import Failing, RulesByHeart, Says, Talk, genre, graded, no_
 from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.session import Session, Turn
 from latentcrs.errors import UserError
+from latentcrs.hear import Extractor, Heard
 from latentcrs.language.chat import ModelError
-from latentcrs.language.extract import Extractor, Heard
 from latentcrs.recommend import Recommender
 
 COMEDY, HORROR, NO_HORROR, ROMANCE = genre("Comedy"), genre("Horror"), no_genre("Horror"), genre("Romance")
@@ -42,7 +42,7 @@ def test_a_turn_has_items_with_scores_and_reasons_and_says_what_it_took(talk: Ta
     assert turn.text == "With Comedy and year 1990 to 1999:"
     assert turn.tokens == (0, 0) and turn.relaxed == [] and not turn.nearest
     assert set(turn.milliseconds) == {
-        "total", "act", "rules", "embed", "read", "filter and rank", "explain", "reply"
+        "total", "act", "hear", "rules", "embed", "read", "filter and rank", "explain", "reply"
     }  # fmt: skip
     assert turn.milliseconds["total"] >= max(turn.milliseconds.values())
     assert len(turn.items) == 5
@@ -129,7 +129,7 @@ def test_any_words_bring_items_of_the_catalogue_and_a_text_of_our_own(
     turn = begun.reply(utterance)
     assert len(turn.items) == 5
     assert {item.item_id for item in turn.items} <= set(recommender.bundle.items["item_id"])
-    assert turn.text.endswith("For what you said:")
+    assert turn.text.endswith(":") and "<" not in turn.text and "{" not in turn.text
     assert len(turn.request) <= 2000 and turn.request.isprintable()
     Turn.model_validate_json(turn.model_dump_json())
     Session.model_validate_json(begun.session.model_dump_json())
@@ -137,8 +137,8 @@ def test_any_words_bring_items_of_the_catalogue_and_a_text_of_our_own(
 
 def test_another_language_is_answered_as_the_guess_it_is(talk: Talk) -> None:
     turn = talk().reply("je cherche un film drôle pour une soirée avec mes enfants")
-    assert turn.kind == "foreign" and turn.items
-    assert turn.text.startswith("I understand English best")
+    assert turn.items and turn.rules == []
+    assert turn.text.startswith("Je ne comprends le français qu'à moitié")
 
 
 def test_an_instruction_changes_no_rule_and_its_film_gets_no_advantage(
@@ -313,9 +313,27 @@ def test_rules_live_on_until_they_are_taken_back(talk: Talk, recommender: Recomm
         assert begun.reply(utterance).rules == ["genres: Comedy", "year 1990 to 1999"]
     turn = begun.reply("actually, drop the 90s thing")
     assert turn.rules == ["genres: Comedy"] and turn.taken_back == ["year 1990 to 1999"]
-    assert "No longer asked for: year 1990 to 1999." in turn.text
+    assert "No longer: year 1990 to 1999." in turn.text
     assert "90s" not in turn.request and "drop" not in turn.request
     assert all("Comedy" in each for each in genres(recommender, turn))
+
+
+def test_what_a_turn_ends_is_said_and_can_be_put_back(talk: Talk) -> None:
+    heist = "I want a film about a heist"
+    begun = talk({"a horror film": HORROR, heist: Heard(continues="turns"), "from the 90s": NINETIES})
+    begun.reply("a horror film")
+    turn = begun.reply(heist)
+    assert turn.rules == [] and turn.taken_back == ["genres: Horror"]
+    assert turn.text.startswith("No longer: Horror.") and turn.request == heist
+    back = begun.undo()
+    assert back.rules == ["genres: Horror"] and begun.session.said == ["a horror film"]
+    with pytest.raises(UserError, match="nothing to put back"):
+        begun.undo()
+    begun.reply("from the 90s")
+    begun.drop(0)
+    assert begun.undo().rules == ["genres: Horror", "year 1990 to 1999"]
+    begun.reply("start over")
+    assert begun.undo().rules == ["genres: Horror", "year 1990 to 1999"]
 
 
 def test_something_else_keeps_the_rules_and_changes_the_items(talk: Talk, recommender: Recommender) -> None:
@@ -338,7 +356,7 @@ def test_start_over_forgets_what_was_asked_and_keeps_what_the_person_did(talk: T
     liked = begun.session.liked
     turn = begun.reply("start over")
     assert turn.rules == turn.wishes == []
-    assert begun.session == Session(user="u", history=["1"], liked=liked, turns=4)
+    assert begun.session.model_copy(update={"before": None}) == Session(user="u", history=["1"], liked=liked, turns=4)
     assert begun.reply("a film").request == "a film"
 
 
@@ -607,6 +625,22 @@ def test_a_whole_conversation_in_words(talk: Talk, lexical: Extractor, recommend
     assert taken.text == f"Enjoy {second.items[0].title}!"
     assert begun.reply("thanks!").kind == "thanks"
     assert [turn.number for turn in begun.recent] == list(itertools.islice(itertools.count(1), 6))
+
+
+def test_titles_count_by_how_one_stands_to_them(talk: Talk, lexical: Extractor, ids: Callable[[str], str]) -> None:
+    begun = talk(extractor=lexical)
+    liked = begun.reply("I loved Toy Story and Babe, what should I watch next?")
+    assert begun.session.liked == [ids("Toy Story"), ids("Babe")] and begun.session.refused == []
+    assert not {ids("Toy Story"), ids("Babe")} & {item.item_id for item in liked.items}
+    begun.reply("I hated Alien, it was awful")
+    assert begun.session.refused == [ids("Alien")] and ids("Alien") not in begun.session.past
+    query = begun.recommender.read(
+        begun.recommender.item_numbers(["1"]),
+        "I hated Alien",
+        begun.recommender.embed("I hated Alien"),
+        begun.recommender.item_numbers(begun.session.unliked),
+    )
+    assert begun.recommender.item_numbers([ids("Alien")])[0] not in query.past
 
 
 def test_titles_are_data_whatever_is_in_them(recommender: Recommender) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentcrs.converse.filtering import WISH, Ranked, rank_under_rules
-from latentcrs.language.extract import HeardRule
+from latentcrs.hear import HeardRule
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.index import ItemIndex
 from latentcrs.recommend.recommender import Query

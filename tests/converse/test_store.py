@@ -22,7 +22,7 @@ from latentcrs.converse.store import ConversationStore
 from latentcrs.converse.tables import CONVERSATIONS, TURNS
 from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
-from latentcrs.language.extract import HeardRule
+from latentcrs.hear import HeardRule
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -15,8 +15,8 @@ from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.judge import JUDGED, PLACES, described, reordered
 from latentcrs.converse.session import Turn
 from latentcrs.errors import UserError
+from latentcrs.hear import Heard
 from latentcrs.language.chat import ModelError
-from latentcrs.language.extract import Heard
 from latentcrs.recommend import Recommender
 
 COMEDY, NINETIES = genre("Comedy", certainty=0.9), years(1990, 1999, words="from the 90s", certainty=0.9)

@@ -17,8 +17,8 @@ from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
 from latentcrs.evaluate.extraction import Predicate, canonical, evaluate_extraction
 from latentcrs.evaluate.utterances import SETS, Utterance, fitting_set, read_utterances
+from latentcrs.hear import Heard, HeardRule
 from latentcrs.language.chat import Call
-from latentcrs.language.extract import Heard, HeardRule
 
 COLUMNS: dict[str, ColumnKind] = {
     "genres": "multi-category",
@@ -253,7 +253,7 @@ def test_the_command_prints_a_table_the_errors_and_json(
         assert "title" in items.columns and "genres" in columns
         return Rehearsed(ANSWERS)
 
-    monkeypatch.setattr("latentcrs.language.extract.open.LexicalExtractor", lexical)
+    monkeypatch.setattr("latentcrs.hear.open.Hearer", lexical)
     command = ["evaluate", "extraction", str(small_movielens), "--set", str(own)]
     shown = CliRunner().invoke(app, [*command, "--errors"], catch_exceptions=False)
     assert shown.exit_code == 0

@@ -15,10 +15,10 @@ from latentcrs.converse.session import Session
 from latentcrs.data import PreparedDataset
 from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.judged import judged_ranks
+from latentcrs.hear import Hearer
 from latentcrs.intent import Rows
 from latentcrs.intent.em import model_scores
 from latentcrs.language.chat import Completion, ModelError
-from latentcrs.language.extract.lexical import LexicalExtractor
 from latentcrs.ranking import both_ranks_of
 from latentcrs.recommend import Recommender
 from latentcrs.rows import request_rows
@@ -51,8 +51,8 @@ def texts(dataset: PreparedDataset) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def extractor(recommender: Recommender) -> LexicalExtractor:
-    return LexicalExtractor(recommender.bundle.items, recommender.bundle.columns)
+def extractor(recommender: Recommender) -> Hearer:
+    return Hearer(recommender.bundle.items, recommender.bundle.columns)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def rows(dataset: PreparedDataset, recommender: Recommender, small_movielens_cac
 
 
 @pytest.fixture(scope="module")
-def rules(recommender: Recommender, extractor: LexicalExtractor, texts: list[str]) -> HardRules:
+def rules(recommender: Recommender, extractor: Hearer, texts: list[str]) -> HardRules:
     return HardRules(recommender, extractor, texts)
 
 
@@ -75,7 +75,7 @@ def scores_of(recommender: Recommender, rows: Rows, part: slice) -> torch.Tensor
 
 def test_variant_f_ranks_many_requests_as_a_conversation_ranks_one(
     recommender: Recommender,
-    extractor: LexicalExtractor,
+    extractor: Hearer,
     dataset: PreparedDataset,
     rows: Rows,
     rules: HardRules,

@@ -25,8 +25,8 @@ from latentcrs.evaluate.multi_turn import (
 from latentcrs.evaluate.one_turn import Asked
 from latentcrs.evaluate.opened import Opened
 from latentcrs.evaluate.talks import REFERENCES, RULED, VARIANTS, multi_turn
+from latentcrs.hear import Hearer
 from latentcrs.language import embed
-from latentcrs.language.extract.lexical import LexicalExtractor
 from latentcrs.simulate.dialogue import Dialogue, Shown, dialogues_of
 from latentcrs.simulate.open import open_user
 
@@ -113,7 +113,7 @@ def test_a_system_is_talked_with_as_a_person_talks_with_it(opened: Opened, monke
     """What thousands of conversations at once are shown is what one conversation alone is shown."""
     rows = talk_rows(opened.dataset, n=SOME)
     recommender = recommender_of(opened, "latentcrs")
-    extractor = LexicalExtractor(opened.bundle.items, opened.bundle.columns)
+    extractor = Hearer(opened.bundle.items, opened.bundle.columns)
     user = open_user("attributes", opened.dataset)
     dialogues = dialogues_of(opened.dataset, rows)
     system = Conversing("f", recommender, extractor, "f")

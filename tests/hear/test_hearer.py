@@ -93,6 +93,32 @@ def test_what_is_asked_for_filters(films: Hearer, text: str, rule: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("it has to be a western", "genres: Western"),
+        ("only thrillers tonight", "genres: Thriller"),
+        ("nothing but horror, please", "genres: Horror"),
+        ("strictly no war films", "genres: not War"),
+    ],
+)
+def test_what_must_be_so_is_insisted_on(films: Hearer, text: str, rule: str) -> None:
+    assert [(str(one.rule), one.insisted) for one in films.read(text).rules] == [(rule, True)]
+    assert not any(one.insisted for one in films.read("find me a western, I have only an hour").rules)
+
+
+@pytest.mark.parametrize(("text", "column"), [("never mind the year", "year"), ("forget about the genre", "genres")])
+def test_a_column_is_taken_back_by_its_name(films: Hearer, text: str, column: str) -> None:
+    assert [rule.column for rule in films.read(text).dropped] == [column]
+    assert films.read("which year is it from?").dropped == ()
+
+
+def test_a_denial_refuses_what_stands_right_behind_it_in_a_long_sentence(films: Hearer) -> None:
+    heard = films.read("a comedy from the eighties, no horror and no western, ideally with romance")
+    assert said(heard.rules) == {"genres: Comedy", "year 1980 to 1989", "genres: not Horror", "genres: not Western"}
+    assert said(heard.wishes) == {"genres: Romance"}
+
+
+@pytest.mark.parametrize(
     ("text", "title", "stances"),
     [
         ("I loved the matrix", "The Matrix", {"liked"}),

@@ -369,8 +369,9 @@ def test_the_python_client_does_it_all(address: str, ids: Callable[[str], str]) 
     rule = Rule(column="year", op=">=", value=1995)
     assert client.add_rule(id, rule).rules == ["genres: Comedy", "year >= 1995"]
     assert client.drop_rule(id, 0).rules == ["year >= 1995"]
+    assert client.undo(id).rules == ["genres: Comedy", "year >= 1995"] and client.drop_rule(id, 0).rules
     assert client.mark(id, "like", [0]).kind == "command" and client.use(id, "b").variant == "b"
-    assert len(client.conversation(id).turns) == 5
+    assert len(client.conversation(id).turns) == 7
     client.remember("client 1?", ids("Toy Story"))
     assert client.history("client 1?") == [ids("Toy Story")]
     assert client.forget_user("client 1?") == 1

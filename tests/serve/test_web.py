@@ -441,7 +441,7 @@ def test_turns_of_the_page_count_with_those_of_the_api(browser: Browser, bundle:
     try:
         page = opened(context, server)
         # A turn that takes too long is kept, and shown when it is there.
-        page.locator(".composer textarea").fill("endlessly, a comedy")
+        page.locator(".composer textarea").fill("a comedy, endlessly")
         page.keyboard.press("Enter")
         page.get_by_role("button", name="Look again").click()
         expect(page.get_by_role("alert").filter(has_text="kept all the same")).to_be_visible()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.rules import Rule
-from latentcrs.language.extract import Heard
+from latentcrs.hear import Heard
 from latentcrs.simulate.dialogue import Question
 
 LEAST = 2

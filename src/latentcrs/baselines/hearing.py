@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latentcrs.baselines.facets import Facets
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.files import atomic_file
-from latentcrs.language.extract.lexical import LexicalExtractor
+from latentcrs.hear import Hearer
 from latentcrs.progress import step
 from latentcrs.training import fingerprint, work_folder
 
@@ -21,7 +21,7 @@ class FacetHearing:
 
     def __init__(self, dataset: PreparedDataset, facets: Facets) -> None:
         self.dataset, self.facets = dataset, facets
-        self._extractor = LexicalExtractor(dataset.items, dataset.info.columns)
+        self._extractor = Hearer(dataset.items, dataset.info.columns)
 
     def heard(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """The facets wanted, and not wanted, in each of B texts: (B, F), (B, F)."""

@@ -46,8 +46,8 @@ def extraction(
     from latentcrs.data import PreparedDataset
     from latentcrs.evaluate.extraction import evaluate_extraction  # late: PyTorch comes with it
     from latentcrs.evaluate.utterances import fitting_set, read_utterances
+    from latentcrs.hear.open import open_extractor
     from latentcrs.language.chat import open_chat_model
-    from latentcrs.language.extract.open import open_extractor
 
     prepared = PreparedDataset(dataset)
     columns = prepared.info.columns

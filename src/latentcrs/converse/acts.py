@@ -14,7 +14,7 @@ from latentcrs.converse.pointing import MARK, NAMED, PLURAL, SINGULAR, Pointed, 
 
 Kind = Literal[
     "request", "empty", "greeting", "thanks", "small talk", "help", "start over", "more", "why", "question",
-    "seen", "refused", "accepted", "liked", "instruction", "foreign",
+    "seen", "refused", "accepted", "liked", "instruction", "foreign", "unsure",
 ]  # fmt: skip
 
 LONGEST = 2000

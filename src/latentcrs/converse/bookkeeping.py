@@ -10,7 +10,7 @@ import numpy as np
 from latentcrs.converse.session import Session
 from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
-from latentcrs.hear import Heard, HeardRule, Reading
+from latentcrs.hear import Heard, HeardRule
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.explain import words_of
 
@@ -63,17 +63,17 @@ def taken_back_by(recommender: Recommender, found: HeardRule, dropped: Rule) -> 
     return bool((there & gone).any())
 
 
-def update(recommender: Recommender, session: Session, heard: Heard, instead: bool = False) -> list[HeardRule]:
+def update(recommender: Recommender, session: Session, heard: Heard) -> list[HeardRule]:
     """Put what was heard in force in `session`; returns the rules and wishes that are in force no longer.
 
-    - A turn to something new (`Reading.continues`) ends all that was in force, unless it only says it again.
+    - A turn to something new (`Heard.continues`) ends all that was in force, unless it only says it again or refuses.
     - What is taken back goes; in its very form it goes alone.
-    - What contradicts a later rule or wish goes. A later request on a column replaces the earlier ones there,
-    exclusions apart, unless it is said to come on top ("also").
+    - What contradicts a later rule or wish goes. A correction replaces what was asked of its column, exclusions
+    apart; of numbers, what bounds the same end ("before 2000" narrows "after 1990").
     - A rule that is now only liked stays a rule.
     - Where fewer than `HANDFUL` items would pass, older rules become wishes.
     """
-    turns = heard.continues if isinstance(heard, Reading) else "corrects" if instead else "continues"
+    turns = heard.continues
     gone: list[HeardRule] = []
     heard = _as_insisted(session, heard)
     before = [*session.rules, *session.wishes]
@@ -112,6 +112,8 @@ def update(recommender: Recommender, session: Session, heard: Heard, instead: bo
 def _is_new(before: Sequence[HeardRule], heard: Heard) -> bool:
     """Whether what was heard asks for something else than what is in force: not the same value once more."""
     asked = [found.rule for found in heard.rules if found.rule.op != "not"]
+    if heard.rules and not asked and not heard.wishes:
+        return False
     return not any(
         rule.column == old.rule.column and (_words_in(rule) & _words_in(old.rule) or rule == old.rule)
         for rule in asked
@@ -157,9 +159,13 @@ def _as_insisted(session: Session, heard: Heard) -> Heard:
     return heard.model_copy(update={"rules": rules})
 
 
+_ENDS = {"<": "above", "<=": "above", ">": "below", ">=": "below"}
+
+
 def _replaces(new: Rule, old: Rule) -> bool:
-    """Whether `new` replaces `old`: both ask for something of one column."""
-    return new.column == old.column and new.op != "not" and old.op != "not"
+    """Whether a correction `new` replaces `old`: both ask for something of one column, and it bounds no other end."""
+    ends = _ENDS.get(new.op), _ENDS.get(old.op)
+    return new.column == old.column and "not" not in (new.op, old.op) and (ends[0] is None or ends[0] == ends[1])
 
 
 def _words_in(rule: Rule) -> set[str]:

@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from latentcrs.converse import replies
-from latentcrs.converse.acts import Act, clean, read_act
+from latentcrs.converse.acts import Act, clean, items_meant, read_act
 from latentcrs.converse.answers import answer as answer_question
 from latentcrs.converse.bookkeeping import applicable, forget_words, update
+from latentcrs.converse.deciding import JOINS, kind_of, meant
 from latentcrs.converse.examples import example_request
 from latentcrs.converse.filtering import Ranked, least_fitting, rank_under_rules
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
 from latentcrs.converse.metered import Metered
-from latentcrs.converse.session import Session, Turn, TurnItem, Variant
+from latentcrs.converse.session import InForce, Session, Turn, TurnItem, Variant
 from latentcrs.converse.steps import timed
 from latentcrs.converse.uninterrupted import uninterrupted
 from latentcrs.errors import UserError
+from latentcrs.hear import Context, Extractor, Heard, HeardRule, Hearer, Reading, Sort
+from latentcrs.hear.language import denies, word_set
 from latentcrs.language.chat import Call, ChatModel, Message, ModelError
 from latentcrs.language.chat.model import encodable
-from latentcrs.language.extract import Extractor, HeardRule
-from latentcrs.language.extract.english import FUNCTION
 from latentcrs.language.prompts import prompt
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.explain import words_of
 
 if TYPE_CHECKING:
     from latentcrs.converse.store import ConversationStore
-
-RECOMMENDING = frozenset(
-    {"request", "foreign", "more", "seen", "refused", "accepted", "liked", "instruction", "start over"}
-)
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,22 @@ class Begun:
 
     turn: Turn
     session: Session
-    act: Act
+    reading: Reading
     meant: list[str]
     recommends: bool
     tokens: Callable[[], tuple[int, int]]
+
+
+TALK = frozenset({"question", "thanks", "greeting", "small talk", "unsure", "accepted", "instruction"})
+"""Kinds of utterance whose words ask for nothing."""
+_HEARERS: WeakKeyDictionary[Recommender, Hearer] = WeakKeyDictionary()
+
+
+def hearer_of(recommender: Recommender) -> Hearer:
+    """The one hearer over a recommender's catalogue, for conversations whose rules another extractor hears."""
+    if recommender not in _HEARERS:
+        _HEARERS[recommender] = Hearer(recommender.bundle.items, recommender.bundle.columns)
+    return _HEARERS[recommender]
 
 
 class Conversation:
@@ -76,6 +88,8 @@ class Conversation:
         id: str = "",
     ) -> None:
         self.recommender, self.extractor, self.fallback = recommender, extractor, fallback or extractor
+        own = next((one for one in (extractor, fallback) if isinstance(one, Hearer)), None)
+        self.hearer = own or hearer_of(recommender)
         self.session = session or Session()
         self.model = model if model is None else Metered(model)
         self.talks, self.places, self.controls, self.store, self.id = talks, places, controls, store, id
@@ -99,17 +113,22 @@ class Conversation:
         session = self.session.model_copy(deep=True)
         session.turns += 1
         self.failures = []
-        utterance = encodable(utterance)
-        turn = Turn(number=session.turns, utterance=utterance, kind="request", variant=session.variant)
+        text = clean(encodable(utterance))
+        turn = Turn(number=session.turns, utterance=encodable(utterance), kind="request", variant=session.variant)
         meter = self._metered()
         with timed(turn, "total"):
-            listed = list(session.listed)
             with timed(turn, "act"):
-                act = read_act(utterance, [self._title(item_id) for item_id in listed])
-            turn.kind = act.kind
-            recommends = self._act(turn, session, act)
-            meant = [listed[place] for place in act.items]
-        return Begun(turn, session, act, meant, recommends, meter)
+                act = read_act(text, [self._title(item_id) for item_id in session.listed])
+            with timed(turn, "hear"):
+                reading = self._listen(turn, session, act.rest) if act.rest else Reading(acts=("other",))
+            if act.about:
+                reading = reading.model_copy(update={"about": act.about})
+            if act.instead and reading.continues == "continues":
+                reading = reading.model_copy(update={"continues": "corrects"})
+            held = _held(session)
+            spoken_of, recommends = self._act(turn, session, text, act, reading)
+            session.before = session.before if _held(session) == held else held
+        return Begun(turn, session, reading, spoken_of, recommends, meter)
 
     def answer(self, begun: Begun, query: Query | None, on_text: Callable[[str], None] | None = None) -> Turn:
         """The second half: the turn, with items where `begun.recommends`; `query` is then what `Recommender.read`
@@ -118,10 +137,10 @@ class Conversation:
         turn, session = begun.turn, begun.session
         with timed(turn, "total"):
             if query is not None:
-                self._recommend(turn, session, query)
+                self._recommend(turn, session, query, begun.reading.sort)
             _in_force(turn, session)
             with timed(turn, "reply"):
-                streamed = self._word(turn, session, begun.act, begun.meant, on_text)
+                streamed = self._word(turn, session, begun.reading, begun.meant, on_text)
         turn.tokens = begun.tokens()
         self._commit(turn, session)
         if on_text is not None and not streamed:
@@ -148,12 +167,30 @@ class Conversation:
         def dropping(session: Session) -> None:
             if not 0 <= place < len(session.rules) + len(session.wishes):
                 raise UserError("there is no rule with this number; /rules lists them.")
+            session.before = _held(session)
             found = [*session.rules, *session.wishes][place]
             session.rules = [heard for heard in session.rules if heard != found]
             session.wishes = [heard for heard in session.wishes if heard != found]
             forget_words(session, [found])
 
         return self.command("drop", dropping)
+
+    def undo(self) -> Turn:
+        """Put back what was in force before it was changed last, as a turn of its own.
+
+        Raises:
+            UserError: nothing was changed.
+        """
+
+        def putting_back(session: Session) -> None:
+            if session.before is None:
+                raise UserError("there is nothing to put back.")
+            session.said, session.rules, session.wishes = (
+                [*session.before.said], [*session.before.rules], [*session.before.wishes],
+            )  # fmt: skip
+            session.before = None
+
+        return self.command("undo", putting_back)
 
     def use(self, variant: Variant) -> Turn:
         """Go on in another variant.
@@ -177,43 +214,75 @@ class Conversation:
 
     # What an utterance does.
 
-    def _act(self, turn: Turn, session: Session, act: Act) -> bool:
-        """Change the session by what was said; returns whether a recommendation follows."""
+    def _listen(self, turn: Turn, session: Session, text: str) -> Reading:
+        """What was said; the rules in it by the extractor, where that is another than the hearer."""
+        numbers = self.recommender.item_numbers(session.listed)
+        reply = self.recent[-1].text if self.recent else ""
+        asking = bool(session.rules or session.wishes or session.said)
+        context = Context(listed=tuple(map(int, numbers)), reply=reply, before=tuple(session.said), asking=asking)
+        reading = self.hearer.read(text, context)
+        if self.extractor is self.hearer:
+            return reading
+        before = list(session.said)
+        try:
+            heard = self.extractor.extract(text, before, Call("rules", self.id, turn.number))
+        except ModelError as error:
+            self._went_on(turn, "rules by words alone", error)
+            heard = reading if self.fallback is self.hearer else self.fallback.extract(text, before)
+        # What is in force follows whoever heard the rules, also in what they end.
+        return reading.model_copy(update={name: getattr(heard, name) for name in Heard.model_fields})
+
+    def _act(self, turn: Turn, session: Session, text: str, act: Act, reading: Reading) -> tuple[list[str], bool]:
+        """Change the session by what was said; returns the items that it speaks of, and whether a list follows.
+
+        What is said plainly of the last list, or to the system itself, is known by its form (`acts`); all else by
+        what was heard (`deciding`).
+        """
+        listed = list(session.listed)
         if act.kind == "start over":
             _forget(session)
-        if act.kind in ("seen", "refused", "accepted", "liked"):
-            _add(getattr(session, act.kind), session, act.items)
-        if act.kind == "more":  # like these
-            _add(session.liked, session, act.items)
-        if act.kind not in RECOMMENDING:
-            return False
-        asks = self._extract(turn, session, act)
-        return asks or act.kind not in ("instruction", "start over", "liked", "accepted")
+        if act.kind in ("request", "foreign"):
+            turn.kind, recommends = kind_of(reading, session, len(act.rest.split()))
+            places = meant(reading, turn.kind, len(listed))
+        else:
+            turn.kind, recommends, places = act.kind, act.kind in ("more", "seen", "refused"), act.items
+        into = {"more": "liked"}.get(turn.kind, turn.kind)
+        if into in ("seen", "refused", "accepted", "liked"):
+            for place in places:
+                _join(session, into, listed[place])
+        spoken_of = [listed[place] for place in places]
+        titles = [self._title(item_id) for item_id in listed]
+        pointed = {listed[place] for place in items_meant(text, titles)}
+        for title in reading.titles if act.kind not in ("question", "why") else ():
+            item_id = str(self.recommender.bundle.items["item_id"][title.number])
+            if item_id not in spoken_of and (not title.pointed or item_id in pointed):
+                _join(session, JOINS.get(title.stance, "named"), item_id)
+                spoken_of.append(item_id)
+        # Of an act, what is said beside it is asked for; of a refusal or a title known, nothing that was not heard.
+        refuses = "reject" in reading.acts and "request" not in reading.acts[: reading.sure] and denies(act.rest)
+        talk = refuses or turn.kind in TALK or (act.kind != turn.kind and turn.kind in ("seen", "refused", "liked"))
+        asked = self._take_in(turn, session, reading, act.rest, talk) if act.rest else False
+        return spoken_of, recommends or asked
 
-    def _extract(self, turn: Turn, session: Session, act: Act) -> bool:
-        """Extract-Rules: what is asked of the catalogue goes into force. Returns whether anything was asked."""
-        if not act.rest:
-            return False
+    def _take_in(self, turn: Turn, session: Session, reading: Reading, text: str, talk: bool) -> bool:
+        """Extract-Rules: what is asked of the catalogue goes into force; of `talk`, only what was heard, and it ends
+        nothing. Returns whether anything was asked.
+        """
         with timed(turn, "rules"):
-            before = list(session.said)
-            try:
-                heard = self.extractor.extract(act.rest, before, Call("rules", self.id, turn.number))
-            except ModelError as error:
-                self._went_on(turn, "rules by words alone", error)
-                heard = self.fallback.extract(act.rest, before)
-            heard, turn.unknown = applicable(self.recommender, heard)
-            gone = update(self.recommender, session, heard, act.instead)
+            heard, turn.unknown = applicable(self.recommender, reading)
+            if talk and heard.continues == "turns":
+                heard = heard.model_copy(update={"continues": "continues"})
+            gone = update(self.recommender, session, heard)
             turn.taken_back = [str(found.rule) for found in gone]
-        only_back = bool(heard.dropped) and not (heard.rules or heard.wishes)
-        plain = (
-            act.kind in ("request", "foreign")
-            or heard.rules
-            or heard.wishes
-            or (act.kind not in ("accepted", "instruction") and words_of(act.rest))
-        )
-        if plain and not only_back:
-            session.said.append(clean(act.rest))
-        return bool(plain or heard.dropped)
+        asks = bool(heard.rules or heard.wishes)
+        only_back = bool(heard.dropped) and not asks
+        similar = any(title.stance == "wants_similar" for title in reading.titles)
+        words = turn.kind == "request" or bool(words_of(text))
+        said = not only_back and (asks or similar or (words and not talk))
+        if said:
+            session.said.append(text)
+            turn.needs = list(reading.needs)
+        return said or bool(heard.dropped)
 
     def _read(self, begun: Begun) -> Query:
         """Behaviour and words, as one query."""
@@ -222,9 +291,10 @@ class Conversation:
             with timed(begun.turn, "embed"):
                 X = recommender.embed(session.request)
             with timed(begun.turn, "read"):
-                return recommender.read(recommender.item_numbers(session.past), session.request, X)
+                past, unliked = recommender.item_numbers(session.past), recommender.item_numbers(session.unliked)
+                return recommender.read(past, session.request, X, unliked)
 
-    def _recommend(self, turn: Turn, session: Session, query: Query) -> None:
+    def _recommend(self, turn: Turn, session: Session, query: Query, sort: Sort | None = None) -> None:
         """The next items for all that is known: filter, rank, explain, and in variant v judge."""
         recommender = self.recommender
         turn.request = query.request
@@ -234,9 +304,14 @@ class Conversation:
             available[query.left_out] = False
             available[recommender.item_numbers(session.not_again)] = False
             rules, wishes = (session.rules, session.wishes) if session.variant != "b" else ([], [])
+            if sort is not None:
+                available = self._first_by(sort, session, available, rules)
+                turn.sorted_by = sort.words
             depth = JUDGED if session.variant == "v" else session.k
             found = rank_under_rules(recommender, query, rules, wishes, available, max(depth, session.k))
-        if session.variant == "v":
+        if sort is not None:
+            found = found.at(self._order(sort, found.numbers))
+        elif session.variant == "v":
             found = self._judged(turn, session, query, found)
         found = found.at(range(min(session.k, len(found.numbers))))
         with timed(turn, "explain"):
@@ -256,6 +331,30 @@ class Conversation:
         turn.relaxed, turn.nearest = [str(heard.rule) for heard in found.relaxed], found.nearest
         session.listed = [item.item_id for item in turn.items]
         session.shown = list(dict.fromkeys([*session.shown, *session.listed]))
+
+    def _first_by(
+        self, sort: Sort, session: Session, available: NDArray[np.bool_], rules: Sequence[HeardRule]
+    ) -> NDArray[np.bool_]:
+        """The items, (n,), that come first by an order: of the last list where that is meant, else of all that
+        pass."""
+        if sort.listed:
+            only = np.zeros(len(available), bool)
+            only[self.recommender.item_numbers(session.listed)] = True
+            return only
+        passing = available.copy()
+        for heard in rules:
+            passing &= self.recommender.mask(heard.rule)
+        passing = passing if passing.any() else available
+        order = self._order(sort, np.flatnonzero(passing))
+        only = np.zeros(len(available), bool)
+        only[np.flatnonzero(passing)[order[: session.k]]] = True
+        return only
+
+    def _order(self, sort: Sort, numbers: NDArray[np.int64]) -> list[int]:
+        """Places of `numbers` by a column, those without a value last."""
+        values = self.recommender.bundle.items[sort.column].cast(pl.Float64).to_numpy()[numbers]
+        keys = np.where(np.isnan(values), np.inf, -values if sort.descending else values)
+        return np.argsort(keys, kind="stable").tolist()
 
     def _judged(self, turn: Turn, session: Session, query: Query, found: Ranked) -> Ranked:
         """`found` reordered by the model's judgement; as it is where there is none."""
@@ -283,10 +382,10 @@ class Conversation:
     # What is said.
 
     def _word(
-        self, turn: Turn, session: Session, act: Act, meant: list[str], on_text: Callable[[str], None] | None
+        self, turn: Turn, session: Session, reading: Reading, meant: list[str], on_text: Callable[[str], None] | None
     ) -> bool:
         """The reply's text; `meant`: the items that the utterance speaks of. Returns whether `on_text` has had it."""
-        turn.text = self._template(turn, session, act, meant)
+        turn.text = self._template(turn, session, reading, meant)
         if self.talks and self.model is not None and turn.items:
             try:
                 turn.text = self._by_model(turn, on_text)
@@ -307,25 +406,26 @@ class Conversation:
         said = self.model.complete([Message("user", text)], call, max_tokens=120, on_text=on_text)
         return " ".join(said.text.split())
 
-    def _template(self, turn: Turn, session: Session, act: Act, meant: list[str]) -> str:
-        if act.kind == "question":
+    def _template(self, turn: Turn, session: Session, reading: Reading, meant: list[str]) -> str:
+        kind = turn.kind
+        if kind == "question" and meant:
             columns = self.recommender.bundle.columns
-            return " ".join(answer_question(self._row(item_id), act.about, columns) for item_id in meant)
-        if act.kind == "why":
+            return " ".join(answer_question(self._row(item_id), reading.about, columns) for item_id in meant)
+        if kind == "why" and meant:
             return " ".join(f"{self._title(item_id)}: {self.why(item_id)}." for item_id in meant)
         chosen = replies.listed([self._title(item_id) for item_id in meant])
         opening = {
             "seen": f"Noted, you know {chosen}.",
-            "refused": f"Noted, not {chosen}." if len(act.items) <= 2 else "Noted, none of these.",
+            "refused": f"Noted, not {chosen}." if len(meant) <= 2 else "Noted, none of these.",
             "liked": f"Noted, you like {chosen}.",
             "accepted": f"Enjoy {chosen}!",
-            "foreign": replies.FOREIGN,
             "instruction": replies.INSTRUCTION,
             "start over": replies.START_OVER,
-        }.get(act.kind, "")
-        if turn.items or act.kind in ("request", "more", "seen", "refused"):
-            opening = "" if act.kind == "start over" else opening
-            return f"{opening} {replies.recommending(turn, session)}".strip()
+        }.get(kind, "")
+        opening = opening if meant or kind in ("instruction", "start over") else ""
+        opening = " ".join([*reading.notes, opening]).strip()
+        if turn.items or kind in ("request", "more", "seen", "refused"):
+            return f"{opening if kind != 'start over' else ''} {replies.recommending(turn, session)}".strip()
         fixed = {
             "greeting": replies.GREETING,
             "thanks": replies.THANKS,
@@ -333,9 +433,9 @@ class Conversation:
             "help": replies.HELP,
             "empty": replies.EMPTY,
         }
-        if opening:
-            return opening
-        return fixed[act.kind].format(example=example_request(self.recommender.bundle))
+        gone = replies.no_longer(turn)
+        said = opening or fixed.get(kind, replies.UNSURE).format(example=example_request(self.recommender.bundle))
+        return f"{gone} {said}".strip()
 
     def why(self, item_id: str) -> str:
         """The reason that was given for an item of this conversation."""
@@ -368,7 +468,7 @@ def _telling(words: Sequence[str], rules: Sequence[HeardRule]) -> list[str]:
     of another ("Jim Carrey" says "jim" and "carrey" too).
     """
     unwanted = words_of(" ".join(heard.words for heard in rules if heard.rule.op == "not"))
-    parts = {word: words_of(word) for word in words if word.lower() not in FUNCTION}
+    parts = {word: words_of(word) for word in words if word.lower() not in word_set("en", "function")}
     return [
         word for word, part in parts.items() if part - unwanted and not any(part < other for other in parts.values())
     ]
@@ -380,6 +480,18 @@ def _add(to: list[str], session: Session, places: Sequence[int]) -> None:
         item_id = session.listed[place]
         if item_id not in to:
             to.append(item_id)
+
+
+def _join(session: Session, name: str, item_id: str) -> None:
+    """Add an item to one of the session's lists of items."""
+    to: list[str] = getattr(session, name)
+    if item_id not in to:
+        to.append(item_id)
+
+
+def _held(session: Session) -> InForce:
+    """What is in force now."""
+    return InForce(said=list(session.said), rules=list(session.rules), wishes=list(session.wishes))
 
 
 def _forget(session: Session) -> None:

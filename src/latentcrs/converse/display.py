@@ -15,7 +15,7 @@ from rich.text import Text
 from latentcrs.converse.session import TurnItem
 from latentcrs.data import ColumnKind
 from latentcrs.data.roles import roles_of
-from latentcrs.language.extract import HeardRule
+from latentcrs.hear import HeardRule
 from latentcrs.recommend import Bundle
 
 WIDE = 140

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latentcrs.language.extract import HeardRule
+from latentcrs.hear import HeardRule
 from latentcrs.recommend import Query, Recommender
 
 WISH = 2.0

@@ -12,8 +12,8 @@ from latentcrs.converse.session import Session, Variant
 from latentcrs.converse.store import ConversationStore, Stored
 from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
+from latentcrs.hear.open import open_extractor
 from latentcrs.language.chat import ChatModel, open_chat_model
-from latentcrs.language.extract.open import open_extractor
 from latentcrs.recommend import Recommender, load
 from latentcrs.recommend.users import trained_dataset, user_history
 

@@ -19,7 +19,7 @@ from latentcrs.converse.open import begin_again
 from latentcrs.converse.session import VARIANTS, Turn, TurnItem, Variant
 from latentcrs.errors import UserError
 from latentcrs.files import atomic_file
-from latentcrs.language.extract import HeardRule
+from latentcrs.hear import HeardRule
 from latentcrs.progress import err_console
 
 PROMPT = "you> "
@@ -30,6 +30,7 @@ HELP = {
     "/why N": "everything that speaks for item N",
     "/rules": "what is asked of the catalogue, and where you said it",
     "/drop N": "take rule N back",
+    "/undo": "put back what was in force before it was changed last",
     "/variant b|f|v": "b: rules do not apply; f: they filter; v: and a language model judges",
     "/history": "what you liked, saw and said",
     "/export [FILE]": "this conversation as JSON",
@@ -61,6 +62,7 @@ class ChatLoop:
             "/why": self._why,
             "/rules": self._rules,
             "/drop": self._drop,
+            "/undo": self._undo,
             "/variant": self._variant,
             "/history": self._history,
             "/export": self._export,
@@ -153,6 +155,8 @@ class ChatLoop:
                 streamed.write(piece)
 
             turn = self.conversation.reply(line, on_text)
+        if turn.taken_back:
+            self._line("/undo puts it back.", "dim")
         if turn.items:
             self._list(turn.items)
         self._in_force(always=bool(turn.items))
@@ -221,6 +225,13 @@ class ChatLoop:
         after = [*self.conversation.session.rules, *self.conversation.session.wishes]
         gone = "; ".join(str(heard.rule) for heard in before if heard not in after)
         self._line(f"No longer asked for: {gone}. \u201cSomething else\u201d shows what fits now.")
+        self._in_force(always=True)
+
+    def _undo(self, rest: list[str]) -> None:
+        if rest:
+            raise UserError("/undo takes no word.")
+        self.conversation.undo()
+        self._line("Put back. \u201cSomething else\u201d shows what fits now.")
         self._in_force(always=True)
 
     def _variant(self, names: list[str]) -> None:

@@ -17,7 +17,7 @@ HELP = (
 EMPTY = "Say something, for instance {example}."
 START_OVER = "All forgotten. What are you looking for?"
 INSTRUCTION = "I can only recommend from this catalogue, by what you like and ask for."
-FOREIGN = "I understand English best, so this is a guess."
+UNSURE = "I am not sure what you mean, so the list stands. Say what it should be like, or “something else”."
 NOTHING_LEFT = "Nothing is left that you have not seen; “start over” forgets what was shown."
 
 
@@ -48,11 +48,17 @@ def _failing(rules: Sequence[Rule]) -> str:
     return ", or ".join(said)
 
 
+def no_longer(turn: Turn) -> str:
+    """What this turn ended, in words."""
+    gone = [rule.split(": ", 1)[-1] for rule in turn.taken_back]
+    return f"No longer: {listed(gone)}." if gone else ""
+
+
 def recommending(turn: Turn, session: Session) -> str:
     """The sentences above a list: what it is by, what was relaxed, what could not be applied."""
     said: list[str] = []
-    if turn.taken_back:
-        said.append(f"No longer asked for: {listed(turn.taken_back)}.")
+    if gone := no_longer(turn):
+        said.append(gone)
     if turn.unknown:
         said.append(f"This catalogue cannot tell: {listed([f'“{words}”' for words in turn.unknown])}.")
     if not turn.items:
@@ -68,8 +74,13 @@ def recommending(turn: Turn, session: Session) -> str:
     elif turn.relaxed:
         count = "Only one has" if all_pass == 1 else f"Only {all_pass} have"
         said.append(f"{count} all of it; the rest {failing}.")
+    elif turn.sorted_by:
+        said.append(f"{turn.sorted_by[:1].upper()}{turn.sorted_by[1:]} first:")
     elif turn.rules:
-        said.append(f"With {listed([phrase(heard.rule) for heard in session.rules])}:")
+        ranked = f", ranked by {listed([f'“{need}”' for need in turn.needs])}" if turn.needs else ""
+        said.append(f"With {listed([phrase(heard.rule) for heard in session.rules])}{ranked}:")
+    elif turn.needs:
+        said.append(f"Ranked by {listed([f'“{need}”' for need in turn.needs])}:")
     elif session.past and not turn.request:
         said.append("From what you liked before:")
     else:

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latentcrs.language.extract import HeardRule
+from latentcrs.hear import HeardRule
 from latentcrs.recommend import Reason
 
 Variant = Literal["b", "f", "v"]
@@ -14,6 +14,16 @@ Variant = Literal["b", "f", "v"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 LONGEST_REQUEST = 1000
 """Characters of what was said that are kept. Encoders cut a long text at its end, where the newest words are."""
+
+
+class InForce(BaseModel):
+    """What was in force before a turn changed it: what `Conversation.undo` puts back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    said: list[str] = Field(default_factory=list)
+    rules: list[HeardRule] = Field(default_factory=list)
+    wishes: list[HeardRule] = Field(default_factory=list)
 
 
 class Session(BaseModel):
@@ -35,6 +45,8 @@ class Session(BaseModel):
     seen: list[str] = Field(default_factory=list)
     refused: list[str] = Field(default_factory=list)
     accepted: list[str] = Field(default_factory=list)
+    named: list[str] = Field(default_factory=list)  # spoken of: not to be recommended back
+    before: InForce | None = None  # what was said last
 
     @property
     def past(self) -> list[str]:
@@ -47,9 +59,14 @@ class Session(BaseModel):
         return joined(self.said)
 
     @property
+    def unliked(self) -> list[str]:
+        """What is no sign of a liking where the request names it: refused, or only known."""
+        return [item_id for item_id in [*self.refused, *self.seen] if item_id not in self.past]
+
+    @property
     def not_again(self) -> list[str]:
-        """What must not be recommended beside the past: shown, seen elsewhere, refused."""
-        return list(dict.fromkeys([*self.shown, *self.seen, *self.refused]))
+        """What must not be recommended beside the past: shown, seen elsewhere, refused, named."""
+        return list(dict.fromkeys([*self.shown, *self.seen, *self.refused, *self.named]))
 
 
 class TurnItem(BaseModel):
@@ -77,7 +94,7 @@ class TurnItem(BaseModel):
 class Turn(BaseModel):
     """One utterance and what came of it.
 
-    kind: what sort of utterance it was taken for (`acts.Kind`, or "command"). items: empty where the turn recommends
+    kind: what sort of utterance it was taken for (`acts.Kind`, or "command"). items: empty where it recommends
     nothing. rules, wishes: in force after it. relaxed: rules that some item shown does not pass. unknown: conditions
     that this catalogue cannot decide. nearest: nothing passes what the user insisted on, these are the nearest.
     notes: what was done without the language model, and the kind of its failure. tokens: input and output.
@@ -98,6 +115,8 @@ class Turn(BaseModel):
     relaxed: list[str] = Field(default_factory=list)
     unknown: list[str] = Field(default_factory=list)
     taken_back: list[str] = Field(default_factory=list)
+    needs: list[str] = Field(default_factory=list)
+    sorted_by: str = ""
     nearest: bool = False
     notes: list[str] = Field(default_factory=list)
     tokens: tuple[int, int] = (0, 0)

@@ -16,8 +16,8 @@ from latentcrs.converse.metered import Metered
 from latentcrs.converse.session import Session, Variant
 from latentcrs.data import Histories
 from latentcrs.evaluate.opened import WITH_BM25, Opened
+from latentcrs.hear import Extractor
 from latentcrs.language import embed
-from latentcrs.language.extract import Extractor
 from latentcrs.recommend import Query, Recommendation, Recommender
 from latentcrs.recommend.explain import Reason
 from latentcrs.recommend.index import ItemIndex, ScoreRows
@@ -92,23 +92,26 @@ class Conversing:
     def _read(self, begun: Sequence[Begun]) -> list[Query]:
         requests = [each.session.request for each in begun]
         pasts = [self.recommender.item_numbers(each.session.past) for each in begun]
+        unliked = [self.recommender.item_numbers(each.session.unliked) for each in begun]
         silent = [not request.strip() for request in requests]
         X = embed([each for each in requests if each.strip()], self.recommender.text_encoder, name=None)
-        spoken = iter(self._some(pasts, requests, [not each for each in silent], X))
-        quiet = iter(self._some(pasts, requests, silent, None))
+        spoken = iter(self._some(pasts, requests, unliked, [not each for each in silent], X))
+        quiet = iter(self._some(pasts, requests, unliked, silent, None))
         return [next(quiet if each else spoken) for each in silent]
 
     def _some(
         self,
         pasts: Sequence[NDArray[np.int64]],
         requests: Sequence[str],
+        unliked: Sequence[NDArray[np.int64]],
         chosen: Sequence[bool],
         X: NDArray[np.float32] | None,
     ) -> list[Query]:
         rows = [row for row, wanted in enumerate(chosen) if wanted]
         if not rows:
             return []
-        return self.recommender.read_many([pasts[row] for row in rows], [requests[row] for row in rows], X)
+        some, no = [pasts[row] for row in rows], [unliked[row] for row in rows]
+        return self.recommender.read_many(some, [requests[row] for row in rows], X, no)
 
     def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
         """See `Conversationalist.tokens`."""
@@ -139,7 +142,11 @@ class Reference(Unexplained):
         self._reference, self._vectors = index, vectors
 
     def read_many(
-        self, pasts: Sequence[NDArray[np.int64]], requests: Sequence[str], X: NDArray[np.float32] | None
+        self,
+        pasts: Sequence[NDArray[np.int64]],
+        requests: Sequence[str],
+        X: NDArray[np.float32] | None,
+        unliked: Sequence[NDArray[np.int64]] | None = None,
     ) -> list[Query]:
         """See `Recommender.read_many`; without words X is zero."""
         if X is None:

@@ -15,8 +15,8 @@ from latentcrs.data import ColumnKind
 from latentcrs.data.rules import ALWAYS_THERE, Rule
 from latentcrs.evaluate.intervals import RESAMPLES
 from latentcrs.evaluate.utterances import Utterance
+from latentcrs.hear import Extractor, Heard
 from latentcrs.language.chat import ModelError
-from latentcrs.language.extract import Extractor, Heard
 from latentcrs.progress import step
 
 Said = Literal["rule", "wish", "dropped"]

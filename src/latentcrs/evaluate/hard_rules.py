@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latentcrs.converse.bookkeeping import applicable
 from latentcrs.converse.filtering import INSISTED, violation, wish_bonus
-from latentcrs.language.extract import Extractor, Heard
+from latentcrs.hear import Extractor, Heard
 from latentcrs.progress import step
 from latentcrs.recommend import Recommender
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from latentcrs.data import ColumnKind
 from latentcrs.errors import UserError
-from latentcrs.language.extract.certificates import up_to
 
 CATEGORIES = ("category", "multi-category")
 FEW, MANY = 2, 60
 """How many values a column may have to sort intents by: names of people are no categories."""
 SHUFFLES = 20
+
+CERTIFICATES = frozenset({"G", "PG", "PG-13", "R", "NC-17", "EC", "E", "K-A", "E10+", "T", "M", "AO"})
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _letters(text: str) -> str:
 def _certificates(items: pl.DataFrame, column: str) -> bool:
     """Whether a column says for what age things are: true of many, telling of few, and no name for a taste."""
     counts = _values(items, [column]).group_by("value").len()
-    known = {*up_to("NC-17", counts["value"]), *up_to("AO", counts["value"])}
+    known = CERTIFICATES & {*counts["value"]}
     rated = counts.filter(pl.col("value").is_in(known))["len"].sum()
     return 2 * rated > counts["len"].sum()
 

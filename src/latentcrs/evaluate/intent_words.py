@@ -11,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from latentcrs.hear.language import word_set
 from latentcrs.recommend.explain import OF_REQUESTS, STOPWORDS, singular
-from latentcrs.words import word_list
 
 TOKEN = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*", re.UNICODE)
-EXTRACT = "latentcrs.language.extract"
 KEPT = frozenset({"classic"})  # says nothing alone, and a genre with another: "classic rock"
 FUNCTION_WORDS = (
     STOPWORDS
     | OF_REQUESTS
-    | word_list(EXTRACT, "english", "function")
-    | word_list(EXTRACT, "topics", "talk")
+    | word_set("en", "function")
+    | word_set("en", "talk")
     | frozenset("along bit buy cd come decide fits flick got hey lines lp okay rated record request usually".split())
 ) - KEPT
 FEWEST = 6

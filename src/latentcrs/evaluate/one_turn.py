@@ -24,11 +24,11 @@ from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.judged import judged_ranks
 from latentcrs.evaluate.opened import WITH_BM25, Opened
 from latentcrs.evaluate.references import weighted_sum
+from latentcrs.hear import Hearer
 from latentcrs.intent import Rows
 from latentcrs.intent.em import model_scores
 from latentcrs.language import embed
 from latentcrs.language.chat import ChatModel
-from latentcrs.language.extract.lexical import LexicalExtractor
 from latentcrs.progress import step
 from latentcrs.ranking import both_ranks_of, ndcg_at, recall_at
 from latentcrs.recommend import Recommender
@@ -231,7 +231,7 @@ class Asked:
     def rules(self) -> HardRules:
         """The rules of all requests, heard by words alone."""
         bundle = self.opened.bundle
-        return HardRules(Recommender(bundle), LexicalExtractor(bundle.items, bundle.columns), self.texts)
+        return HardRules(Recommender(bundle), Hearer(bundle.items, bundle.columns), self.texts)
 
     def rows(self, longest: int | None, history: Seen | None) -> Rows:
         """The requests embedded; at most `longest` items of what is seen of a history count."""

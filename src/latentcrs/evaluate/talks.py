@@ -14,8 +14,8 @@ from latentcrs.errors import UserError
 from latentcrs.evaluate.conversing import Conversing, recommender_of
 from latentcrs.evaluate.multi_turn import SAMPLE, MultiTurnResult, evaluate_multi_turn, talk_rows
 from latentcrs.evaluate.opened import WITH_BM25, Opened
+from latentcrs.hear.open import open_extractor
 from latentcrs.language.chat import ChatModel
-from latentcrs.language.extract.open import open_extractor
 from latentcrs.simulate.dialogue import Conversationalist
 from latentcrs.simulate.open import USERS, open_user
 

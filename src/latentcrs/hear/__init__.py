@@ -1,6 +1,6 @@
-"""Hears what people say: rules and wishes over the catalogue, titles with a stance, acts, how a conversation
-turns."""
+"""Hears what people say: rules and wishes over the catalogue, titles with a stance, acts, turns."""
 
+from latentcrs.hear.hearer import Hearer
 from latentcrs.hear.reading import (
     ACTS,
     STANCES,
@@ -24,6 +24,7 @@ __all__ = [
     "Heard",
     "HeardRule",
     "HeardTitle",
+    "Hearer",
     "Reading",
     "Sort",
     "Stance",

@@ -4,8 +4,8 @@ encoder."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,18 @@ DENIED = 0.06
 """Where a word that denies stands near, wanting is not believed if refusing is this likely."""
 ACT, SURE, TURN = 0.18, 0.4, 0.6
 """From which probability on an act is heard at all, is acted upon, and a turn is one to something new."""
+INSISTING = 4
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 ENCODERS_LANGUAGES = frozenset({"en"})
+
+
+@cache
+def _embedded() -> StateEncoder:
+    """The embedded encoder, once for all catalogues."""
+    from latentcrs.language.minilm import MiniLM
+    from latentcrs.language.model_folders import embedded_minilm
+
+    return MiniLM(embedded_minilm(), "minilm")
 
 
 class Spoken:
@@ -48,7 +58,7 @@ class Spoken:
             opposite,
             certainty,
         )
-        self.stance, self.p = "mentioned", 1.0
+        self.stance, self.p, self.insisted, self.whole = "mentioned", 1.0, False, False
 
 
 class Hearer:
@@ -101,12 +111,7 @@ class Hearer:
     @cached_property
     def encoder(self) -> StateEncoder:
         """Reads the sentences."""
-        if self._encoder is None:
-            from latentcrs.language.minilm import MiniLM
-            from latentcrs.language.model_folders import embedded_minilm
-
-            self._encoder = MiniLM(embedded_minilm(), "minilm")
-        return self._encoder
+        return self._encoder or _embedded()
 
     def use(self, heads: Mapping[str, Head]) -> None:
         """Go on with other heads."""
@@ -146,7 +151,7 @@ class Hearer:
         acts, sure = self._acts(read, context)
         if half:
             acts = tuple(dict.fromkeys(["request", *acts]))
-        needs = self._needs(line, taken, acts, language)
+        needs = self._needs(line, taken, language)
         continues = "continues"
         if context.asking and self._turns(read, acts):
             continues = "turns"
@@ -190,7 +195,7 @@ class Hearer:
 
     def _pointed(self, read: Read, context: Context, taken: list[bool], language: str) -> list[HeardTitle]:
         """Items of the last list that are pointed at: "the second one", "both", "it"."""
-        line, language = read.line, language
+        line = read.line
         pointing: dict[str, Any] = {name: pattern for name, pattern in patterns(language, "pointing")}
         found: dict[int, HeardTitle] = {}
 
@@ -240,7 +245,28 @@ class Hearer:
             self._subjects(line, language, covered, spoken) if "text" in self.items.columns else ()
         ):
             spoken.append(Spoken(first, last, [Rule(column="text", op="contains", value=subject)], False, 0.5))
+        spoken += self._columns(line, language, covered, spoken)
         return sorted(spoken, key=lambda one: one.first)
+
+    def _columns(
+        self, line: Line, language: str, covered: Sequence[bool], spoken: Sequence[Spoken]
+    ) -> Iterator[Spoken]:
+        """Columns by their names, as all that they may say: what is taken back where "the year" is."""
+        for name, pattern in patterns(language, "column"):
+            for column in (column for column, role in self.gazetteer.roles.items() if role == name):
+                for match in pattern.finditer(line.line):
+                    first, last = line.span(match)
+                    if not any(covered[first:last]) and not any(o.first < last and first < o.last for o in spoken):
+                        one = Spoken(first, last, [self._anything(column)], False, 1.0)
+                        one.whole = True
+                        yield one
+
+    def _anything(self, column: str) -> Rule:
+        """The rule that every item with something in a column passes."""
+        said = self.items[column].explode() if isinstance(self.items.schema[column], pl.List) else self.items[column]
+        if self.columns[column] in ("year", "number"):
+            return Rule(column=column, op="between", value=[float(said.min() or 0), float(said.max() or 0)])  # type: ignore[arg-type]
+        return Rule(column=column, op="has any", value=said.drop_nulls().cast(pl.String).unique().to_list())
 
     def _subjects(
         self, line: Line, language: str, covered: Sequence[bool], spoken: Sequence[Spoken]
@@ -263,18 +289,25 @@ class Hearer:
         tokens = read.line.tokens
         deny = word_set(language, "deny")
         near = [t.word for t in tokens[max(0, one.first - 6) : one.first]]
-        for stop in ".!?;":
+        for stop in (*".!?;", *word_set(language, "hedge")):  # "no horror, ideally a comedy" denies no comedy
             near = near[len(near) - near[::-1].index(stop) :] if stop in near else near
         behind = [t.word for t in tokens[one.last : one.last + 2]]
         denied = any(word in deny for word in near) or (behind[:1] in (["?"], [","]) and behind[-1] in deny)
+        if half and one.whole:
+            return
         if half:
             one.stance, one.p = ("refused" if denied else "wish"), 0.5
             return
         p = self.heads["stance"](mention_features(read, one.first, one.last, language))
         wanted = p["rule"] + p["wish"]
-        if denied and p["refused"] + p["dropped"] > DENIED and wanted > 0.5:
-            # A word denies and the head is not sure: neither wanted nor refused is believed.
-            one.stance, one.p = "mentioned", 1 - p["refused"]
+        insists, alone = insisted(read.line, one.first, one.last, language)
+        if alone or (insists and not denied and p["mentioned"] > 0.5):
+            one.stance, one.p = "rule", HARD
+        elif denied and p["refused"] + p["dropped"] > DENIED and wanted > 0.5:
+            # A word denies and the head is not sure. Right in front ("no horror") it is believed; else neither is.
+            right = next((word for word in reversed(near) if word not in ("a", "an", "any", "the")), "")
+            refuses = right in word_set(language, "refuse")
+            one.stance, one.p = ("refused", HARD_NOT) if refuses else ("mentioned", 1 - p["refused"])
         elif wanted >= SOFT:
             one.stance, one.p = ("rule", p["rule"]) if p["rule"] >= HARD else ("wish", wanted)
         else:
@@ -283,6 +316,9 @@ class Hearer:
             one.p = p[one.stance]
             if one.stance == "refused" and not denied:
                 one.stance = "mentioned"
+        if one.whole and one.stance != "dropped":
+            one.stance = "mentioned"
+        one.insisted = insists and one.stance in ("rule", "refused")
 
     # What is done.
 
@@ -304,15 +340,14 @@ class Hearer:
                 p = {name: max(p[name], alone[name]) for name in p}
         order = sorted(p, key=lambda name: -p[name])
         acts = [name for n, name in enumerate(order) if n == 0 or (p[name] >= ACT and n < 3)]
-        return tuple(acts), max(1, sum(p[name] >= SURE for name in acts))  # type: ignore[arg-type]
+        return tuple(acts), sum(p[name] >= SURE for name in acts)  # type: ignore[arg-type]
 
     def _turns(self, read: Read, acts: Sequence[Act]) -> bool:
-        if not {"request", "more"} & set(acts):
+        if not {"request", "more"} & set(acts) or acts[0] == "reject":
             return False
         return self.heads["turn"](utterance_features(read, np.zeros_like(read.vector)))["turns"] >= TURN
 
     def _sort(self, line: Line, language: str, taken: list[bool], listed: bool) -> Sort | None:
-        language = language
         for first, last, column, descending in self.numbers.orders(line, language):
             if any(taken[first:last]):
                 continue
@@ -326,23 +361,22 @@ class Hearer:
         found = patterns(language, "asked")
         return next((name for name, pattern in found if pattern.search(line.line)), "")
 
-    def _needs(self, line: Line, taken: Sequence[bool], acts: Sequence[Act], language: str) -> tuple[str, ...]:
-        """Runs of words that ask for something and are neither a value nor a title."""
-        if not {"request", "answer", "more", "inform", "reject"} & set(acts):
-            return ()
-        language = language
+    def _needs(self, line: Line, taken: Sequence[bool], language: str) -> tuple[str, ...]:
+        """Runs of words that tell something and are neither a value nor a title."""
         idle = word_set(language, "talk") | word_set(language, "function") | word_set("en", "talk")
-        needs, run = [], list[int]()
-        for place, token in enumerate(line.tokens):
-            telling = token.word.isalpha() and token.word not in idle and not taken[place] and len(token.word) > 2
-            joined = token.word == "-" and run and run[-1] == place - 1
-            if telling or joined:
+        deny, tokens = word_set(language, "refuse"), line.tokens
+        needs, run, denied = list[str](), list[int](), False
+        for place in range(len(tokens) + 1):
+            word = tokens[place].word if place < len(tokens) else "."
+            hyphen = "-" in [t.word for t in (*tokens[max(place - 1, 0) : place], *tokens[place + 1 : place + 2])]
+            telling = word.isalpha() and not taken[place] and (hyphen or (word not in idle and len(word) > 2))
+            if word not in deny and (telling or (word == "-" and run and run[-1] == place - 1)):
                 run.append(place)
-            elif run:
+                continue
+            if run and not denied:
                 needs.append(line.said(run[0], run[-1] + 1).strip("- "))
-                run = []
-        if run:
-            needs.append(line.said(run[0], run[-1] + 1).strip("- "))
+            denied = word in deny or (denied and not run and word not in ",.;:!?")
+            run = []
         return tuple(dict.fromkeys(needs))
 
     def _notes(self, spoken: Sequence[Spoken], line: Line, language: str) -> tuple[str, ...]:
@@ -358,6 +392,21 @@ class Hearer:
                     f"I take \u201c{line.said(one.first, one.last)}\u201d as {one.rules[0].column.replace('_', ' ')}."
                 )
         return tuple(notes)
+
+
+def insisted(line: Line, first: int, last: int, language: str) -> tuple[bool, bool]:
+    """Whether the words first..last (behind) are said to have to be so ("must"), and as the only thing ("nothing
+    but"): in their clause, up to `INSISTING` words in front and not denied, or right behind.
+    """
+    found = [False, False]
+    for name, pattern in patterns(language, "insist"):
+        for match in pattern.finditer(line.line):
+            start, end = line.span(match)
+            between = {token.word for token in line.tokens[end:first]}
+            denied = start > 0 and line.tokens[start - 1].word in word_set(language, "deny")
+            if not denied and (start == last or (0 <= first - end <= INSISTING and not between & set(".,;!?"))):
+                found[name == "alone"] = True
+    return any(found), found[1]
 
 
 Triple = tuple[tuple[HeardRule, ...], tuple[HeardRule, ...], tuple[Rule, ...]]
@@ -382,7 +431,8 @@ def assembled(line: Line, spoken: Sequence[Spoken], language: str, half: bool) -
         for rule in _joined([one.rules for one in group]):
             refused = (stance == "refused") != group[0].opposite
             meant = _denied(rule) if refused else rule
-            heard = HeardRule(rule=meant, certainty=round(min(certainty, 1.0), 3), words=said)
+            insisted = any(one.insisted for one in group)
+            heard = HeardRule(rule=meant, certainty=round(min(certainty, 1.0), 3), insisted=insisted, words=said)
             if stance == "dropped":
                 dropped.append(rule)
             elif half or stance == "wish" or (stance == "refused" and group[0].p < HARD_NOT):

@@ -93,6 +93,12 @@ def word_set(language: str, name: str) -> frozenset[str]:
     return frozenset(map(plain, words(language)[name].split()))
 
 
+def denies(text: str) -> bool:
+    """Whether a word of `text` denies or refuses, in its language."""
+    deny = word_set(language_of(text), "deny")
+    return any(token.word in deny for token in tokenise(text).tokens)
+
+
 def phrases(language: str, section: str) -> dict[str, list[str]]:
     """The phrases of a section, by name, as they stand in a `Line`; English ones too, since people mix it in."""
     found: dict[str, list[str]] = {}

@@ -13,12 +13,14 @@ from latentcrs.hear.language import Line, alternatives, patterns, phrases, plain
 
 NEAR = 15
 """Years outside of the catalogue's own that a number may still mean."""
+AROUND = 2
+"""Years before and after one that "around" it means."""
 _UNITS = {
     "price": re.compile(r"price|cost"), "rating": re.compile(r"rating|stars|score"),
     "length": re.compile(r"runtime|length|duration|minutes|pages|time"), "stock": re.compile(r"stock|availab"),
     "size": re.compile(r"size"), "certificate": re.compile(r"$^"), "year": re.compile(r"year|date"),
 }  # fmt: skip
-_NUMBER = r"(?:[€$£] )?\d+(?:[.,]\d+)*(?: [€$£])?"
+_NUMBER = r"(?:[€$£] )?\d{1,12}(?:[.,]\d{1,12}){0,4}(?: [€$£])?"  # what is longer is no amount
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,6 @@ class Numbers:
 
     def find(self, line: Line, language: str) -> list[Numbered]:
         """The conditions on numbers in `line`, in order."""
-        language = language
         one, two = self._compiled(language)
         found: list[Numbered] = []
         taken: set[int] = set()
@@ -213,13 +214,14 @@ class Numbers:
         return Rule(column=self.year, op="between", value=[float(low), float(high)])
 
     def _year_rule(self, line: Line, match: re.Match[str], op: Operator | None, number: float) -> Rule:
+        if op == "between":
+            return Rule(column=self.year, op=op, value=[number - AROUND, number + AROUND])
         if op is not None:
             return Rule(column=self.year, op=op, value=number)
         return Rule(column=self.year, op="is", value=number)
 
     def orders(self, line: Line, language: str) -> list[tuple[int, int, str, bool]]:
         """Orders that are asked for: (first token, behind the last, column, descending)."""
-        language = language
         found = []
         for name, pattern in patterns(language, "orders"):
             unit, direction = name.split()

@@ -47,7 +47,7 @@ class Heard(BaseModel):
 
     rules: hard, they filter. wishes: soft ("ideally", "maybe"), they only rank. dropped: predicates that the user
     takes back ("drop the 90s thing"). unknown: conditions on a column or a value that this catalogue does not have,
-    in the user's words; they are not applied, and the turn says so.
+    in the user's words; they are not applied, and the turn says so. continues: how it goes on from what is in force.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,6 +56,7 @@ class Heard(BaseModel):
     wishes: tuple[HeardRule, ...] = ()
     dropped: tuple[Rule, ...] = ()
     unknown: tuple[str, ...] = ()
+    continues: Continues = "continues"
 
 
 class HeardTitle(BaseModel):
@@ -97,8 +98,7 @@ class Reading(Heard):
 
     titles: tuple[HeardTitle, ...] = ()
     acts: tuple[Act, ...] = ("request",)
-    sure: int = Field(default=1, ge=1)
-    continues: Continues = "continues"
+    sure: int = Field(default=1, ge=0)
     needs: tuple[str, ...] = ()
     sort: Sort | None = None
     about: str = ""

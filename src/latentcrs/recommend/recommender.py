@@ -289,24 +289,38 @@ class Recommender:
         """X of a request, (1, d_x); None where it has no words."""
         return self.text_encoder.encode([request]) if request.strip() else None
 
-    def read(self, past: NDArray[np.int64], request: str, X: NDArray[np.float32] | None) -> Query:
-        """Behaviour and words of one person as one query; `past` (item numbers, oldest first), X as of `embed`."""
-        return self.read_many([past], [request], X)[0]
+    def read(
+        self,
+        past: NDArray[np.int64],
+        request: str,
+        X: NDArray[np.float32] | None,
+        unliked: NDArray[np.int64] = NOTHING,
+    ) -> Query:
+        """Behaviour and words of one person as one query; `past` (item numbers, oldest first), X as of `embed`;
+        `unliked`: items that are no sign of a liking where the request names them.
+        """
+        return self.read_many([past], [request], X, [unliked])[0]
 
     @torch.inference_mode()
     def read_many(
-        self, pasts: Sequence[NDArray[np.int64]], requests: Sequence[str], X: NDArray[np.float32] | None
+        self,
+        pasts: Sequence[NDArray[np.int64]],
+        requests: Sequence[str],
+        X: NDArray[np.float32] | None,
+        unliked: Sequence[NDArray[np.int64]] | None = None,
     ) -> list[Query]:
         """`read` for B people at once: X (B, d_x), or None where none of them said anything.
 
-        What a request names with liking joins the history, and is not recommended back. `pasts` may hold outside
-        items too, by their numbers from n on.
+        What a request names joins the history, unless it is `unliked`, and is not recommended back. `pasts` may hold
+        outside items too, by their numbers from n on.
         """
         n = len(self.bundle.items)
         named = [
             list(dict.fromkeys([*past[past >= n].tolist(), *self.named_in(request)]))
             for past, request in zip(pasts, requests, strict=True)
         ]
+        if unliked is not None:
+            named = [[thing for thing in some if thing not in no] for some, no in zip(named, unliked, strict=True)]
         pasts = [past[past < n] for past in pasts]
         left_out = [np.array([thing for thing in some if thing < n], np.int64) for some in named]
         pasts = [

@@ -26,7 +26,8 @@ def believed_intents(recommender: Recommender, session: Session) -> list[Believe
     together.
     """
     past, X = recommender.item_numbers(session.past), recommender.embed(session.request)
-    query = recommender.read(past, session.request, X)
+    unliked = recommender.item_numbers(session.unliked)
+    query = recommender.read(past, session.request, X, unliked)
     believed = recommender.believed(query, recommender.item_numbers(session.listed))
     intents = recommender.bundle.intents.with_columns(pl.Series("weight", believed))
     merged = (

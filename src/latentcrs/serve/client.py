@@ -98,6 +98,10 @@ class Client:
         """Take a rule back: its place from 0, rules first, then wishes."""
         return self._turn("DELETE", f"/conversations/{quote(id, '')}/rules/{place}")
 
+    def undo(self, id: str) -> Turn:
+        """Put back what was in force before it was changed last."""
+        return self._turn("POST", f"/conversations/{quote(id, '')}/undo")
+
     def use(self, id: str, variant: Variant) -> Turn:
         """Go on in another variant."""
         return self._turn("PUT", f"/conversations/{quote(id, '')}/variant", {"variant": variant})

@@ -13,7 +13,7 @@ from rapidfuzz import fuzz, process, utils
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import ALWAYS_THERE, Rule
 from latentcrs.errors import UserError
-from latentcrs.language.extract.askable import Askable, askable_columns
+from latentcrs.hear.askable import Askable, askable_columns
 
 MOST_VALUES = 20
 SUGGESTED, LEAST_ALIKE = 3, 75

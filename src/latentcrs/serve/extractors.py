@@ -5,9 +5,9 @@ from __future__ import annotations
 from copy import copy
 from typing import Literal
 
+from latentcrs.hear import Extractor
+from latentcrs.hear.open import open_extractor
 from latentcrs.language.chat import ChatModel
-from latentcrs.language.extract import Extractor
-from latentcrs.language.extract.open import open_extractor
 from latentcrs.recommend import Recommender
 
 

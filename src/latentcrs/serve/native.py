@@ -162,6 +162,11 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
         """Take a rule back: its place from 0, rules first, then wishes."""
         return await threads.run(request.state.caller, lambda: service.drop_rule(owner, id, place), id, request)
 
+    @api.post("/conversations/{id}/undo", **common)
+    async def undo(owner: Owner, id: Conversation, request: Request) -> Turn:
+        """Put back what was in force before it was changed last."""
+        return await threads.run(request.state.caller, lambda: service.undo(owner, id), id, request)
+
     @api.put("/conversations/{id}/variant", **common)
     async def use(owner: Owner, id: Conversation, chosen: ChosenVariant, request: Request) -> Turn:
         """Go on in another variant."""

@@ -25,9 +25,9 @@ from latentcrs.converse.store import (
 from latentcrs.data.rules import Rule
 from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
+from latentcrs.hear import Heard, HeardRule
 from latentcrs.language.chat import ChatModel
 from latentcrs.language.chat.model import encodable
-from latentcrs.language.extract import Heard, HeardRule
 from latentcrs.recommend import Recommendation, Recommender
 from latentcrs.serve.believed import BelievedIntent, believed_intents
 from latentcrs.serve.bounds import bounded, searched
@@ -215,6 +215,14 @@ class Service:
             UserError: there is none. NotFound, Conflict, TooMany: as `turn`.
         """
         return self._change(owner, id, lambda conversation: conversation.drop(place))
+
+    def undo(self, owner: str, id: str) -> Turn:
+        """Put back what was in force before it was changed last.
+
+        Raises:
+            UserError: nothing was changed. NotFound, Conflict, TooMany: as `turn`.
+        """
+        return self._change(owner, id, lambda conversation: conversation.undo())
 
     def add_rule(self, owner: str, id: str, rule: Rule, soft: bool = False) -> Turn:
         """Put a rule in force (`soft`: a wish), as if it had been insisted on; it replaces what it contradicts.

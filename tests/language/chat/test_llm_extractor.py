@@ -9,13 +9,13 @@ from misbehaving_server import MisbehavingServer, refusal, whole
 
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
+from latentcrs.hear.askable import FEW, answer_schema, askable_columns
+from latentcrs.hear.llm import LLMExtractor
 from latentcrs.language.chat import Call, ModelError
 from latentcrs.language.chat.embedded import NAME
 from latentcrs.language.chat.ledger import Ledger, Recorded
 from latentcrs.language.chat.openai_model import OpenAIModel
 from latentcrs.language.chat.schema import strict_schema
-from latentcrs.language.extract.askable import FEW, answer_schema, askable_columns
-from latentcrs.language.extract.llm import LLMExtractor
 
 ITEMS = pl.DataFrame(
     {

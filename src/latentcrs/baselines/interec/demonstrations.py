@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentcrs.baselines.interec.plan import Plans
+from latentcrs.hear.askable import Askable
 from latentcrs.language import TextEncoder
-from latentcrs.language.extract.askable import Askable
 
 SHOWN = 3
 """Demonstrations in a prompt (the reference code's default)."""

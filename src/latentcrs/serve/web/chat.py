@@ -65,6 +65,7 @@ class Chat:
 
     talks: a language model words the answers, so what was relaxed is said beside them. on_press: a button of a card
     was pressed: which, the item's place in the list, its id. on_say: say this (an example, a suggestion).
+    on_undo: what the last turn ended is to come back.
     """
 
     def __init__(
@@ -73,16 +74,19 @@ class Chat:
         talks: bool,
         on_press: Callable[[Press, int, str], Awaitable[None]],
         on_say: Callable[[str], Awaitable[None]],
+        on_undo: Callable[[], Awaitable[None]],
     ) -> None:
-        self._labels, self._talks, self._on_press, self._on_say = labels, talks, on_press, on_say
+        self._labels, self._talks = labels, talks
+        self._on_press, self._on_say, self._on_undo = on_press, on_say, on_undo
         self.log = box("log", name="Conversation")
         self.log.props["role"] = "log"
         self._last: ui.element | None = None  # the newest list, whose buttons work
+        self._ended: ui.element | None = None  # what puts back what the newest turn ended
 
     def clear(self) -> None:
         """Nothing was said yet."""
         self.log.clear()
-        self._last = None
+        self._last = self._ended = None
 
     def welcome(self, examples: list[str]) -> None:
         """What this is, and what one could say."""
@@ -118,6 +122,9 @@ class Chat:
 
     def answer(self, turn: Turn, marked: dict[str, Press]) -> ui.element:
         """A turn's answer; `marked`: the items of its list that a button was pressed for. Returns its element."""
+        if self._ended is not None:
+            self._ended.delete()
+            self._ended = None
         with self.log, box("answer") as body:
             empty = turn.text.endswith(NOTHING_LEFT)
             careful = bool(turn.relaxed or turn.unknown or turn.nearest or empty)
@@ -128,6 +135,9 @@ class Chat:
             else:
                 text(turn.text, "words", "p")
             self._notices(turn)
+            if turn.taken_back:
+                with box("after") as self._ended:
+                    button("Put back", self._on_undo, "quiet", "undo")
             if turn.items:
                 self._list(turn, marked)
             elif empty:
@@ -162,7 +172,7 @@ class Chat:
 
     def _notices(self, turn: Turn) -> None:
         told = [("tune", "Not every rule holds here. Relaxed", turn.relaxed)]
-        told.append(("help_outline", "This catalogue cannot tell", turn.unknown))
+        told += [("help_outline", "This catalogue cannot tell", turn.unknown), ("undo", "No longer", turn.taken_back)]
         for symbol, words, values in told if self._talks else []:
             if values:
                 with box("notice careful", "p"):

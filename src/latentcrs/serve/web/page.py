@@ -13,7 +13,7 @@ from latentcrs.converse.examples import example_requests
 from latentcrs.converse.session import Turn, Variant
 from latentcrs.converse.store import Stored
 from latentcrs.errors import UserError
-from latentcrs.language.extract import HeardRule
+from latentcrs.hear import HeardRule
 from latentcrs.serve.bounds import LONGEST_SEARCH
 from latentcrs.serve.caller import caller
 from latentcrs.serve.errors import TooSlow
@@ -63,7 +63,7 @@ class Page:
                 self._conversations,
             )
             with box("main", "main"):
-                self._chat = Chat(labels, self._service.talks, self._press, self._say)
+                self._chat = Chat(labels, self._service.talks, self._press, self._say, self._undo)
                 with box("dock"):
                     self._chips = Chips(labels, self._drop, self._edit)
                     self._composer()
@@ -313,6 +313,11 @@ class Page:
             return False
         place = in_force.index(heard)
         return await self._change(lambda id: self._service.drop_rule(self._owner, id, place))
+
+    async def _undo(self) -> None:
+        await self._free()
+        if await self._change(lambda id: self._service.undo(self._owner, id)):
+            await self._say(OTHERS)
 
     async def _edit(self, edited: Edited) -> None:
         await self._free()

@@ -11,7 +11,7 @@ from nicegui import ui
 from latentcrs.converse.session import Session
 from latentcrs.data.rules import Operator, Rule
 from latentcrs.errors import UserError
-from latentcrs.language.extract import HeardRule
+from latentcrs.hear import HeardRule
 from latentcrs.serve.web.elements import box, button, icon, text
 from latentcrs.serve.web.labels import Labels
 

@@ -8,22 +8,22 @@ import polars as pl
 
 from latentcrs.data import ColumnKind
 from latentcrs.errors import UserError
+from latentcrs.hear.hearer import Hearer
+from latentcrs.hear.llm import LLMExtractor
+from latentcrs.hear.reading import Extractor
 from latentcrs.language.chat import ChatModel
-from latentcrs.language.extract.heard import Extractor
-from latentcrs.language.extract.lexical import LexicalExtractor
-from latentcrs.language.extract.llm import LLMExtractor
 
 
 def open_extractor(
     name: str, items: pl.DataFrame, columns: Mapping[str, ColumnKind], model: ChatModel | None = None
 ) -> Extractor:
-    """The extractor `name` ("lexical" or "llm") over a catalogue; `model` is what llm asks.
+    """The extractor `name` over a catalogue: "lexical", which needs no language model, or "llm", which asks `model`.
 
     Raises:
         UserError: no such extractor, or no language model for it.
     """
     if name == "lexical":
-        return LexicalExtractor(items, columns)
+        return Hearer(items, columns)
     if name != "llm":
         raise UserError(f"There is no extractor {name!r}; choose lexical or llm.")
     if model is None:

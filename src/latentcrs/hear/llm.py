@@ -12,9 +12,9 @@ from rapidfuzz import fuzz, process
 
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import ALWAYS_THERE, Rule
+from latentcrs.hear.askable import Askable, answer_schema, askable_columns
+from latentcrs.hear.reading import Heard, HeardRule
 from latentcrs.language.chat import Call, ChatModel, Message, answer
-from latentcrs.language.extract.askable import Askable, answer_schema, askable_columns
-from latentcrs.language.extract.heard import Heard, HeardRule
 from latentcrs.language.prompts import prompt
 
 MOST_TOKENS = 1000  # more than the longest answer that the schema allows: only a model that loops gets there
