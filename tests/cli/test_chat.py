@@ -169,6 +169,7 @@ def typed(bundle: Path, home: Path, keys: list[tuple[str, str]], *options: str) 
             "LATENTCRS_STORE": str(home / "store.sqlite"),
             "LATENTCRS_LLM_MODEL": "slow",
         }
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored in what a script starts in the background
         os.execve(sys.executable, [*COMMAND, str(bundle), *options], environment)
     screen, seen, waiting, deadline, last = "", 0, list(keys), time.monotonic() + 300, ""
     try:

@@ -69,7 +69,9 @@ def environment(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def first(sample: Path) -> subprocess.CompletedProcess[str]:
-    return run(sample)
+    done = run(sample)
+    assert not (sample / "demo" / "one-turn.json").exists()
+    return done
 
 
 def test_the_demo_talks_without_measuring_anything_and_says_what_to_do_next(
@@ -81,7 +83,7 @@ def test_the_demo_talks_without_measuring_anything_and_says_what_to_do_next(
         ("1", "fetch"), ("2", "prepare"), ("3", "simulate"), ("4", "embed"), ("5", "train"),
     ]  # fmt: skip
     assert re.search(r"^first answer after \d+ s$", first.stderr, re.MULTILINE)
-    assert "fusion" not in first.stderr and not (sample / "demo" / "one-turn.json").exists()
+    assert "fusion" not in first.stderr
     end = first.stderr.strip().splitlines()[-3:]
     assert "demo --page" in end[0] and "demo --table" in end[0]
     assert "data prepare own --interactions" in end[1] and "docs/your-data.md" in end[2]

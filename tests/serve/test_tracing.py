@@ -30,7 +30,7 @@ from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.tracing import Tracing, tracing_of_environment
 
-STEPS = ["act", "rules", "embed", "read", "filter and rank", "explain", "reply"]
+STEPS = ["act", "hear", "rules", "embed", "read", "filter and rank", "explain", "reply"]
 
 
 class Wordy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, TextIO
 
 from sqlalchemy import Connection, Engine, column, func, inspect, select, table
@@ -45,7 +46,7 @@ def configuration(connection: Connection | None = None, dialect: str = "", outpu
     """Alembic's configuration: for a connection, or without one for the SQL of a dialect, written to `output`."""
     from alembic.config import Config
 
-    config = Config(output_buffer=output)
+    config = Config(output_buffer=output, stdout=sys.stdout)  # by default what it was when Alembic was imported
     config.set_main_option("script_location", "latentcrs.converse:migrations")
     config.set_main_option("path_separator", "os")
     config.attributes.update(connection=connection, dialect=dialect)
