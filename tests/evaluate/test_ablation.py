@@ -53,9 +53,8 @@ def test_every_ablation_ends_with_finite_figures_that_are_not_the_unchanged_mode
                 low, high = figures.ci95[metric]
                 assert 0 <= low <= figures.means[metric] <= high <= 1
                 assert figures.left_in[metric] <= figures.means[metric]  # more items to stand behind
-        # What a change is of, the third stage, may end where it began in both.
-        began = row.name == "hard posterior" and not row.report["em"]["best_epoch"] + base.report["em"]["best_epoch"]
-        assert began or any(row.valid.rows[:, 3] != base.valid.rows[:, 3]), row.name
+        # What q is drawn to in the third stage reaches the ranking by a weight of 0.01 alone, and may change no rank.
+        assert row.name == "hard posterior" or any(row.valid.rows[:, 3] != base.valid.rows[:, 3]), row.name
         assert all(math.isfinite(p) and 0 < p <= 1 for p in row.p.values())
         for metric in METRICS:
             assert row.difference[metric] == pytest.approx(row.test.means[metric] - base.test.means[metric])
@@ -105,9 +104,12 @@ def test_what_a_preset_has_already_is_not_called_an_ablation_of_it(
 def test_a_damaged_file_of_ranks_is_measured_again(small_movielens: Path, settings: list[str], cache: Path) -> None:
     variants = Variants(small_movielens, "default", [*settings, *BRIEF], "cpu")
     before = variants.measure("once", variants.base).figures["test"].means
-    for path in (cache / "training").glob("ranks-*.safetensors"):
+    whole = {path: path.read_bytes() for path in (cache / "training").glob("ranks-*.safetensors")}
+    for path in whole:
         path.write_bytes(b"cut off")
     assert variants.measure("again", variants.base).figures["test"].means == before
+    for path, good in whole.items():  # other tests' among them
+        path.write_bytes(good)
 
 
 @pytest.mark.parametrize(
