@@ -20,7 +20,7 @@ from latentcrs.baselines.crif.factorisation import REFUSING, hardest, refusals
 from latentcrs.baselines.crif.graph import Graph, trained_histories
 from latentcrs.baselines.crif.inference import Inference
 from latentcrs.baselines.crif.policy import Crif
-from latentcrs.baselines.crif.practice import Played, play
+from latentcrs.baselines.crif.practice import Playthroughs, play
 from latentcrs.baselines.crif.preference import Preference
 from latentcrs.baselines.crif.representation import Representation
 from latentcrs.baselines.crif.reward import ASK, SHOW, Reward, ask_is_better, comparison_loss
@@ -266,11 +266,11 @@ def test_the_state_counts_answers_and_bins_the_candidates(facets: Facets) -> Non
 # The decision.
 
 
-def a_session(ranks: list[int], sizes: list[int], shown: int = 5) -> Played:
+def a_session(ranks: list[int], sizes: list[int], shown: int = 5) -> Playthroughs:
     there = np.ones((1, len(ranks)), bool)
     found = (np.array([ranks]) < shown) & there
     states = np.zeros((1, len(ranks), FEATURES), np.float32)
-    return Played(states, there, found, np.array([ranks]), np.array([sizes]))
+    return Playthroughs(states, there, found, np.array([ranks]), np.array([sizes]))
 
 
 def test_the_better_act_is_what_somebody_who_knows_the_target_prefers() -> None:

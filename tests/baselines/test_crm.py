@@ -12,12 +12,12 @@ import torch
 from scipy import sparse
 
 from latentcrs.baselines.crm import Crm, CrmSettings, train_crm
-from latentcrs.baselines.crm.belief import Belief, Tracked, tracking_loss
-from latentcrs.baselines.crm.lessons import Lessons, Spoken, prepare
+from latentcrs.baselines.crm.belief import Belief, ColumnBeliefs, tracking_loss
+from latentcrs.baselines.crm.lessons import Lessons, UserTurns, prepare
 from latentcrs.baselines.crm.machine import FactorisationMachine, bags_of
 from latentcrs.baselines.crm.model import CrmModel
 from latentcrs.baselines.crm.policy import Policy, State, max_entropy
-from latentcrs.baselines.crm.rehearsal import Played, Rehearsal, Step, imitation_loss, reinforce_loss
+from latentcrs.baselines.crm.rehearsal import Episodes, Rehearsal, Step, imitation_loss, reinforce_loss
 from latentcrs.baselines.crm.speech import listen
 from latentcrs.baselines.crm.train import beliefs_of_words
 from latentcrs.baselines.crm.values import Values, shared_out
@@ -146,7 +146,7 @@ def test_tracking_loss_equals_the_one_computed_by_hand() -> None:
     # One column of three values, of which the third is not told apart; wanted: half the first, half the second.
     p = torch.tensor([[[0.2, 0.4, 0.3, 0.1]]])
     wanted = sparse.csr_matrix(np.array([[0.5, 0.5, 0]], np.float32))
-    tracked = Tracked(np.array([0, 1]), [p.log()], np.array([1]))
+    tracked = ColumnBeliefs(np.array([0, 1]), [p.log()], np.array([1]))
     assert float(tracking_loss(tracked, [wanted])) == pytest.approx(-0.5 * np.log(0.4) - 0.5 * np.log(0.3), abs=1e-6)
     nothing = sparse.csr_matrix((1, 3), dtype=np.float32)
     assert float(tracking_loss(tracked, [nothing])) == pytest.approx(-np.log(0.2), abs=1e-6)
@@ -219,7 +219,7 @@ def test_the_rule_asks_about_the_column_with_the_largest_entropy() -> None:
 def test_reinforce_loss_equals_the_one_computed_by_hand() -> None:
     log_p = torch.log(torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
     steps = [Step(log_p, np.array([1, 0]), np.array([0, 1]))]
-    played = Played(steps, np.array([[1.0, 0.0], [-1.0, -1.0]]), np.array([1, 0]))  # returns 1 and -2, mean -0.5
+    played = Episodes(steps, np.array([[1.0, 0.0], [-1.0, -1.0]]), np.array([1, 0]))  # returns 1 and -2, mean -0.5
     expected = -(1.5 * np.log(0.75) - 1.5 * np.log(0.5)) / 2
     assert float(reinforce_loss(played, 0.0)) == pytest.approx(expected, abs=1e-5)
 
@@ -259,7 +259,7 @@ def test_drawn_beliefs_are_about_values_that_the_items_have(lessons: Lessons) ->
 
 def test_beliefs_of_words_stand_in_the_order_of_their_rows(model: CrmModel, lessons: Lessons) -> None:
     spoken = lessons.tracking
-    spoken = Spoken(spoken.rows, spoken.speech, model.ear.hear(spoken.speech.texts))
+    spoken = UserTurns(spoken.rows, spoken.speech, model.ear.hear(spoken.speech.texts))
     found = beliefs_of_words(model, spoken, times=2)
     assert found.shape == (2 * len(spoken), len(model.values))
     own = model.values.has[np.tile(spoken.targets, 2)]
@@ -354,7 +354,7 @@ class _AsksOnce:
 def test_an_answer_is_heard_and_rehearsals_are_like_conversations(dataset: PreparedDataset, model: CrmModel) -> None:
     rows, columns = talk_rows(dataset, "valid", 100), model.values.columns
     speech = listen(AttributesDialogues(dataset), dataset, rows, columns, 5, 0, "Test")
-    rehearsal = Rehearsal(dataset, model, Spoken(rows, speech, model.ear.hear(speech.texts)))
+    rehearsal = Rehearsal(dataset, model, UserTurns(rows, speech, model.ear.hear(speech.texts)))
     shown_by_two = []
     for column in (None, columns.index("director")):
         policy = _AsksOnce(len(columns), column)
@@ -371,7 +371,7 @@ def test_an_answer_is_heard_and_rehearsals_are_like_conversations(dataset: Prepa
 def test_rehearsed_rewards_are_those_of_the_settings(
     dataset: PreparedDataset, model: CrmModel, lessons: Lessons
 ) -> None:
-    spoken = Spoken(lessons.practice.rows, lessons.practice.speech, model.ear.hear(lessons.practice.speech.texts))
+    spoken = UserTurns(lessons.practice.rows, lessons.practice.speech, model.ear.hear(lessons.practice.speech.texts))
     policy = _AsksOnce(len(model.values.columns), 0)
     untaught = BRIEF.model_copy(update={"attributes": False})
     ignorant = CrmModel.new(dataset, untaught, model.values, model.vocabulary, model.tracker.learned.numpy())
@@ -383,7 +383,7 @@ def test_rehearsed_rewards_are_those_of_the_settings(
 
 
 def test_the_rule_asks_nothing_in_the_last_turn(dataset: PreparedDataset, model: CrmModel, lessons: Lessons) -> None:
-    spoken = Spoken(lessons.practice.rows, lessons.practice.speech, model.ear.hear(lessons.practice.speech.texts))
+    spoken = UserTurns(lessons.practice.rows, lessons.practice.speech, model.ear.hear(lessons.practice.speech.texts))
     curious = replace(model, settings=model.settings.model_copy(update={"questions": 9}))
     played = Rehearsal(dataset, curious, spoken).play(np.arange(len(spoken)), model.policy, rule=True)
     assert (played.steps[3].acts < len(model.values.columns)).any()

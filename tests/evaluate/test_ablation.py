@@ -53,8 +53,11 @@ def test_every_ablation_ends_with_finite_figures_that_are_not_the_unchanged_mode
                 low, high = figures.ci95[metric]
                 assert 0 <= low <= figures.means[metric] <= high <= 1
                 assert figures.left_in[metric] <= figures.means[metric]  # more items to stand behind
-        # What q is drawn to in the third stage reaches the ranking by a weight of 0.01 alone, and may change no rank.
-        assert row.name == "hard posterior" or any(row.valid.rows[:, 3] != base.valid.rows[:, 3]), row.name
+        moved = any(row.valid.rows[:, 3] != base.valid.rows[:, 3])
+        # What q is drawn to in the third stage reaches the ranking by a weight of 0.01 alone, and may change no rank;
+        # tuning ends where it began where that is best.
+        kept = row.name == "tuned encoder" and row.report["tuned"]["best_epoch"] == 0
+        assert moved or kept or row.name == "hard posterior", row.name
         assert all(math.isfinite(p) and 0 < p <= 1 for p in row.p.values())
         for metric in METRICS:
             assert row.difference[metric] == pytest.approx(row.test.means[metric] - base.test.means[metric])

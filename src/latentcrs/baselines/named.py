@@ -31,7 +31,7 @@ _ROMAN = {
 
 
 @dataclass(frozen=True)
-class Named:
+class TitleMatch:
     """A title that was written, and the item that it names, if the catalogue has it. near: in other letters."""
 
     title: str
@@ -67,7 +67,7 @@ class NamedTitles:
         self._other = {key: found for key, found in other.items() if len(set(found)) == 1}
         self._keys = [key for key in self._whole if len(key) >= LEAST]
 
-    def find(self, written: Sequence[str]) -> list[Named]:
+    def find(self, written: Sequence[str]) -> list[TitleMatch]:
         """The items that titles mean, in their order; a title of nothing but marks names none."""
         if not written:
             return []
@@ -80,14 +80,14 @@ class NamedTitles:
             for title, (name, year) in zip(written, split.iter_rows(), strict=True)
         ]
 
-    def _one(self, title: str, key: str, year: int | None) -> Named:
+    def _one(self, title: str, key: str, year: int | None) -> TitleMatch:
         if not key:
-            return Named(title)
+            return TitleMatch(title)
         for names in (self._whole, self._first, self._other):
             if key in names:
-                return Named(title, self._of(names[key], year))
+                return TitleMatch(title, self._of(names[key], year))
         near = self._near(key, year)
-        return Named(title, near, near=near is not None)
+        return TitleMatch(title, near, near=near is not None)
 
     def _of(self, items: Sequence[int], year: int | None) -> int:
         """Which of the items that are called alike."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from latentcrs.converse import replies
 from latentcrs.converse.acts import Act, clean, items_meant, read_act
@@ -21,11 +19,13 @@ from latentcrs.converse.filtering import Ranked, least_fitting, rank_under_rules
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
 from latentcrs.converse.metered import Metered
 from latentcrs.converse.session import InForce, Session, Turn, TurnItem, Variant
+from latentcrs.converse.sorting import first_by, ordered
 from latentcrs.converse.steps import timed
 from latentcrs.converse.uninterrupted import uninterrupted
 from latentcrs.errors import UserError
 from latentcrs.hear import Context, Extractor, Heard, HeardRule, Hearer, Reading, Sort
 from latentcrs.hear.language import denies, word_set
+from latentcrs.hear.open import state_encoder
 from latentcrs.language.chat import Call, ChatModel, Message, ModelError
 from latentcrs.language.chat.model import encodable
 from latentcrs.language.prompts import prompt
@@ -60,7 +60,8 @@ _HEARERS: WeakKeyDictionary[Recommender, Hearer] = WeakKeyDictionary()
 def hearer_of(recommender: Recommender) -> Hearer:
     """The one hearer over a recommender's catalogue, for conversations whose rules another extractor hears."""
     if recommender not in _HEARERS:
-        _HEARERS[recommender] = Hearer(recommender.bundle.items, recommender.bundle.columns)
+        bundle = recommender.bundle
+        _HEARERS[recommender] = Hearer(bundle.items, bundle.columns, state_encoder(recommender.text_encoder))
     return _HEARERS[recommender]
 
 
@@ -113,8 +114,9 @@ class Conversation:
         session = self.session.model_copy(deep=True)
         session.turns += 1
         self.failures = []
-        text = clean(encodable(utterance))
-        turn = Turn(number=session.turns, utterance=encodable(utterance), kind="request", variant=session.variant)
+        utterance = encodable(utterance)
+        text = clean(utterance)
+        turn = Turn(number=session.turns, utterance=utterance, kind="request", variant=session.variant)
         meter = self._metered()
         with timed(turn, "total"):
             with timed(turn, "act"):
@@ -155,7 +157,12 @@ class Conversation:
         """
         if any(not 0 <= place < len(self.session.listed) for place in places):
             raise UserError("the last list has no item with this number.")
-        return self.command("like", lambda session: _add(session.liked, session, places))
+
+        def liking(session: Session) -> None:
+            for place in places:
+                _join(session, "liked", session.listed[place])
+
+        return self.command("like", liking)
 
     def drop(self, place: int) -> Turn:
         """Take back the rule or wish with this number (from 0: rules, then wishes) as a turn of its own.
@@ -305,12 +312,12 @@ class Conversation:
             available[recommender.item_numbers(session.not_again)] = False
             rules, wishes = (session.rules, session.wishes) if session.variant != "b" else ([], [])
             if sort is not None:
-                available = self._first_by(sort, session, available, rules)
+                available = first_by(recommender, sort, session, available, rules)
                 turn.sorted_by = sort.words
             depth = JUDGED if session.variant == "v" else session.k
             found = rank_under_rules(recommender, query, rules, wishes, available, max(depth, session.k))
         if sort is not None:
-            found = found.at(self._order(sort, found.numbers))
+            found = found.at(ordered(recommender, sort, found.numbers))
         elif session.variant == "v":
             found = self._judged(turn, session, query, found)
         found = found.at(range(min(session.k, len(found.numbers))))
@@ -331,30 +338,6 @@ class Conversation:
         turn.relaxed, turn.nearest = [str(heard.rule) for heard in found.relaxed], found.nearest
         session.listed = [item.item_id for item in turn.items]
         session.shown = list(dict.fromkeys([*session.shown, *session.listed]))
-
-    def _first_by(
-        self, sort: Sort, session: Session, available: NDArray[np.bool_], rules: Sequence[HeardRule]
-    ) -> NDArray[np.bool_]:
-        """The items, (n,), that come first by an order: of the last list where that is meant, else of all that
-        pass."""
-        if sort.listed:
-            only = np.zeros(len(available), bool)
-            only[self.recommender.item_numbers(session.listed)] = True
-            return only
-        passing = available.copy()
-        for heard in rules:
-            passing &= self.recommender.mask(heard.rule)
-        passing = passing if passing.any() else available
-        order = self._order(sort, np.flatnonzero(passing))
-        only = np.zeros(len(available), bool)
-        only[np.flatnonzero(passing)[order[: session.k]]] = True
-        return only
-
-    def _order(self, sort: Sort, numbers: NDArray[np.int64]) -> list[int]:
-        """Places of `numbers` by a column, those without a value last."""
-        values = self.recommender.bundle.items[sort.column].cast(pl.Float64).to_numpy()[numbers]
-        keys = np.where(np.isnan(values), np.inf, -values if sort.descending else values)
-        return np.argsort(keys, kind="stable").tolist()
 
     def _judged(self, turn: Turn, session: Session, query: Query, found: Ranked) -> Ranked:
         """`found` reordered by the model's judgement; as it is where there is none."""
@@ -472,14 +455,6 @@ def _telling(words: Sequence[str], rules: Sequence[HeardRule]) -> list[str]:
     return [
         word for word, part in parts.items() if part - unwanted and not any(part < other for other in parts.values())
     ]
-
-
-def _add(to: list[str], session: Session, places: Sequence[int]) -> None:
-    """Add items of the last list to one of the session's lists of items."""
-    for place in places:
-        item_id = session.listed[place]
-        if item_id not in to:
-            to.append(item_id)
 
 
 def _join(session: Session, name: str, item_id: str) -> None:

@@ -71,13 +71,12 @@ def open_conversation(
         session = Session(user=user, history=list(dict.fromkeys(past)), variant=variant or "f", k=k or 5)
     model = open_chat_model(llm) if llm is None or isinstance(llm, str) else llm
     items, columns = recommender.bundle.items, recommender.bundle.columns
-    lexical = open_extractor("lexical", items, columns)
+    lexical = open_extractor("lexical", items, columns, encoder=recommender.text_encoder)
     id = stored.id if stored else new_id()
     opened = Conversation(recommender, lexical, session, model=model, talks=talks, store=kept, id=id)
     if rules == "llm":
-        opened.extractor = open_extractor(
-            rules, items, columns, opened.model
-        )  # the model that counts a turn's tokens
+        # The model that counts a turn's tokens.
+        opened.extractor = open_extractor(rules, items, columns, opened.model)
     if stored is not None:
         opened.recent = stored.turns[-10:]
     elif kept is not None:

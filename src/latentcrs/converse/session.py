@@ -46,7 +46,7 @@ class Session(BaseModel):
     refused: list[str] = Field(default_factory=list)
     accepted: list[str] = Field(default_factory=list)
     named: list[str] = Field(default_factory=list)  # spoken of: not to be recommended back
-    before: InForce | None = None  # what was said last
+    before: InForce | None = None  # what was in force before it changed last
 
     @property
     def past(self) -> list[str]:

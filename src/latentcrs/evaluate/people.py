@@ -184,7 +184,6 @@ class Put:
         self.n = systems.dataset.info.items
         self.texts = [request.text for request in requests]
         self.histories = [request.history for request in requests]
-        self.pasts = [[item for item in history if item < self.n] for history in self.histories]
         self.targets = np.array([request.target for request in requests], np.int64)
         self.named = [np.array(request.named, np.int64) for request in requests]
 
@@ -192,17 +191,10 @@ class Put:
     def asked(self) -> Asked:
         """The same as requests of visitors, for what one-turn evaluation ranks with."""
         assert self.systems.opened is not None
+        pasts = ([item for item in request.history if item < self.n] for request in self.requests)
         rows = [
-            (
-                None,
-                None,
-                [item for item in request.history if item < self.n],
-                request.target,
-                "test",
-                request.text,
-                "",
-            )
-            for request in self.requests
+            (None, None, past, request.target, "test", request.text, "")
+            for past, request in zip(pasts, self.requests, strict=True)
         ]
         return Asked(self.systems.opened, pl.DataFrame(rows, REQUESTS_SCHEMA, orient="row"))
 

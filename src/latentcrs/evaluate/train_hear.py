@@ -26,6 +26,7 @@ from latentcrs.evaluate.extraction import Predicate, canonical
 from latentcrs.evaluate.hear_examples import Example, made
 from latentcrs.evaluate.heard import KINDS, Tally, evaluate_heard, overlap, read_labels
 from latentcrs.evaluate.utterances import SETS, read_utterances
+from latentcrs.hear.assembly import ValueMention
 from latentcrs.hear.heads import (
     TURNS,
     VALUE_STANCES,
@@ -37,7 +38,7 @@ from latentcrs.hear.heads import (
     save_heads,
     utterance_features,
 )
-from latentcrs.hear.hearer import Hearer, Spoken
+from latentcrs.hear.hearer import Hearer
 from latentcrs.hear.language import language_of, patterns, tokenise
 from latentcrs.hear.reading import ACTS, STANCES
 
@@ -152,7 +153,7 @@ class Labelled:
             out.append(Example("stance", text, one.first, one.last, (said,), "", group, REAL))
         return out
 
-    def _meant(self, one: Spoken, gold: frozenset[tuple[str, Predicate]]) -> str:
+    def _meant(self, one: ValueMention, gold: frozenset[tuple[str, Predicate]]) -> str:
         for rule in one.rules:
             for predicate in canonical(rule, self.columns):
                 for kind, labelled in gold:

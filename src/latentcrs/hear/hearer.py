@@ -13,20 +13,20 @@ import polars as pl
 
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
+from latentcrs.hear.assembly import HARD_NOT, ValueMention, assembled
 from latentcrs.hear.gazetteer import Gazetteer
 from latentcrs.hear.heads import Floats, Head, Read, StateEncoder, load_heads, mention_features, utterance_features
 from latentcrs.hear.language import Line, key_of, language_of, patterns, stem, word_set, words
 from latentcrs.hear.numbers import Numbers
-from latentcrs.hear.reading import Act, Context, HeardRule, HeardTitle, Reading, Sort, Stance
+from latentcrs.hear.reading import Act, Context, HeardTitle, Reading, Sort, Stance
 from latentcrs.language.chat import Call
 from latentcrs.recommend.titles import TitleFinder
 
 LONGEST = 2000
 """Characters of an utterance that are read: its beginning and its end."""
-HARD, HARD_NOT = 0.6, 0.5
-"""A rule filters from this probability on that it is asked for (refused), else it is a wish. Read off the
-calibration of
-the heads on real people's messages that they were not trained on (`latentcrs evaluate heard --refit`)."""
+HARD = 0.6
+"""A rule filters from this probability on that it is asked for, else it is a wish. Read off the calibration of the
+heads on real people's messages that they were not trained on (`latentcrs.evaluate.train_hear`)."""
 SOFT = 0.5
 """A wish: from this probability on that it is asked for or liked."""
 DENIED = 0.06
@@ -45,20 +45,6 @@ def _embedded() -> StateEncoder:
     from latentcrs.language.model_folders import embedded_minilm
 
     return MiniLM(embedded_minilm(), "minilm")
-
-
-class Spoken:
-    """One mention of a value or number: where it stands, as which rules it would be in force, how it is meant."""
-
-    def __init__(self, first: int, last: int, rules: Sequence[Rule], opposite: bool, certainty: float) -> None:
-        self.first, self.last, self.rules, self.opposite, self.certainty = (
-            first,
-            last,
-            list(rules),
-            opposite,
-            certainty,
-        )
-        self.stance, self.p, self.insisted, self.whole = "mentioned", 1.0, False, False
 
 
 class Hearer:
@@ -227,39 +213,36 @@ class Hearer:
                 point(*line.span(match), [0])
         return list(found.values())
 
-    def spoken(self, line: Line, language: str, taken: Sequence[bool]) -> list[Spoken]:
+    def spoken(self, line: Line, language: str, taken: Sequence[bool]) -> list[ValueMention]:
         """The values and numbers that a line speaks of, outside of the words `taken`; their stance is not judged."""
-        spoken: list[Spoken] = []
+        spoken: list[ValueMention] = []
         covered = list(taken)
         for one in self.numbers.find(line, language):
             if not any(covered[one.first : one.last]):
                 covered[one.first : one.last] = [True] * (one.last - one.first)
-                found = Spoken(one.first, one.last, [one.rule], False, 0.7 if one.assumed else 0.95)
-                found.assumed = one.assumed  # type: ignore[attr-defined]
-                spoken.append(found)
+                certain = 0.7 if one.assumed else 0.95
+                spoken.append(ValueMention(one.first, one.last, [one.rule], False, certain, assumed=one.assumed))
         for mention in self.gazetteer.find(line, language, covered):
             rules = [Rule(column=v.column, op="has any", value=[v.value]) for v in mention.values]
             certain = {"value": 1.0, "synonym": 0.9, "slip": 0.8, "surname": 0.7}[mention.values[0].how]
-            spoken.append(Spoken(mention.first, mention.last, rules, mention.values[0].opposite, certain))
+            spoken.append(ValueMention(mention.first, mention.last, rules, mention.values[0].opposite, certain))
         for first, last, subject in (
             self._subjects(line, language, covered, spoken) if "text" in self.items.columns else ()
         ):
-            spoken.append(Spoken(first, last, [Rule(column="text", op="contains", value=subject)], False, 0.5))
+            spoken.append(ValueMention(first, last, [Rule(column="text", op="contains", value=subject)], False, 0.5))
         spoken += self._columns(line, language, covered, spoken)
         return sorted(spoken, key=lambda one: one.first)
 
     def _columns(
-        self, line: Line, language: str, covered: Sequence[bool], spoken: Sequence[Spoken]
-    ) -> Iterator[Spoken]:
+        self, line: Line, language: str, covered: Sequence[bool], spoken: Sequence[ValueMention]
+    ) -> Iterator[ValueMention]:
         """Columns by their names, as all that they may say: what is taken back where "the year" is."""
         for name, pattern in patterns(language, "column"):
             for column in (column for column, role in self.gazetteer.roles.items() if role == name):
                 for match in pattern.finditer(line.line):
                     first, last = line.span(match)
                     if not any(covered[first:last]) and not any(o.first < last and first < o.last for o in spoken):
-                        one = Spoken(first, last, [self._anything(column)], False, 1.0)
-                        one.whole = True
-                        yield one
+                        yield ValueMention(first, last, [self._anything(column)], False, 1.0, whole=True)
 
     def _anything(self, column: str) -> Rule:
         """The rule that every item with something in a column passes."""
@@ -269,7 +252,7 @@ class Hearer:
         return Rule(column=column, op="has any", value=said.drop_nulls().cast(pl.String).unique().to_list())
 
     def _subjects(
-        self, line: Line, language: str, covered: Sequence[bool], spoken: Sequence[Spoken]
+        self, line: Line, language: str, covered: Sequence[bool], spoken: Sequence[ValueMention]
     ) -> list[tuple[int, int, str]]:
         """What the plot is to be about, where a language has such words."""
         taken = [c or any(one.first <= n < one.last for one in spoken) for n, c in enumerate(covered)]
@@ -284,7 +267,7 @@ class Hearer:
                         break
         return found
 
-    def _judge(self, one: Spoken, read: Read, language: str, half: bool) -> None:
+    def _judge(self, one: ValueMention, read: Read, language: str, half: bool) -> None:
         """How a mention is meant. In a language that the encoder does not know, by the words that deny alone."""
         tokens = read.line.tokens
         deny = word_set(language, "deny")
@@ -327,8 +310,7 @@ class Hearer:
 
     def _acts(self, read: Read, context: Context) -> tuple[tuple[Act, ...], int]:
         """The acts, the likeliest first, and how many of them are sure. Each sentence is looked at by itself too:
-        half of
-        what people say does several things.
+        half of what people say does several things.
         """
         reply = self._reply(context.reply[-300:]) if context.reply else np.zeros_like(read.vector)
         head = self.heads["act"]
@@ -379,7 +361,7 @@ class Hearer:
             run = []
         return tuple(dict.fromkeys(needs))
 
-    def _notes(self, spoken: Sequence[Spoken], line: Line, language: str) -> tuple[str, ...]:
+    def _notes(self, spoken: Sequence[ValueMention], line: Line, language: str) -> tuple[str, ...]:
         notes = []
         if language:
             half = words(language)["half"] if language in ("de", "es", "fr") else ""
@@ -387,7 +369,7 @@ class Hearer:
                 half or "I only half understand this language: your words rank, and nothing is filtered by them."
             )
         for one in spoken:
-            if getattr(one, "assumed", False) and one.stance in ("rule", "wish", "refused"):
+            if one.assumed and one.stance in ("rule", "wish", "refused"):
                 notes.append(
                     f"I take \u201c{line.said(one.first, one.last)}\u201d as {one.rules[0].column.replace('_', ' ')}."
                 )
@@ -407,95 +389,3 @@ def insisted(line: Line, first: int, last: int, language: str) -> tuple[bool, bo
             if not denied and (start == last or (0 <= first - end <= INSISTING and not between & set(".,;!?"))):
                 found[name == "alone"] = True
     return any(found), found[1]
-
-
-Triple = tuple[tuple[HeardRule, ...], tuple[HeardRule, ...], tuple[Rule, ...]]
-
-
-def assembled(line: Line, spoken: Sequence[Spoken], language: str, half: bool) -> Triple:
-    """Rules, wishes and what is taken back, of mentions whose stance is known: what belongs together is one rule."""
-    groups: list[list[Spoken]] = []
-    for one in spoken:
-        if one.stance == "mentioned":
-            continue
-        last = groups[-1][-1] if groups else None
-        if last is not None and last.stance == one.stance and _either(line, last, one, language):
-            groups[-1].append(one)
-        else:
-            groups.append([one])
-    rules, wishes, dropped = list[HeardRule](), list[HeardRule](), list[Rule]()
-    for group in groups:
-        stance = group[0].stance
-        certainty = min(one.certainty for one in group) * min(1.0, float(np.mean([one.p for one in group])) + 0.1)
-        said = line.said(group[0].first, group[-1].last)
-        for rule in _joined([one.rules for one in group]):
-            refused = (stance == "refused") != group[0].opposite
-            meant = _denied(rule) if refused else rule
-            insisted = any(one.insisted for one in group)
-            heard = HeardRule(rule=meant, certainty=round(min(certainty, 1.0), 3), insisted=insisted, words=said)
-            if stance == "dropped":
-                dropped.append(rule)
-            elif half or stance == "wish" or (stance == "refused" and group[0].p < HARD_NOT):
-                wishes.append(heard)
-            else:
-                rules.append(heard)
-    rules = _once(rules)
-    wishes = [heard for heard in _once(wishes) if not any(heard.rule == other.rule for other in rules)]
-    kept = [rule for n, rule in enumerate(dropped) if rule not in dropped[:n]]
-    return tuple(rules), tuple(wishes), tuple(kept)
-
-
-def _once(heard: Sequence[HeardRule]) -> list[HeardRule]:
-    """Without those whose rule stands before."""
-    return [one for n, one in enumerate(heard) if not any(one.rule == other.rule for other in heard[:n])]
-
-
-def _either(line: Line, one: Spoken, other: Spoken, language: str) -> bool:
-    """Whether two mentions beside each other are alternatives on one column: "action or comedy", "I like A and B"."""
-    if len(one.rules) > 1 or len(other.rules) > 1 or one.rules[0].column != other.rules[0].column:
-        return False
-    between = [
-        t.word for t in line.tokens[one.last : other.first] if t.word not in ("a", "an", "the", "maybe", "some")
-    ]
-    if not between:
-        return False
-    either = word_set(language, "either")
-    if all(word in either or word in (",", "/") for word in between):
-        return True
-    plural = line.tokens[one.last - 1].word.endswith("s") and line.tokens[other.last - 1].word.endswith("s")
-    both = all(word in ("and", ",", "und", "y", "et") for word in between)
-    return both and (one.stance != "rule" or plural)
-
-
-def _joined(groups: Sequence[Sequence[Rule]]) -> list[Rule]:
-    """The rules of alternatives as one rule; of a single mention, as they are."""
-    if len(groups) == 1:
-        return list(groups[0])
-    first = groups[0][0]
-    if first.op == "has any":
-        values = [
-            str(v)
-            for rules in groups
-            for v in (rules[0].value if isinstance(rules[0].value, list) else [rules[0].value])
-        ]
-        return [Rule(column=first.column, op="has any", value=list(dict.fromkeys(values)))]
-    spans = [rules[0].value for rules in groups if rules[0].op == "between"]
-    if len(spans) == len(groups):
-        ends = [float(v) for span in spans if isinstance(span, list) for v in span]
-        return [Rule(column=first.column, op="between", value=[min(ends), max(ends)])]
-    return [rule for rules in groups for rule in rules]
-
-
-_REVERSED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
-
-
-def _denied(rule: Rule) -> Rule:
-    """The rule that passes what `rule` does not."""
-    if rule.op in _REVERSED:
-        return Rule(column=rule.column, op=_REVERSED[rule.op], value=rule.value)
-    if rule.op == "between" and isinstance(rule.value, list):
-        low, high = sorted(float(v) for v in rule.value)
-        return Rule(column=rule.column, op="not", value=[float(n) for n in range(int(low), int(high) + 1)])
-    if rule.op == "not":
-        return Rule(column=rule.column, op="has any", value=rule.value)
-    return Rule(column=rule.column, op="not", value=rule.value)

@@ -20,7 +20,7 @@ class Extractors:
         """
         items, columns = recommender.bundle.items, recommender.bundle.columns
         self.recommender = recommender
-        self.lexical = open_extractor("lexical", items, columns)
+        self.lexical = open_extractor("lexical", items, columns, encoder=recommender.text_encoder)
         self._asking = open_extractor("llm", items, columns, model) if rules == "llm" else None
 
     def of(self, model: ChatModel | None) -> Extractor:

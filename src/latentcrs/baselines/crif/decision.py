@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from latentcrs.baselines.crif.practice import Played
+from latentcrs.baselines.crif.practice import Playthroughs
 from latentcrs.baselines.crif.reward import ASK, Reward, ask_is_better, comparison_loss
 from latentcrs.baselines.crif.settings import DecisionSettings
 from latentcrs.baselines.crif.tracking import FEATURES
@@ -36,7 +36,7 @@ class Decision(nn.Module):
         return asks
 
 
-def outcomes(played: Played, decision: Decision) -> NDArray[np.int64]:
+def outcomes(played: Playthroughs, decision: Decision) -> NDArray[np.int64]:
     """The turn, from 1, in which each session shows its target if the more likely act is always taken; 0: in none."""
     found, places = np.zeros(len(played), np.int64), np.zeros(len(played), np.int64)
     rows, turn = np.arange(len(played)), 0
@@ -55,7 +55,7 @@ def average_turns(found: NDArray[np.int64], turns: int) -> float:
     return float(np.where(found > 0, found, turns + 1).mean())
 
 
-def train_decision(played: Played, settings: DecisionSettings) -> tuple[Decision, dict[str, Any]]:
+def train_decision(played: Playthroughs, settings: DecisionSettings) -> tuple[Decision, dict[str, Any]]:
     """The policy with the fewest average turns in practice, of those after each epoch; and a report: these
     `turns`, and the `curve` of all epochs.
     """
@@ -93,8 +93,8 @@ def train_decision(played: Played, settings: DecisionSettings) -> tuple[Decision
 
 @dataclass(frozen=True)
 class Episodes:
-    """R turns in which acts were drawn from a policy, first turns first: whose session, which turn of `Played`, the
-    act, and whether it showed the target.
+    """R turns in which acts were drawn from a policy, first turns first: whose session, which turn of
+    `Playthroughs`, the act, and whether it showed the target.
     """
 
     sessions: NDArray[np.int64]
@@ -103,7 +103,7 @@ class Episodes:
     found: NDArray[np.bool_]
 
 
-def draw_episodes(played: Played, rows: NDArray[np.int64], decision: Decision) -> Episodes:
+def draw_episodes(played: Playthroughs, rows: NDArray[np.int64], decision: Decision) -> Episodes:
     """An episode of each of the sessions `rows`, each until its target is shown or the turns are over."""
     live, places, parts = rows, np.zeros(len(rows), np.int64), []
     while len(live):

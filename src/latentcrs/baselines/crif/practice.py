@@ -20,7 +20,7 @@ _TOGETHER = 256
 
 
 @dataclass(frozen=True)
-class Played:
+class Playthroughs:
     """B sessions. Turn 0 is the first; after turn t comes 2t + 1 where the system asks, 2t + 2 where it recommends.
 
     states (B, turns, FEATURES). can_ask (B, turns): where it cannot, to ask is to recommend. found (B, turns): to
@@ -38,10 +38,10 @@ class Played:
         return len(self.states)
 
 
-def play(practice: Practice, turn: Turn, turns: int) -> Played:
+def play(practice: Practice, turn: Turn, turns: int) -> Playthroughs:
     """Every session of `practice` under every sequence of acts, `turns` long."""
     shape = (len(practice), 2**turns - 1)
-    played = Played(
+    played = Playthroughs(
         np.zeros((*shape, FEATURES), np.float32),
         np.zeros(shape, bool),
         np.zeros(shape, bool),
@@ -57,7 +57,7 @@ def play(practice: Practice, turn: Turn, turns: int) -> Played:
 
 
 def _play_on(
-    practice: Practice, turn: Turn, played: Played, rows: NDArray[np.int64], sessions: Sessions, number: int
+    practice: Practice, turn: Turn, played: Playthroughs, rows: NDArray[np.int64], sessions: Sessions, number: int
 ) -> None:
     """Play turn `number` of the sessions `rows`, and all that follow it."""
     if len(rows) == 0:

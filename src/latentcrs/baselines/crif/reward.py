@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latentcrs.baselines.crif.practice import Played
+from latentcrs.baselines.crif.practice import Playthroughs
 from latentcrs.baselines.crif.tracking import FEATURES
 
 ASK, SHOW = 0, 1
@@ -43,7 +43,7 @@ def comparison_loss(earned: Tensor, ask_better: Tensor) -> Tensor:
     return F.cross_entropy(earned, torch.where(ask_better, ASK, SHOW))
 
 
-def ask_is_better(played: Played, shown: int) -> NDArray[np.bool_]:
+def ask_is_better(played: Playthroughs, shown: int) -> NDArray[np.bool_]:
     """(B, turns): whether somebody who knows the target would rather be asked than shown a list.
 
     Not where the list has the target, nor on a last turn, after which nothing more is shown. Among the first 5 lists

@@ -32,7 +32,7 @@ class Belief:
 
 
 @dataclass(frozen=True)
-class Tracked:
+class ColumnBeliefs:
     """What the tracker makes of B sessions of T turns. active (A,): the values that it tells apart, ascending. log_p:
     for each column log-probabilities (B, T, 1 + its active values + 1): "not said", the values, all others together.
     others (C,): how many those are; each is as likely as another.
@@ -77,7 +77,7 @@ class BeliefTracker(nn.Module):
 
     def forward(
         self, heard: Heard, said: NDArray[np.int64], asked: NDArray[np.int64], also: NDArray[np.int64] | None = None
-    ) -> Tracked:
+    ) -> ColumnBeliefs:
         """What is wanted after each of T turns of B sessions.
 
         said (B, T): the utterances, numbers of `heard`. asked (B, T): 0 where the turn answers nothing or a list,
@@ -113,7 +113,7 @@ class BeliefTracker(nn.Module):
             torch.cat([unsaid[:, :, c : c + 1], logits[:, :, start:end], rest[c].expand(B, T, 1)], 2).log_softmax(2)
             for c, (start, end) in enumerate(pairwise(ends))
         ]
-        return Tracked(active, log_p, others)
+        return ColumnBeliefs(active, log_p, others)
 
     @torch.no_grad()
     def believe(self, heard: Heard, said: NDArray[np.int64], asked: NDArray[np.int64]) -> Belief:
@@ -143,7 +143,7 @@ def _figures(p: Tensor, others: int) -> Tensor:
     return torch.stack([p[:, 0], top, entropy / np.log(max(count, 2))], 1)
 
 
-def tracking_loss(found: Tracked, wanted: Sequence[sparse.csr_matrix]) -> Tensor:
+def tracking_loss(found: ColumnBeliefs, wanted: Sequence[sparse.csr_matrix]) -> Tensor:
     """Cross-entropy of every column after every turn, summed over columns, a mean over turns.
 
     wanted, T of (B, F): the distribution over the values of each column, adding up to 1, or to 0 where nothing was

@@ -26,7 +26,7 @@ _BELIEF = 21  # the stream of random numbers used here: which conditions a drawn
 
 
 @dataclass(frozen=True)
-class Spoken:
+class UserTurns:
     """Rows (user, cut, target), what their users would say, and that as the tracker takes it."""
 
     rows: pl.DataFrame
@@ -58,9 +58,9 @@ class Lessons:
     values: Values
     table: ConditionTable
     wished: sparse.csr_matrix
-    tracking: Spoken
-    practice: Spoken
-    judged: Spoken
+    tracking: UserTurns
+    practice: UserTurns
+    judged: UserTurns
 
     def drawn(self, items: NDArray[np.int64], most: int, rng: np.random.Generator) -> sparse.csr_matrix:
         """What users who want `items` might have told, as beliefs (B, F): 0 to `most` conditions each, drawn as the
@@ -107,5 +107,5 @@ def prepare(dataset: PreparedDataset, settings: CrmSettings, values: Values) -> 
     wished = values.wished(user.table.conditions)
     mentions = np.asarray((speech["tracker"].told @ wished).sum(0))[0]
     model = CrmModel.new(dataset, settings, values, vocabulary, np.flatnonzero(mentions >= settings.mentions))
-    spoken = [Spoken(part, speech[name], model.ear.hear(speech[name].texts)) for name, part in chosen.items()]
+    spoken = [UserTurns(part, speech[name], model.ear.hear(speech[name].texts)) for name, part in chosen.items()]
     return model, Lessons(values, user.table, wished, *spoken)

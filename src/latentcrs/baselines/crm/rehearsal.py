@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentcrs.baselines.crm.lessons import Spoken
+from latentcrs.baselines.crm.lessons import UserTurns
 from latentcrs.baselines.crm.model import CrmModel
 from latentcrs.baselines.crm.policy import Policy, State, max_entropy
 from latentcrs.data.dataset import PreparedDataset
@@ -25,7 +25,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Played:
+class Episodes:
     """B conversations. rewards (B, turns). outcomes (B,): the turn that showed the target, 0 for none."""
 
     steps: list[Step]
@@ -41,7 +41,7 @@ class Played:
 class Rehearsal:
     """R training rows, and what their users would say."""
 
-    def __init__(self, dataset: PreparedDataset, model: CrmModel, spoken: Spoken) -> None:
+    def __init__(self, dataset: PreparedDataset, model: CrmModel, spoken: UserTurns) -> None:
         self._model, self._speech, self._heard = model, spoken.speech, spoken.heard
         self._users, self._targets = spoken.users, spoken.targets
         self._histories = dataset.histories(spoken.users, spoken.rows["cut"].to_numpy().astype(np.int64))
@@ -51,7 +51,7 @@ class Rehearsal:
 
     def play(
         self, rows: NDArray[np.int64], policy: Policy, rng: np.random.Generator | None = None, rule: bool = False
-    ) -> Played:
+    ) -> Episodes:
         """A conversation of each of `rows`: by chance as the policy's probabilities are, without `rng` by the most
         probable act; with `rule` by the max-entropy rule.
         """
@@ -88,7 +88,7 @@ class Rehearsal:
             going = going[~hit]
             if not len(going):
                 break
-        return Played(steps, rewards, outcomes)
+        return Episodes(steps, rewards, outcomes)
 
     def _act(
         self, state: State, scores: Tensor, log_p: Tensor, rng: np.random.Generator | None, rule: bool
@@ -105,13 +105,13 @@ class Rehearsal:
         return np.minimum((reached <= drawn).sum(1), reached.shape[1] - 1)
 
 
-def imitation_loss(played: Played) -> Tensor:
+def imitation_loss(played: Episodes) -> Tensor:
     """Cross-entropy of the acts that were taken, a mean over turns."""
     chosen = torch.cat([_chosen(step) for step in played.steps])
     return -chosen.mean()
 
 
-def reinforce_loss(played: Played, exploring: float) -> Tensor:
+def reinforce_loss(played: Episodes, exploring: float) -> Tensor:
     """REINFORCE (Williams, 1992): -(return - mean return of the turn) log pi(a | s), a mean over turns, less
     `exploring` times the policy's entropy.
     """

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from latentcrs.baselines.crm.belief import tracking_loss
 from latentcrs.baselines.crm.fitting import fit
-from latentcrs.baselines.crm.lessons import Lessons, Spoken, prepare
+from latentcrs.baselines.crm.lessons import Lessons, UserTurns, prepare
 from latentcrs.baselines.crm.machine import bags_of
 from latentcrs.baselines.crm.model import CrmModel
 from latentcrs.baselines.crm.rehearsal import Rehearsal, imitation_loss, reinforce_loss
@@ -68,7 +68,7 @@ def fit_tracker(model: CrmModel, lessons: Lessons, checkpoint: Checkpoint) -> di
     settings, tracker = model.settings, model.tracker
     adam = torch.optim.AdamW(tracker.parameters(), lr=settings.tracker_rate, weight_decay=1e-5)
 
-    def loss(spoken: Spoken, rows: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+    def loss(spoken: UserTurns, rows: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         said, asked = spoken.speech.drawn(rows, settings.turns, 0.5, rng)
         wanted = [shared_out(told @ lessons.wished, model.values) for told in spoken.speech.conditions(said)]
         also = np.concatenate([turn.indices for turn in wanted])
@@ -145,7 +145,7 @@ def fit_machine(
     return fit("CRM's factorisation machine", machine, adam, one_round, rounds, measure, checkpoint, settings.seed)
 
 
-def beliefs_of_words(model: CrmModel, spoken: Spoken, times: int = 3) -> sparse.csr_matrix:
+def beliefs_of_words(model: CrmModel, spoken: UserTurns, times: int = 3) -> sparse.csr_matrix:
     """What the tracker believes at some point of sessions of each row, (times * rows, F)."""
     rng = np.random.default_rng(model.settings.seed)
     rows = np.tile(np.arange(len(spoken)), times)
