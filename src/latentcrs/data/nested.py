@@ -245,6 +245,7 @@ def read_notation(text: str) -> Any:
             value = read(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
+        value = _encodable(value)
         if isinstance(value, (list, tuple, set, frozenset)):
             return sorted(value, key=str) if isinstance(value, (set, frozenset)) else list(value)
         if isinstance(value, dict):
@@ -281,6 +282,17 @@ def numbers_only(lists: Iterable[list[Any]]) -> bool:
 def _is_set(value: Mapping[Any, Any]) -> bool:
     """Whether an object only marks its keys, each with the same true value."""
     return len(value) > 0 and all(mark is True or mark is None for mark in value.values())
+
+
+def _encodable(value: Any) -> Any:
+    """A value without halves of surrogate pairs, which an escape can write and no file can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return type(value)(_encodable(one) for one in value)
+    return value
 
 
 def _at(value: Any, keys: tuple[str, ...]) -> Any:

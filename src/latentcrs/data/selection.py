@@ -275,7 +275,7 @@ class Selection:
         file, counts = self.raw.files.get("interactions", self.raw.source), self.dropped.counts
         if not counts:
             return f"The log {file} holds no interactions."
-        most = max(counts, key=lambda reason: counts[reason])
+        most = max(sorted(counts), key=lambda reason: counts[reason])  # of two as common always the same
         advice = {
             UNKNOWN_ITEM: f"its item ids have to be those of the catalogue: {self.advice}",
             BELOW_THRESHOLD: f"--threshold {self.least:g} is above its ratings; lower it"

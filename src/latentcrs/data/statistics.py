@@ -25,7 +25,7 @@ def describe(dataset: PreparedDataset) -> dict[str, Any]:
         "interactions per item, mean": info.interactions / max(info.items, 1),
         "density": info.interactions / max(info.users * info.items, 1),
     }
-    counts = dataset.interactions["item"].value_counts(sort=True)
+    counts = dataset.interactions["item"].value_counts().sort("count", "item", descending=[True, False])
     sample = items.row(int(counts["item"][0]), named=True) if len(counts) else {}
     kinds = {"item_id": "id", "title": "text", **info.columns, "text": "text"}
     columns = [

@@ -240,8 +240,9 @@ def json_records(path: Path, most: int | None) -> Iterable[Mapping[str, object]]
     for text in (lines if most is None else lines.head(most)).collect()["text"]:
         try:
             record = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
-            continue
+            json.dumps(record, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text
+        except (json.JSONDecodeError, RecursionError, UnicodeEncodeError):
+            continue  # read again with all lines, and counted there
         if isinstance(record, dict):
             yield record
 
@@ -254,5 +255,5 @@ def as_lines(path: Path, original: Path, workspace: Path) -> Path:
         raise UserError(f"{original} is no JSON array: {error}.") from None
     workspace.mkdir(parents=True, exist_ok=True)
     copy = workspace / f"{original.name}.lines"
-    copy.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
+    copy.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
     return copy
