@@ -249,7 +249,7 @@ def test_the_command_prints_a_table_the_errors_and_json(
     own = tmp_path / "own.jsonl"
     own.write_text("\n".join(one.model_dump_json() for one in SET), "utf-8")
 
-    def lexical(items: pl.DataFrame, columns: Mapping[str, ColumnKind], encoder: object) -> Rehearsed:
+    def lexical(items: pl.DataFrame, columns: Mapping[str, ColumnKind]) -> Rehearsed:
         assert "title" in items.columns and "genres" in columns
         return Rehearsed(ANSWERS)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 import torch
-from scipy.sparse.linalg import svds
 from torch import Tensor
 
 from latentcrs.data.histories import Histories
@@ -22,6 +21,8 @@ def spectral_vectors(sequences: Histories, items: int, width: int, seed: int = 0
     Raises:
         UserError: fewer users or items than the width needs.
     """
+    from scipy.sparse.linalg import svds  # late: training alone needs it, and every start would pay
+
     users, chosen = sequences.pairs()
     if min(len(sequences), items) < width + 2:
         raise UserError(

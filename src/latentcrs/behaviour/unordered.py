@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import svds
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -42,6 +41,8 @@ class Unordered:
         """By singular vectors of the matrix of histories and items (PureSVD: Cremonesi et al., RecSys 2010), its
         columns divided by a root of the items' counts; None where there are too few of either for the width.
         """
+        from scipy.sparse.linalg import svds  # late: training alone needs it, and every start would pay
+
         matrix = sp.vstack([part.matrix(items) for part in sequences], "csr")
         if min(matrix.shape) < width + 2:
             return None

@@ -14,7 +14,7 @@ from latentcrs.converse.session import Session
 from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
 from latentcrs.evaluate.multi_turn import TURNS, talk_rows
-from latentcrs.hear import Hearer
+from latentcrs.hear.open import hearer_of
 from latentcrs.progress import step
 from latentcrs.recommend import load
 from latentcrs.recommend.users import trained_dataset
@@ -62,7 +62,7 @@ def held_in_process(bundle: str | Path, conversations: int, turns: int, device: 
     if rows.is_empty():
         raise UserError(f"Nobody in {dataset.path} has an item of the test split that they could ask for.")
     user = open_user("attributes", dataset)
-    extractor = Hearer(recommender.bundle.items, recommender.bundle.columns)
+    extractor = hearer_of(recommender)
     ids = recommender.bundle.items["item_id"].to_list()
     for text in dataset.requests["text"].head(WARM_UP).to_list():
         Conversation(recommender, extractor).reply(text)

@@ -15,7 +15,7 @@ from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.session import Session
 from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
-from latentcrs.hear import Hearer
+from latentcrs.hear.open import hearer_of
 from latentcrs.progress import step
 from latentcrs.recommend import load
 from latentcrs.recommend.users import trained_dataset
@@ -62,7 +62,7 @@ def bench_turn(bundle: str | Path, turns: int = 300, device: str = "auto") -> Tu
         raise UserError(f"{dataset.path} has no test requests; write some with 'latentcrs simulate {dataset.path}'.")
     requests = requests.gather_every(max(1, len(requests) // (turns + WARM_UP))).head(turns + WARM_UP)
     histories, ids = dataset.request_histories(requests), dataset.items["item_id"].to_numpy()
-    extractor = Hearer(recommender.bundle.items, recommender.bundle.columns)
+    extractor = hearer_of(recommender)
     taken: dict[str, list[float]] = {}
     with step("turns", len(requests)) as bar:
         for row, text in enumerate(requests["text"].to_list()):

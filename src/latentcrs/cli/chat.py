@@ -82,10 +82,8 @@ def chat(
         loop = ChatLoop(talk, console, bundle)
     who = talk.session.user
     loop.greet(None if who is None else f"You are user {who}")
-    # What hears is built beside the greeting and the encoder: the first line should not wait for it.
+    # The encoder and what hears are loaded while somebody reads the greeting and types.
     threading.Thread(target=talk.hearer.warm, daemon=True).start()
-    with err_console.status("loading the text encoder"):
-        talk.recommender.embed("hello")
     loop.run(typed_lines(PROMPT, None if no_store else lines_file()))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from latentcrs.converse.uninterrupted import uninterrupted
 from latentcrs.errors import UserError
 from latentcrs.hear import Context, Extractor, Heard, HeardRule, Hearer, Reading, Sort
 from latentcrs.hear.language import denies, word_set
-from latentcrs.hear.open import state_encoder
+from latentcrs.hear.open import hearer_of
 from latentcrs.language.chat import Call, ChatModel, Message, ModelError
 from latentcrs.language.chat.model import encodable
 from latentcrs.language.prompts import prompt
@@ -54,15 +53,6 @@ class Begun:
 
 TALK = frozenset({"question", "thanks", "greeting", "small talk", "unsure", "accepted", "instruction"})
 """Kinds of utterance whose words ask for nothing."""
-_HEARERS: WeakKeyDictionary[Recommender, Hearer] = WeakKeyDictionary()
-
-
-def hearer_of(recommender: Recommender) -> Hearer:
-    """The one hearer over a recommender's catalogue, for conversations whose rules another extractor hears."""
-    if recommender not in _HEARERS:
-        bundle = recommender.bundle
-        _HEARERS[recommender] = Hearer(bundle.items, bundle.columns, state_encoder(recommender.text_encoder))
-    return _HEARERS[recommender]
 
 
 class Conversation:

@@ -12,7 +12,7 @@ from latentcrs.converse.session import Session, Variant
 from latentcrs.converse.store import ConversationStore, Stored
 from latentcrs.device import resolve_device
 from latentcrs.errors import UserError
-from latentcrs.hear.open import open_extractor
+from latentcrs.hear.open import hearer_of, open_extractor
 from latentcrs.language.chat import ChatModel, open_chat_model
 from latentcrs.recommend import Recommender, load
 from latentcrs.recommend.users import trained_dataset, user_history
@@ -71,7 +71,7 @@ def open_conversation(
         session = Session(user=user, history=list(dict.fromkeys(past)), variant=variant or "f", k=k or 5)
     model = open_chat_model(llm) if llm is None or isinstance(llm, str) else llm
     items, columns = recommender.bundle.items, recommender.bundle.columns
-    lexical = open_extractor("lexical", items, columns, encoder=recommender.text_encoder)
+    lexical = hearer_of(recommender)
     id = stored.id if stored else new_id()
     opened = Conversation(recommender, lexical, session, model=model, talks=talks, store=kept, id=id)
     if rules == "llm":

@@ -139,7 +139,7 @@ class Labelled:
     ) -> list[Example]:
         line, language = tokenise(text), language_of(text)
         taken = [False] * len(line.tokens)
-        for mention in self.hearer.titles.find(text):
+        for mention in self.hearer.finder.find(text):
             for n, t in enumerate(line.tokens):
                 taken[n] |= mention.start <= t.start and t.end <= mention.end
         out = []

@@ -4,7 +4,7 @@ encoder."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -50,7 +50,8 @@ def _embedded() -> StateEncoder:
 class Hearer:
     """Hears over one catalogue. Nothing is built or loaded before the first utterance.
 
-    encoder: hands out token states; the embedded one by default. weights: how popular each item is, (n,).
+    encoder: hands out token states; the embedded one by default. finder: finds titles, those of `items` by their rows
+    and others by higher numbers; made of `items` by default, where all are as popular.
     """
 
     name = "hear"
@@ -61,10 +62,10 @@ class Hearer:
         columns: Mapping[str, ColumnKind],
         encoder: StateEncoder | None = None,
         heads: Mapping[str, Head] | None = None,
-        weights: Sequence[float] | None = None,
+        finder: Callable[[], TitleFinder | None] | None = None,
     ) -> None:
         self.items, self.columns = items, dict(columns)
-        self._encoder, self._heads, self._weights = encoder, heads, weights
+        self._encoder, self._heads, self._given_finder = encoder, heads, finder
         self._reply = lru_cache(maxsize=64)(self._vector)
 
     @cached_property
@@ -81,13 +82,16 @@ class Hearer:
         return Numbers(self.columns, roles, numbered, min(years, default=None), max(years, default=None))
 
     @cached_property
-    def titles(self) -> TitleFinder:
-        """The titles of the catalogue."""
+    def finder(self) -> TitleFinder:
+        """Finds the titles of the catalogue."""
+        given = self._given_finder() if self._given_finder is not None else None
+        if given is not None:
+            return given
         years: list[int | None] = (
             self.items["year"].to_list() if "year" in self.items.columns else [None] * len(self.items)
         )
         titles = [title or "" for title in self.items["title"].to_list()]
-        return TitleFinder(titles, years, self._weights or [1.0] * len(titles))
+        return TitleFinder(titles, years, [1.0] * len(titles))
 
     @cached_property
     def heads(self) -> Mapping[str, Head]:
@@ -162,7 +166,7 @@ class Hearer:
 
     def _titles(self, read: Read, taken: list[bool], language: str) -> list[HeardTitle]:
         found = []
-        for mention in self.titles.find(read.line.text):
+        for mention in self.finder.find(read.line.text):
             inside = [n for n, t in enumerate(read.line.tokens) if mention.start <= t.start and t.end <= mention.end]
             if not inside or any(taken[n] for n in inside):
                 continue
@@ -171,7 +175,9 @@ class Hearer:
             stance, p = self._stance(read, inside[0], inside[-1] + 1, language)
             said = read.line.text[mention.start : mention.end]
             certainty = round(p * mention.certainty, 3)
-            found.append(HeardTitle(number=mention.numbers[0], stance=stance, words=said, certainty=certainty))
+            number = next((number for number in mention.numbers if number < len(self.items)), None)
+            if number is not None:  # else it is known, and not of this catalogue
+                found.append(HeardTitle(number=number, stance=stance, words=said, certainty=certainty))
         return found
 
     def _stance(self, read: Read, first: int, last: int, language: str) -> tuple[Stance, float]:

@@ -74,7 +74,8 @@ def stem(word: str) -> str:
 
 def key_of(text: str) -> str:
     """What a value and its plural, with or without hyphens and blanks, have in common."""
-    words = [token.word for token in tokenise(text).tokens if token.word.isalnum()]
+    words = [plain(said) for said in _TOKEN.findall(text)]
+    words = [word for word in ("and" if word == "&" else word for word in words) if word.isalnum()]
     if len(words) > 1 and words[0] in ("the", "a", "an"):
         words = words[1:]
     return "".join(map(stem, words))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary, ref
 
 import polars as pl
 
@@ -14,6 +15,7 @@ from latentcrs.hear.llm import LLMExtractor
 from latentcrs.hear.reading import Extractor
 from latentcrs.language import TextEncoder
 from latentcrs.language.chat import ChatModel
+from latentcrs.recommend import Recommender
 
 
 def state_encoder(encoder: TextEncoder) -> StateEncoder | None:
@@ -23,22 +25,36 @@ def state_encoder(encoder: TextEncoder) -> StateEncoder | None:
     return encoder if isinstance(encoder, MiniLM) else None
 
 
+_HEARERS: WeakKeyDictionary[Recommender, Hearer] = WeakKeyDictionary()
+
+
+def hearer_of(recommender: Recommender) -> Hearer:
+    """The one hearer over a recommender's catalogue as it is now; both find titles by one index, and read by one
+    encoder.
+    """
+    found, bundle = _HEARERS.get(recommender), recommender.bundle
+    if found is None or found.items is not bundle.items:
+        encoder, of = state_encoder(recommender.text_encoder), ref(recommender)  # weak: else neither would ever go
+        found = Hearer(
+            bundle.items, bundle.columns, encoder, finder=lambda: None if (own := of()) is None else own.titles
+        )
+        _HEARERS[recommender] = found
+    return found
+
+
 def open_extractor(
     name: str,
     items: pl.DataFrame,
     columns: Mapping[str, ColumnKind],
     model: ChatModel | None = None,
-    encoder: TextEncoder | None = None,
 ) -> Extractor:
     """The extractor `name` over a catalogue: "lexical", which needs no language model, or "llm", which asks `model`.
-
-    encoder: what else reads requests, whose states are used where they are of the right kind.
 
     Raises:
         UserError: no such extractor, or no language model for it.
     """
     if name == "lexical":
-        return Hearer(items, columns, None if encoder is None else state_encoder(encoder))
+        return Hearer(items, columns)
     if name != "llm":
         raise UserError(f"There is no extractor {name!r}; choose lexical or llm.")
     if model is None:

@@ -7,12 +7,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
-from scipy.stats import rankdata
 
 from latentcrs.words import RARE, place_by_use
 
@@ -134,7 +135,8 @@ class TitleFinder:
         """
         self.years = list(years)
         self.weights = np.asarray(weights, np.float64)
-        self._popular = rankdata(self.weights) / max(len(self.weights), 1)  # (n,) 0..1, equal ones alike
+        # (n,) 0..1, equal ones alike
+        self._popular = pl.Series(self.weights).rank("average").to_numpy().astype(np.float64) / max(len(titles), 1)
         if len(self.weights) and np.ptp(self.weights) == 0:
             self._popular[:] = 0.85  # nothing is known: as popular as what people mention mostly is
         self._names = _names(titles, self.years, self.weights)
@@ -146,13 +148,14 @@ class TitleFinder:
             key for key, name in self._names.items() if len(key) >= FUZZY_CHARACTERS and name.sort != "series"
         ]
         postings: dict[str, list[int]] = defaultdict(list)
+        sizes = []
         for number, key in enumerate(self._fuzzy):
-            for gram in {key[i : i + 3] for i in range(len(key) - 2)}:
+            grams = {key[i : i + 3] for i in range(len(key) - 2)}
+            sizes.append(len(grams))
+            for gram in grams:
                 postings[gram].append(number)
         self._postings = {gram: np.array(found, np.int32) for gram, found in postings.items()}
-        self._grams = np.array(
-            [len({key[i : i + 3] for i in range(len(key) - 2)}) for key in self._fuzzy], np.float32
-        )
+        self._grams = np.array(sizes, np.float32)
 
     def find(self, text: str, least: float = LEAST) -> list[TitleMention]:
         """The titles in `text` of a certainty of at least `least`, in order; they do not overlap."""
@@ -313,7 +316,10 @@ _DETERMINERS = frozenset("a an any some no more other another good great my your
 def words_of_title(title: str) -> tuple[str, ...]:
     """A title as the words that people say of it: "Godfather: Part II, The" is godfather, 2."""
     moved = _MOVED.match(title.strip())
-    words = [token.key for token in _tokens(moved[1] if moved else title) if token.key]
+    words = [_compared(said) for said in _WORD.findall(moved[1] if moved else title)]
+    words = [word for word in words if word]
+    counted = {n for n, (word, behind) in enumerate(pairwise(words)) if word in _COUNTED and behind.isdigit()}
+    words = [word for n, word in enumerate(words) if n not in counted]
     while len(words) > 1 and words[0] in _ARTICLES:
         words = words[1:]
     return tuple(words)
@@ -363,14 +369,20 @@ def _names(titles: Sequence[str], years: Sequence[int | None], weights: NDArray[
     return names
 
 
+@lru_cache(maxsize=1 << 16)
+def _compared(said: str) -> str:
+    """A word as it is compared: without case, accents and apostrophes, numbers as digits."""
+    word = said.lower().replace("'", "").replace("’", "")
+    if not word.isascii():
+        word = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+    return "and" if word == "&" else _NUMBERS.get(word, word)
+
+
 def _tokens(text: str) -> list[_Token]:
     tokens: list[_Token] = []
     for match in _WORD.finditer(text):
         said = match[0]
-        word = said.lower().replace("'", "").replace("’", "")
-        if not word.isascii():
-            word = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
-        word = "and" if word == "&" else _NUMBERS.get(word, word)
+        word = _compared(said)
         if not word:
             continue
         gap = text[tokens[-1].end : match.start()] if tokens else "."

@@ -6,7 +6,7 @@ from copy import copy
 from typing import Literal
 
 from latentcrs.hear import Extractor
-from latentcrs.hear.open import open_extractor
+from latentcrs.hear.open import hearer_of, open_extractor
 from latentcrs.language.chat import ChatModel
 from latentcrs.recommend import Recommender
 
@@ -20,7 +20,7 @@ class Extractors:
         """
         items, columns = recommender.bundle.items, recommender.bundle.columns
         self.recommender = recommender
-        self.lexical = open_extractor("lexical", items, columns, encoder=recommender.text_encoder)
+        self.lexical = hearer_of(recommender)
         self._asking = open_extractor("llm", items, columns, model) if rules == "llm" else None
 
     def of(self, model: ChatModel | None) -> Extractor:
