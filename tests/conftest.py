@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from itertools import takewhile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,42 +75,28 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 @pytest.fixture(scope="session")
-def prepare_movielens(
-    shared_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[int, int], Path]:
-    """Prepares the first `users` people of MovieLens-1M, films with at least `item_core` of their likes."""
+def small_movielens(shared_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared data set with requests: the first 250 people of MovieLens-1M, 670 films that at least ten of them
+    like; trained on within seconds.
+    """
+    from typer.testing import CliRunner
 
-    def prepare(users: int, item_core: int) -> Path:
-        from typer.testing import CliRunner
-
-        from latentcrs.cli.main import app
-
-        whole = shared_data("ml-1m")
-
-        def make(folder: Path) -> None:
-            raw = folder / "raw"
-            raw.mkdir()
-            for name in ("movies.dat", "users.dat", "movies_extrainfos.dat"):
-                shutil.copy(whole / name, raw / name)
-            with (whole / "ratings.dat").open("rb") as log, (raw / "ratings.dat").open("wb") as part:
-                part.writelines(takewhile(lambda line: int(line.split(b"::")[0]) <= users, log))
-            options = ["--from", str(raw), "--item-core", str(item_core), "--out", str(folder / "dataset")]
-            ran = CliRunner().invoke(app, ["data", "prepare", "ml-1m", *options], catch_exceptions=False)
-            assert ran.exit_code == 0, ran.output
-
-        return made_once(tmp_path_factory, f"movielens-{users}-{item_core}", make) / "dataset"
-
-    return prepare
-
-
-@pytest.fixture(scope="session")
-def small_movielens(prepare_movielens: Callable[[int, int], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared data set with requests: some 250 real people and 670 films, trained on within seconds."""
+    from latentcrs.cli.main import app
     from latentcrs.data import PreparedDataset
     from latentcrs.simulate import fill_requests
 
+    whole = shared_data("ml-1m")
+
     def make(folder: Path) -> None:
-        shutil.copytree(prepare_movielens(250, 10).parent, folder, dirs_exist_ok=True)
+        raw = folder / "raw"
+        raw.mkdir()
+        for name in ("movies.dat", "users.dat", "movies_extrainfos.dat"):
+            shutil.copy(whole / name, raw / name)
+        with (whole / "ratings.dat").open("rb") as log, (raw / "ratings.dat").open("wb") as part:
+            part.writelines(itertools.takewhile(lambda line: int(line.split(b"::")[0]) <= 250, log))
+        options = ["--from", str(raw), "--item-core", "10", "--out", str(folder / "dataset")]
+        ran = CliRunner().invoke(app, ["data", "prepare", "ml-1m", *options], catch_exceptions=False)
+        assert ran.exit_code == 0, ran.output
         fill_requests(PreparedDataset(folder / "dataset"))
 
     return made_once(tmp_path_factory, "small-movielens", make) / "dataset"
@@ -117,16 +104,22 @@ def small_movielens(prepare_movielens: Callable[[int, int], Path], tmp_path_fact
 
 @pytest.fixture(scope="session")
 def small_movielens_cache(small_movielens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder that holds the embeddings of all texts of `small_movielens`: copy it, or use it as it is."""
+    """A cache folder that holds the embeddings of all texts of `small_movielens`: copy it, or use it as it is.
+
+    It takes a minute: workers that want it at once share the work, each beginning elsewhere.
+    """
     from latentcrs.data import PreparedDataset
     from latentcrs.language import embed, open_encoder
 
-    def make(folder: Path) -> None:
-        encoder, dataset = open_encoder("minilm", "cpu"), PreparedDataset(small_movielens)
-        for texts in (dataset.items["text"].to_list(), dataset.requests["text"].to_list()):
-            embed(texts, encoder, folder / "embeddings")
-
-    return made_once(tmp_path_factory, "cache", make)
+    encoder, dataset = open_encoder("minilm", "cpu"), PreparedDataset(small_movielens)
+    texts = [*dataset.items["text"], *dataset.requests["text"]]
+    cache = made_once(tmp_path_factory, "cache", lambda _: None)
+    parts = range(12)
+    begin = 6 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % len(parts)
+    for part in (*parts[begin:], *parts[:begin]):
+        made = partial(embed, texts[part :: len(parts)], encoder, cache / "embeddings")
+        made_once(tmp_path_factory, f"embedded-{part}", lambda _, made=made: made())
+    return cache
 
 
 @pytest.fixture(scope="session")
@@ -177,12 +170,20 @@ def ids(recommender: Recommender) -> Callable[[str], str]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if not WANTED & set(getattr(item, "fixturenames", ())) and "slow" not in item.keywords:
+        if not WANTED & set(getattr(item, "fixturenames", ())):
             item.add_marker("quick")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """In one line, whatever could not run, and why."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """With `--durations`, the seconds of each file; in one line, whatever could not run, and why."""
+    if most := config.getoption("durations"):
+        seconds = Counter[str]()
+        for report in itertools.chain(*terminalreporter.stats.values()):
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.split("::")[0]] += report.duration
+        terminalreporter.section(f"slowest {most} files")
+        for file, taken in seconds.most_common(most):
+            terminalreporter.write_line(f"{taken:7.1f}s {file}")
     skipped = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
     if skipped:
         told = "; ".join(f"{why.removeprefix('Skipped: ')} ({count})" for why, count in skipped.most_common())

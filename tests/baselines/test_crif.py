@@ -45,11 +45,6 @@ def dataset(small_movielens: Path) -> PreparedDataset:
 
 
 @pytest.fixture(scope="module")
-def hearing(dataset: PreparedDataset) -> FacetHearing:
-    return FacetHearing(dataset, Facets.of(dataset))
-
-
-@pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("crif")
 
@@ -364,7 +359,7 @@ class Popular:
 
 
 def test_it_beats_popularity_in_conversation(dataset: PreparedDataset, hearing: FacetHearing, crif: Crif) -> None:
-    rows, user = talk_rows(dataset, "test"), open_user("attributes", dataset)
+    rows, user = talk_rows(dataset, "test", 120), open_user("attributes", dataset)
     systems = [Asking(dataset, hearing, crif), Popular(dataset)]
     found = evaluate_multi_turn(dataset, "test", systems, user, rows).systems  # type: ignore[arg-type]
     ours, popular = (per_talk(found[name].outcomes) for name in ("crif", "popularity"))
@@ -375,7 +370,7 @@ def test_it_beats_popularity_in_conversation(dataset: PreparedDataset, hearing: 
 def test_its_order_begins_with_what_has_all_facets_that_were_heard(
     dataset: PreparedDataset, hearing: FacetHearing, crif: Crif
 ) -> None:
-    requests = dataset.requests.filter(dataset.requests["split"] == "test")
+    requests = dataset.requests.filter(dataset.requests["split"] == "test").head(120)
     scores = Asking(dataset, hearing, crif).scores(requests)
     accepted, rejected = hearing.heard(requests["text"].to_list())
     assert scores.shape == (len(requests), dataset.info.items) and scores.dtype == np.float32
@@ -385,7 +380,7 @@ def test_its_order_begins_with_what_has_all_facets_that_were_heard(
         if fits.any():
             assert scores[row, fits].min() > scores[row, ~fits].max(initial=-np.inf)
             narrowed += 0 < fits.sum() < len(fits)
-    assert narrowed > 150
+    assert narrowed > 60
 
 
 def test_who_somebody_is_decides_among_what_fits(dataset: PreparedDataset, hearing: FacetHearing, crif: Crif) -> None:
@@ -424,15 +419,16 @@ def test_a_killed_training_ends_as_one_that_was_not(
 
 
 def test_a_catalogue_without_facets_is_ranked_by_who_somebody_is(
-    dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: PreparedDataset, hearing: FacetHearing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATENTCRS_TRAINING", str(tmp_path))
     n = dataset.info.items
     nothing = Facets((), (), np.zeros((n, 0), bool), np.zeros((n, 0), bool))
-    hearing = FacetHearing(dataset, nothing)
+    deaf = FacetHearing(dataset, nothing)
+    deaf._extractor = hearing._extractor  # which has heard these requests
     settings = QUICK.model_copy(update={"offline": QUICK.offline.model_copy(update={"epochs": 1, "negatives": 2})})
-    policy = train_crif(dataset, hearing, settings)
+    policy = train_crif(dataset, deaf, settings)
     requests = training.practice_requests(dataset)
-    practice = Practice(dataset, nothing, requests, *hearing.heard(requests["text"].to_list()))
+    practice = Practice(dataset, nothing, requests, *deaf.heard(requests["text"].to_list()))
     acts = policy.act(practice.begin(np.arange(10)))
     assert (acts.asks == RECOMMEND).all() and (acts.items >= 0).all()

@@ -89,7 +89,7 @@ def test_requests_are_heard_as_their_targets_are_and_once(
     dataset: PreparedDataset, facets: Facets, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LATENTCRS_TRAINING", str(tmp_path))
-    requests = dataset.requests.filter(pl.col("split") == "valid")
+    requests = dataset.requests.filter(pl.col("split") == "valid").head(120)
     hearing = FacetHearing(dataset, facets)
     accepted, rejected = hearing.of_requests(requests)
     true = facets.has[requests["target"].to_numpy()]

@@ -88,11 +88,6 @@ def dataset(small_movielens: Path) -> PreparedDataset:
     return PreparedDataset(small_movielens)
 
 
-@pytest.fixture(scope="module")
-def hearing(dataset: PreparedDataset) -> FacetHearing:
-    return FacetHearing(dataset, Facets.of(dataset))
-
-
 def test_practice_answers_truly_and_finds_the_target(dataset: PreparedDataset, hearing: FacetHearing) -> None:
     requests = dataset.requests.filter(pl.col("split") == "valid").head(40)
     practice = Practice(dataset, hearing.facets, requests, *hearing.heard(requests["text"].to_list()))

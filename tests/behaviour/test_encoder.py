@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -253,8 +252,8 @@ def test_an_encoder_that_there_is_not_and_a_damaged_file_are_named(tmp_path: Pat
         BehaviourEncoder.load(damaged, "cpu")
 
 
-def test_a_brief_sasrec_beats_popularity_on_real_people(prepare_movielens: Callable[[int, int], Path]) -> None:
-    dataset = PreparedDataset(prepare_movielens(600, 1))
+def test_a_brief_sasrec_beats_popularity_on_real_people(small_movielens: Path) -> None:
+    dataset = PreparedDataset(small_movielens)
     sequences, (histories, targets) = training_sequences(dataset), held_out(dataset, "test")
     of = BehaviourEncoder("sasrec", dataset.info.items, {"width": 32}, "cpu")
     config = TrainingConfig(epochs=12, min_steps=0, batch=32, learning_rate=5e-3)
@@ -263,4 +262,4 @@ def test_a_brief_sasrec_beats_popularity_on_real_people(prepare_movielens: Calla
     behaviour = ndcg_at(target_ranks(of.encode_tensor(histories), items, targets, histories), 20).mean()
     counts = torch.from_numpy(dataset.training_counts).float().repeat(len(targets), 1)
     popularity = ndcg_at(ranks_of_scores(counts, targets, histories), 20).mean()
-    assert behaviour > 1.2 * popularity > 0
+    assert behaviour > 1.5 * popularity > 0

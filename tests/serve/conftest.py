@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from listening import listening
 from starlette.testclient import TestClient
 
@@ -16,6 +17,12 @@ from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 
 Serve = Callable[..., TestClient]
+
+
+@pytest.fixture(autouse=True)
+def _brief_log() -> None:
+    """Errors in the log as Python shows them: by default structlog writes out all that a frame holds, for seconds."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ CHECKS: list[Any] = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-EXAMPLES = 8
+EXAMPLES = 5
 
 
 @pytest.fixture(scope="module")
