@@ -19,6 +19,7 @@ import pytest
 from latentcrs.data import PreparedDataset
 from latentcrs.data.check import check
 from latentcrs.data.guessed import guessed_mapping
+from latentcrs.data.mapping import read_mapping
 from latentcrs.data.prepare import prepare
 from latentcrs.data.sources.own import read_own
 from latentcrs.errors import UserError
@@ -356,3 +357,13 @@ def test_the_mapping_of_what_was_guessed_gives_the_same_data_set(shop: Shop) -> 
     assert mapped.interactions.equals(guessed.interactions) and mapped.items.equals(guessed.items)
     assert mapped.info.threshold == guessed.info.threshold and mapped.info.columns == guessed.info.columns
     assert all(f"# {note}" in text for note in notes.splitlines() if "column price" in note)
+
+
+def test_the_mapping_of_what_was_guessed_can_be_read_whatever_columns_are_called(shop: Shop) -> None:
+    names = ["odd\x05\x7fname", "two\nlines", "a # b", 'quo"ted', "same"]
+    table = {"item_id": SHELF, "title": SHELF, "price\x00in": ["5,99 €"] * 8} | {name: range(8) for name in names}
+    items = shop.write("items.parquet", pl.DataFrame(table))
+    raw = read_own(shop.write("log.csv", log_text()), items, None, shop.folder / "work")
+    (shop.folder / "check").mkdir()
+    file = shop.write("map.toml", guessed_mapping(raw, shop.folder / "check"))
+    assert {*names, "price\x00in"} <= read_mapping(file).items.kinds.keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -82,7 +83,12 @@ def guessed_mapping(raw: RawData, workspace: Path) -> str:
     same = f"[{', '.join(map(_quoted, raw.same_ids))}]" if raw.same_ids else None
     about = ", ".join(f"{name} ({words})" for name, words in SAME.items())
     lines += ["[ids]", f"same = {same}" if same else f'# same = ["number"]  # ids match: {about}']
-    return "\n".join(lines) + "\n"
+    return "".join(f"{_printed(line)}\n" for line in lines)
+
+
+def _printed(line: str) -> str:
+    """`line` as TOML takes it: control characters, which no comment may have, as they are written in its strings."""
+    return re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def _roles(table: str, named: object) -> Iterable[str]:
@@ -105,7 +111,7 @@ def _text(separator: str | None, encoding: str | None, header: list[str] | None)
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _own_name(column: str) -> str:
