@@ -1,10 +1,10 @@
-"""Requests that do not arrive: each is let go, whatever part of it was sent, and nobody else waits for it."""
+"""Requests that do not arrive, and answers that nobody reads: each is let go, and nobody else waits for it."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, WebSocket
 from listening import listening
+from starlette.responses import StreamingResponse
 
 from latentcrs.serve import arrival, run
 from latentcrs.serve.app import create_app
@@ -34,6 +35,7 @@ HALVES = {
     "half of a second request": WHOLE + b"GET /health HTT",
 }
 GIVEN_UP = 20.0
+LARGE = 48 << 20
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +139,37 @@ def test_a_websocket_is_not_let_go(port: int) -> None:
             connection.send(words)
             assert connection.recv(timeout=GIVEN_UP) == words
             time.sleep(2 * arrival.SECONDS)
+
+
+def got_after(read: Callable[[socket.socket], int]) -> int:
+    """How many bytes a client gets of an answer of `LARGE` bytes, when `read` has got the first of them."""
+    app = FastAPI()
+
+    @app.get("/large")
+    async def much() -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(LARGE >> 16):
+                yield bytes(1 << 16)
+
+        return StreamingResponse(pieces())
+
+    with pytest.MonkeyPatch.context() as patch, listening(app) as at:
+        patch.setattr(arrival, "UNREAD_SECONDS", 3.0)
+        with socket.create_connection(("127.0.0.1", at), timeout=GIVEN_UP) as connection:
+            connection.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return read(connection) + len(rest(connection))
+
+
+def test_an_answer_that_nobody_reads_is_let_go_and_one_that_is_read_slowly_is_not() -> None:
+    def nothing(connection: socket.socket) -> int:
+        time.sleep(4)
+        return 0
+
+    def slowly(connection: socket.socket) -> int:
+        got, until = 0, time.monotonic() + 4
+        while time.monotonic() < until:
+            got += len(connection.recv(1 << 18))
+            time.sleep(0.05)
+        return got
+
+    assert got_after(nothing) < LARGE <= got_after(slowly)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,48 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from served_process import Served
 
 from latentcrs.converse.store import ConversationStore
 from latentcrs.serve.client import Client
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 TALKERS = 4
-PATIENCE = 120.0
-
-
-class Served:
-    """A server process over one store, on a port that is free."""
-
-    def __init__(self, bundle: Path, db: Path) -> None:
-        import socket
-
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = [sys.executable, "-c", "from latentcrs.cli.main import main; main()", "serve", str(bundle)]
-        options = ["--port", str(port), "--db", str(db), "--no-page"]
-        self.address = f"http://127.0.0.1:{port}"
-        self.log = db.with_name(f"{port}.log").open("wb")
-        self.process = subprocess.Popen(
-            [*command, *options], stderr=self.log, env=os.environ | {"OMP_NUM_THREADS": "1"}
-        )
-        deadline = time.monotonic() + PATIENCE
-        while not self._ready():
-            assert self.process.poll() is None and time.monotonic() < deadline, Path(self.log.name).read_text()
-            time.sleep(0.1)
-
-    def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.address}/health/ready").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def end(self, how: signal.Signals) -> int:
-        self.process.send_signal(how)
-        try:
-            return self.process.wait(PATIENCE)
-        finally:
-            self.log.close()
 
 
 @pytest.fixture
