@@ -11,14 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from itertools import takewhile
 from pathlib import Path
 
 import httpx
 import pytest
-
-from latentcrs.data.fetch import fetch
-from latentcrs.data.known import SAMPLE
+from demo_sample import fetch_sample
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-c", "from latentcrs.cli.main import main; main()", "demo"]
@@ -26,24 +23,9 @@ COMMAND = [sys.executable, "-c", "from latentcrs.cli.main import main; main()", 
 
 @pytest.fixture(scope="module")
 def sample(shared_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's folder with raw files in it: people of MovieLens-1M in the layout of MovieLens-100K."""
+    """The demo's folder with raw files in it."""
     folder = tmp_path_factory.mktemp("demo")
-    raw, whole = folder / "written", shared_data("ml-1m")
-    raw.mkdir()
-    with (whole / "ratings.dat").open(encoding="latin-1") as log, (raw / "ml-100k.inter").open("w") as part:
-        part.write("user_id:token\titem_id:token\trating:float\ttimestamp:float\n")
-        part.writelines(
-            line.replace("::", "\t") for line in takewhile(lambda line: int(line.split("::")[0]) <= 120, log)
-        )
-    with (
-        (whole / "movies.dat").open(encoding="latin-1") as films,
-        (raw / "ml-100k.item").open("w", encoding="utf-8") as part,
-    ):
-        part.write("item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n")
-        for line in films:
-            item, title, genres = line.strip().split("::")
-            part.write(f"{item}\t{title[:-7]}\t{title[-5:-1]}\t{genres.replace('|', ' ')}\n")
-    fetch(SAMPLE, folder / "demo" / "raw", local=raw)
+    fetch_sample(shared_data("ml-1m"), folder)
     return folder
 
 
