@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 
+from brief import SETTINGS
 from needs import require
 
 if TYPE_CHECKING:
@@ -28,21 +29,6 @@ for wait in ("READY", "HEALTH"):  # Ray ends a proxy that a busy machine does no
 WANTED = {"shared_data", "smollm2", "browser"}
 """Fixtures of what takes its time or is not everywhere. What hangs on none of them is marked `quick`."""
 REPOSITORY = Path(__file__).resolve().parent.parent
-SETTINGS = [
-    "behaviour.network.width=16",
-    "behaviour.network.length=30",
-    "behaviour.training.epochs=4",
-    "behaviour.training.min_steps=0",
-    "behaviour.training.batch=32",
-    "behaviour.training.learning_rate=0.005",
-    "model.intents=16",
-    "model.hidden=64",
-    "model.text_hidden=64",
-    "em.epochs=8",
-    "em.min_steps=0",
-    "em.batch=256",
-]
-"""Laid over the default preset: the same model as it is, small and brief."""
 
 
 @pytest.fixture(scope="session")
@@ -152,6 +138,15 @@ def bundle(small_movielens: Path, small_movielens_cache: Path, tmp_path_factory:
             train(small_movielens, folder / "movies", settings=SETTINGS, device="cpu")
 
     return made_once(tmp_path_factory, "models", make) / "movies"
+
+
+@pytest.fixture
+def brief_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model of the paper, which evaluations train beside a bundle's, is trained briefly."""
+    from latentcrs.evaluate import opened
+
+    whole = opened.load_config
+    monkeypatch.setattr(opened, "load_config", lambda name: whole(name, ["em.epochs=2", "em.min_steps=0"]))
 
 
 @pytest.fixture(scope="session")

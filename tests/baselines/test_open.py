@@ -53,8 +53,8 @@ def test_every_trained_system_opens_by_its_name_and_once(opened: Opened, monkeyp
         assert getattr(system, "name", None) == name
 
 
-def test_other_systems_are_ranked_on_the_same_requests(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LATENTCRS_TRAINING")  # where others have trained the model of the paper
+@pytest.mark.usefixtures("brief_paper")
+def test_other_systems_are_ranked_on_the_same_requests(bundle: Path) -> None:
     found = evaluate_one_turn(bundle, "test", device="cpu", sample=6, baselines=["attributes"])
     assert found.systems["attributes"].means["recall@20"] >= found.systems["popularity"].means["recall@20"]
     assert "| attribute filtering |" in markdown(found) and "reports" not in found.about

@@ -26,7 +26,7 @@ import polars as pl
 import pytest
 from demo_sample import fetch_sample
 
-from conftest import SETTINGS
+from brief import SETTINGS
 from latentcrs.data import PreparedDataset
 from latentcrs.language import missing_texts, open_encoder
 

@@ -162,6 +162,7 @@ def test_a_failure_counts_as_six_turns() -> None:
     assert per_talk(np.array([0, 1, 5])).tolist() == [[0, 0, 0, 6], [1, 1, 1, 1], [0, 0, 1, 5]]
 
 
+@pytest.mark.usefixtures("brief_paper")
 def test_conversations_with_real_systems_end_with_figures_and_transcripts(bundle: Path, tmp_path: Path) -> None:
     written = tmp_path / "talks.jsonl"
     result = multi_turn(bundle, ("b", "f", "f-paper", "text", "fusion-f"), n=30, device="cpu", transcripts=written)

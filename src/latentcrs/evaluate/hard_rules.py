@@ -20,13 +20,22 @@ FAR = 1e6
 class HardRules:
     """The rules and wishes of n requests, heard once."""
 
-    def __init__(self, recommender: Recommender, extractor: Extractor, requests: Sequence[str]) -> None:
+    def __init__(
+        self,
+        recommender: Recommender,
+        extractor: Extractor,
+        requests: Sequence[str],
+        known: dict[str, Heard] | None = None,
+    ) -> None:
+        """known: what was heard in requests before, which is taken and added to."""
         self.recommender = recommender
-        self.heard: list[Heard] = []
+        known = {} if known is None else known
         with step("hearing the rules", len(requests)) as bar:
             for request in requests:
-                self.heard.append(applicable(recommender, extractor.extract(request))[0])
+                if request not in known:
+                    known[request] = applicable(recommender, extractor.extract(request))[0]
                 bar.advance()
+        self.heard: list[Heard] = [known[request] for request in requests]
 
     def over(self, scores: Tensor, part: slice) -> Tensor:
         """The order of variant F as scores, (b, n) float64, from the scores (b, n) of the requests `part`."""

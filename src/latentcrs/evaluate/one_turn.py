@@ -231,7 +231,8 @@ class Asked:
     def rules(self) -> HardRules:
         """The rules of all requests, heard by words alone."""
         bundle = self.opened.bundle
-        return HardRules(Recommender(bundle), Hearer(bundle.items, bundle.columns), self.texts)
+        hearer = Hearer(bundle.items, bundle.columns)
+        return HardRules(Recommender(bundle), hearer, self.texts, self.opened.heard)
 
     def rows(self, longest: int | None, history: Seen | None) -> Rows:
         """The requests embedded; at most `longest` items of what is seen of a history count."""

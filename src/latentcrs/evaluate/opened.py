@@ -17,6 +17,7 @@ from latentcrs.baselines.open import TRAINED, Baseline, Given, open_baseline
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, standardised, train_fusion
+from latentcrs.hear import Heard
 from latentcrs.intent import Config, GenerativeModel, Rows, load_config
 from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.language.chat import ChatModel
@@ -48,6 +49,8 @@ class Opened:
         self.encoder: TextEncoder = open_encoder(trained.spec, device)
         if self.encoder.id != trained.id:
             raise UserError(f"The bundle was trained with the text encoder {trained.id}, not {self.encoder.id}.")
+        self.heard: dict[str, Heard] = {}
+        """The rules that were heard in requests by words alone: several tables are about the same requests."""
         self._baselines: dict[str, Baseline] = {}
         self._bm25_weights: dict[str, float] = {}
         self.bundle.behaviour.report = self.bundle.info.report.get("behaviour", {})
