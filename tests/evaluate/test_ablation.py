@@ -20,7 +20,13 @@ from latentcrs.evaluate.trained_variants import Variants
 from latentcrs.intent import Config
 from latentcrs.training import Inputs, Trained
 
-BRIEF = ["em.epochs=3", "em.max_history=none", "model.text_hidden=64", "em.learning_rate=0.005", "model.calibrated=false"]
+BRIEF = [
+    "em.epochs=3",
+    "em.max_history=none",
+    "model.text_hidden=64",
+    "em.learning_rate=0.005",
+    "model.calibrated=false",
+]
 NAMES = [change.name for change in ABLATIONS]
 
 

@@ -8,10 +8,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from latentcrs.cli.main import app
 from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
-from latentcrs.evaluate.heard import evaluate_heard, figures_of, read_labels
+from latentcrs.evaluate.heard import THRESHOLDS, evaluate_heard, figures_of, read_labels, trade_off
+from latentcrs.hear.hearer import HARD, Hearer
 from latentcrs.hear.reading import Context, HeardRule, HeardTitle, Reading
 
 ITEMS = pl.DataFrame(
@@ -158,3 +161,19 @@ def test_labels_are_read_as_they_are_written(tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     file.write_text(json.dumps(message("a", label("Comedy"))) + "\n\n", "utf-8")
     assert read_labels(file)[0]["text"] == "a"
+
+
+def test_the_higher_the_threshold_the_fewer_rules_filter() -> None:
+    hearer = Hearer(ITEMS, COLUMNS)
+    said = ["a comedy please", "maybe some horror", "something scary", "comedy would be nice", "any comedies?"]
+    lines = [message(text, label("Comedy", "Horror", "Action")) for text in said]
+    rows = trade_off(hearer, lambda: evaluate_heard(hearer, ITEMS, COLUMNS, lines))
+    kept = [row["rules_that_filter"] for row in rows]
+    assert [row["threshold"] for row in rows] == list(THRESHOLDS) and hearer.hard == HARD
+    assert kept == sorted(kept, reverse=True) and kept[0] > kept[-1]  # type: ignore[operator, type-var]
+
+
+def test_the_simulated_users_requests_are_heard(small_movielens: Path) -> None:
+    printed = CliRunner().invoke(app, ["evaluate", "heard", str(small_movielens), "--simulated", "60", "--json"])
+    figures = json.loads(printed.stdout)
+    assert figures["n"] == 60 and figures["f1"] > 0.85 and figures["f1"] >= figures["f1_rules"]

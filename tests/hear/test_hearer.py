@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from latentcrs.hear.hearer import Hearer
+from latentcrs.hear.language import foreign_catalogue
 from latentcrs.hear.reading import Context, HeardRule, Reading
 
 GENRES = ("Action", "Animation", "Children's", "Comedy", "Drama", "Horror", "Musical", "Romance", "Sci-Fi",
@@ -249,3 +250,11 @@ def test_sentences_of_shoppers_are_heard(shop: Hearer, shared_data: Callable[...
         right, wrong, labelled = right + len(got & wanted), wrong + len(got - wanted), labelled + len(wanted)
     assert right / labelled > 0.8
     assert wrong / labelled < 0.2
+
+
+def test_a_catalogue_in_another_language_is_warned_of() -> None:
+    german = ["Die Geschichte einer Frau, die nicht mehr in der Stadt leben will und auf das Land zieht."] * 30
+    assert "German" in foreign_catalogue([*german, None, ""])
+    assert "other letters" in foreign_catalogue(["Это история о человеке, который вернулся домой."] * 30)
+    english = ["The story of a woman who does not want to live in the city any more."] * 30
+    assert foreign_catalogue([*english, *german[:20]]) == "" and foreign_catalogue([]) == ""

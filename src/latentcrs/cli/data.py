@@ -89,6 +89,7 @@ def prepare(
     """
     from latentcrs.data.copies import placed
     from latentcrs.data.prepare import prepare as prepare_data
+    from latentcrs.hear.language import foreign_catalogue
 
     with (
         tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace,
@@ -123,7 +124,8 @@ def prepare(
         print(info.model_dump_json(indent=2))
         return
     console.print(summary(prepared.dataset))
-    for note in info.notes:
+    foreign = foreign_catalogue(prepared.dataset.items["text"].to_list())
+    for note in [*info.notes, *([foreign] if foreign else [])]:
         err_console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
 

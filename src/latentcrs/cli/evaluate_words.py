@@ -75,6 +75,9 @@ def heard(
             help="Labelled messages or dialogues (JSON lines); else heard/*.dev.jsonl under $LATENTCRS_DATA."
         ),
     ] = None,
+    simulated: Annotated[
+        int | None, typer.Option(min=1, help="Hear so many test requests of the simulated user instead.")
+    ] = None,
     errors: Annotated[bool, typer.Option("--errors", help="List what was heard wrongly, and what for what.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -84,25 +87,41 @@ def heard(
     Example: latentcrs evaluate heard data/ml-1m --labels labels.jsonl --json
     """
     from latentcrs.data import PreparedDataset
-    from latentcrs.evaluate.heard import dev_labels, evaluate_heard, figures_of, read_labels  # late: PyTorch
+    from latentcrs.evaluate.heard import (
+        dev_labels,
+        evaluate_heard,
+        figures_of,
+        read_labels,
+        trade_off,
+    )  # late: PyTorch
+    from latentcrs.evaluate.heard_simulated import evaluate_simulated
     from latentcrs.hear.hearer import Hearer
     from latentcrs.progress import console
 
     prepared = PreparedDataset(dataset)
-    files = [labels] if labels is not None else dev_labels()
-    hearer = Hearer(prepared.items, prepared.info.columns)
-    tallies = {
-        path.name: evaluate_heard(hearer, prepared.items, prepared.info.columns, read_labels(path)) for path in files
-    }
+    items, columns = prepared.items, prepared.info.columns
+    hearer = Hearer(items, columns)
+    if simulated is not None:
+        figures = evaluate_simulated(hearer, prepared, simulated)
+        if as_json:
+            print(json.dumps(figures))
+            return
+        console.print(f"requests of the simulated user over {prepared.info.name}", style="bold", highlight=False)
+        for figure, told in figures.items():
+            console.print(f"  {figure.replace('_', ' '):28} {_shown(told)}", highlight=False)
+        return
+    lines = {path.name: read_labels(path) for path in ([labels] if labels is not None else dev_labels())}
+    tallies = {name: evaluate_heard(hearer, items, columns, found) for name, found in lines.items()}
+    messages = [line for found in lines.values() for line in found if "turns" not in line]
+    traded = trade_off(hearer, lambda: evaluate_heard(hearer, items, columns, messages)) if messages else []
     if as_json:
-        print(json.dumps(figures_of(tallies)))
+        print(json.dumps({**figures_of(tallies), "trade_off": traded}))
         return
     for name, tally in tallies.items():
         console.print(f"{name} over {prepared.info.name}", style="bold", highlight=False)
         for figure, value in tally.figures.items():
             if value is not None:
-                shown = f"{value:.3f}" if isinstance(value, float) else value
-                console.print(f"  {figure.replace('_', ' '):28} {shown}", highlight=False)
+                console.print(f"  {figure.replace('_', ' '):28} {_shown(value)}", highlight=False)
         if errors:
             for kind, pairs in tally.confused.items():
                 for (said, taken), count in pairs.most_common():
@@ -113,6 +132,15 @@ def heard(
                 console.print(
                     f"      missing: {missing}  extra: {extra}", highlight=False, markup=False, soft_wrap=True
                 )
+    if traded:
+        console.print("where a rule filters from this probability on", style="bold", highlight=False)
+    for row in traded:
+        parts = ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in row.items())
+        console.print(f"  {parts}", highlight=False, soft_wrap=True)
+
+
+def _shown(value: float | int | None) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _print_extraction(result: ExtractionResult, where: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from latentcrs.cli.options import Device, Engine, Workers
-from latentcrs.progress import console
+from latentcrs.progress import console, err_console
 
 
 def register(app: typer.Typer) -> None:
@@ -42,11 +42,16 @@ def train(
 
     Example: latentcrs train data/ml-1m --out models/ml-1m
     """
+    from latentcrs.data import PreparedDataset
     from latentcrs.data.places import local_place
+    from latentcrs.hear.language import foreign_catalogue
     from latentcrs.scale.engine import group_of
     from latentcrs.training import train as run  # late: PyTorch takes seconds, `--help` must not
     from latentcrs.training import work_folder
 
+    embedded = not any(setting.startswith("text_encoder=") for setting in set_ or ())
+    if embedded and (foreign := foreign_catalogue(PreparedDataset(dataset).items["text"].to_list())):
+        err_console.print(f"note: {foreign}", markup=False, highlight=False, soft_wrap=True)
     command = shlex.join(["latentcrs", *sys.argv[1:]])
     folder = local_place(checkpoints or work_folder())
     with group_of(engine, folder, workers, device) as together:

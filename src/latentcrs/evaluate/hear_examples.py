@@ -11,7 +11,7 @@ from importlib import resources
 from latentcrs.hear.language import tokenise
 from latentcrs.simulate.phrases import patterns as simulated
 
-FILLINGS = {"genre": 3, "person": 3, "year": 2, "number": 2, "pair": 4, "title": 3, "simulated": 1}
+FILLINGS = {"genre": 3, "person": 3, "year": 2, "number": 3, "rating": 1, "pair": 4, "title": 3, "simulated": 1}
 _GENRES = (
     "comedy;horror movies;action movies;a thriller;romantic comedies;sci-fi;a western;war movies;dramas;"
     "animated movies;"
@@ -29,6 +29,7 @@ _NUMBERS = (
     "rated above 4;"
     "at most 100 euros;under two hours;no more than ten dollars;over 300 pages;available;for 25 bucks;size 9"
 ).split(";")
+_RATINGS = "PG-13;R;PG;G;pg-13;NC-17".split(";")
 _TITLES = (
     "The Matrix;Titanic;Toy Story;jaws;the godfather;Pulp Fiction;Alien;Big;Heat;Se7en;The Lion King;Fargo;psycho;"
     "Jurassic Park (1993);Shrek (2001);Black Panther (2018);It;Get Out;the notebook;Star Wars;Rocky;Mulan;"
@@ -74,7 +75,14 @@ def made(seed: int = 0) -> list[Example]:
     """Examples of the carriers, and of the simulator's patterns."""
     book = tomllib.loads(resources.files("latentcrs.hear").joinpath("carriers.toml").read_text("utf-8"))
     dice = random.Random(seed)
-    fillers = {"number": _NUMBERS, "genre": _GENRES, "person": _PEOPLE, "year": _YEARS, "title": _TITLES}
+    fillers = {
+        "number": _NUMBERS,
+        "genre": _GENRES,
+        "person": _PEOPLE,
+        "year": _YEARS,
+        "title": _TITLES,
+        "rating": _RATINGS,
+    }
     out: list[Example] = []
 
     def add(head: str, carrier: str, slots: Mapping[str, tuple[str, str]]) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
 from latentcrs.errors import UserError
 from latentcrs.evaluate.extraction import SAID, Predicate, canonical
+from latentcrs.hear.hearer import Hearer as HeadHearer
 from latentcrs.hear.reading import Context, HeardRule, Reading
 from latentcrs.recommend.titles import TitleFinder
 
@@ -111,6 +112,10 @@ class Tally:
         }
 
 
+THRESHOLDS = (0.3, 0.45, 0.6, 0.75, 0.9)
+"""From which probability on a rule filters, for `trade_off`."""
+
+
 class Masks:
     """Which items of a catalogue pass a rule: what bookkeeping needs of a recommender."""
 
@@ -161,6 +166,25 @@ def dev_labels() -> list[Path]:
     if not files:
         raise UserError(f"There are no labels in {folder}; name a file with --labels.")
     return files
+
+
+def trade_off(hearer: HeadHearer, heard: Callable[[], Tally]) -> list[dict[str, float | int | None]]:
+    """What the probability from which on a rule filters (`Hearer.hard`) buys and costs: opposites and uninvited
+    filters per 100 messages, the share of the rules asked for that filter, and F1. heard: hears the messages anew.
+    """
+    rows, chosen = [], hearer.hard
+    try:
+        for threshold in THRESHOLDS:
+            hearer.hard = threshold
+            tally = heard()
+            stances = tally.confused["stance"]
+            asked = sum(count for (said, _), count in stances.items() if said == "rule")
+            figures = {name: tally.figures[name] for name in ("opposites_per_100", "uninvited_per_100", "f1")}
+            filter_share = _share(stances["rule", "rule"], asked)
+            rows.append({"threshold": threshold, **figures, "rules_that_filter": filter_share})
+    finally:
+        hearer.hard = chosen
+    return rows
 
 
 def figures_of(tallies: Mapping[str, Tally]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from latentcrs.data import PreparedDataset
 from latentcrs.data.rules import Rule
 from latentcrs.evaluate.extraction import Predicate, canonical
 from latentcrs.evaluate.hear_examples import Example, made
-from latentcrs.evaluate.heard import KINDS, Tally, evaluate_heard, overlap, read_labels
+from latentcrs.evaluate.heard import KINDS, Tally, evaluate_heard, overlap, read_labels, trade_off
 from latentcrs.evaluate.utterances import SETS, read_utterances
 from latentcrs.hear.assembly import ValueMention
 from latentcrs.hear.heads import (
@@ -38,13 +40,15 @@ from latentcrs.hear.heads import (
     save_heads,
     utterance_features,
 )
-from latentcrs.hear.hearer import Hearer
+from latentcrs.hear.hearer import HARD, Hearer
 from latentcrs.hear.language import language_of, patterns, tokenise
 from latentcrs.hear.reading import ACTS, STANCES
 
 FOLDS = 5
 MEASURE_ONLY = frozenset({"opendialkg"})
 """Sources whose terms allow measuring but no weights that were trained on them."""
+DRAWS = 4
+"""How often every carrier is filled."""
 REAL = 5.0
 """How much one message of a real person counts, beside one made of a carrier."""
 
@@ -281,12 +285,44 @@ def out_of_fold(
     return total
 
 
+def plot_calibration(trainer: Trainer, folds: Sequence[Mapping[str, Head]], path: Path) -> None:
+    """Write a picture of how often what real people name is asked for, by the probability that the heads give it
+    where they were not trained on it, and how many mentions lie where.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = [n for n, example in enumerate(trainer.of["stance"]) if example.group]
+    X, examples = trainer.features["stance"], trainer.of["stance"]
+    p = np.array([folds[fold_of(examples[n].group)]["stance"](X[n])["rule"] for n in rows])
+    asked = np.array([examples[n].said[0] == "rule" for n in rows])
+    bins = np.minimum((p * 10).astype(int), 9)
+    counts = np.bincount(bins, minlength=10)
+    held = counts > 0
+    figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
+    axes.bar(
+        (np.arange(10) + 0.5) / 10, counts / counts.sum(), width=0.09, color="#cbd5e1", label="share of mentions"
+    )
+    axes.plot([0, 1], [0, 1], "--", color="#94a3b8", lw=1)
+    found = np.bincount(bins, asked, 10)[held] / counts[held]
+    means = np.bincount(bins, p, 10)[held] / counts[held]
+    axes.plot(means, found, "o-", color="#0f766e", label="asked for")
+    axes.axvline(HARD, color="#b45309", lw=1, label=f"filters from here ({HARD:g})")
+    axes.set(xlabel="probability that it is asked for", ylabel="share", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(loc="upper left", frameon=False)
+    figure.savefig(path, dpi=140)
+    plt.close(figure)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, print, and write with --out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--heard", type=Path, required=True)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--plot", type=Path, help="a picture of the calibration")
     parser.add_argument("--errors", action="store_true")
     options = parser.parse_args(arguments)
     torch.manual_seed(0)
@@ -296,7 +332,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         path.name: read_labels(path) for path in sorted(options.heard.glob("*.jsonl")) if "shop" not in path.name
     }
     labelled = Labelled(hearer)
-    examples = made() + labelled.utterances()
+    # The carriers filled several times: how the words fall changes figures by more than most ideas do.
+    drawn = [replace(example, weight=example.weight / DRAWS) for seed in range(DRAWS) for example in made(seed)]
+    examples = drawn + labelled.utterances()
     for lines in files.values():
         examples += labelled.examples(lines)
     for head in ("stance", "title", "act", "turn"):
@@ -311,6 +349,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(head, sorted(pairs.items(), key=lambda p: -p[1]))
             for id, text, missing, extra in tally.mistakes:
                 print(f"{id}  {text}\n    missing: {missing}   extra: {extra}")
+        if not any("turns" in line for line in lines):
+            for row in trade_off(hearer, partial(out_of_fold, trainer, hearer, lines, folds)):
+                print(name, json.dumps(row))
+    if options.plot:
+        plot_calibration(trainer, folds, options.plot)
     if options.out:
         save_heads(trainer.heads(), options.out, hearer.encoder.id, {})  # type: ignore[attr-defined]
         print(f"written to {options.out}")

@@ -1,6 +1,9 @@
 """Hears what people say: rules and wishes over the catalogue, titles with a stance, acts, turns."""
 
-from latentcrs.hear.hearer import Hearer
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from latentcrs.hear.reading import (
     ACTS,
     STANCES,
@@ -14,6 +17,9 @@ from latentcrs.hear.reading import (
     Sort,
     Stance,
 )
+
+if TYPE_CHECKING:
+    from latentcrs.hear.hearer import Hearer
 
 __all__ = [
     "ACTS",
@@ -29,3 +35,12 @@ __all__ = [
     "Sort",
     "Stance",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Open `Hearer` when it is asked for: it brings PyTorch, which a look at a language does without."""
+    if name == "Hearer":
+        from latentcrs.hear.hearer import Hearer
+
+        return Hearer
+    raise AttributeError(name)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 import polars as pl
@@ -21,7 +22,7 @@ from latentcrs.words import RARE, place_by_use
 How = Literal["value", "synonym", "slip", "surname"]
 NAMES = frozenset({"director", "actor", "writer", "creator", "publisher", "developer"})
 PEOPLE = frozenset({"director", "actor", "writer", "creator"})
-LONGEST = 7  # words of a phrase
+LONGEST = 7  # words and marks of a phrase
 SLIP = 84.0
 KNOWN = 3  # items of somebody who is known by the surname
 SURNAME = 6000  # a word more common than this is no surname by itself
@@ -148,8 +149,8 @@ class Gazetteer:
                 part = tokens[first:last]
                 if not all(free[first:last]) or not part[0].word.isalnum() or not part[-1].word.isalnum():
                     continue
-                if any(t.word in ",.;:!?/" for t in part):
-                    continue
+                if any(t.word in ",.;:!?/" and not (t.word == "." and len(a.word) == 1) for a, t in pairwise(part)):
+                    continue  # but for the point behind an initial
                 key = "".join(stem(t.word) for t in part if t.word.isalnum())
                 if len(part) > 1 and part[0].word in ("the", "a", "an"):
                     continue
@@ -285,7 +286,9 @@ class Gazetteer:
         return found
 
     def _role(self, line: Line, first: int, last: int, values: Sequence[Value], language: str) -> Value:
-        """Of a name in several columns, the one that the words around it speak of; else where it stands most."""
+        """Of a name in several columns, the one that the words around it speak of; else where it stands most, where
+        directing counts more than writing, and acting lies between: who makes films is meant by it.
+        """
         if len(values) == 1:
             return values[0]
         best: tuple[int, Value] | None = None
@@ -296,7 +299,8 @@ class Gazetteer:
                 away = first - end if end <= first else start - last
                 if 0 <= away <= 4 and (best is None or away < best[0]):
                     best = (away, of_role[0])
-        return best[1] if best else max(values, key=lambda v: v.count)
+        weights = {"director": 2.0, "writer": 0.5}
+        return best[1] if best else max(values, key=lambda v: v.count * weights.get(v.role, 1.0))
 
 
 def _parts(value: str) -> list[str]:

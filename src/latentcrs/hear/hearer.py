@@ -51,7 +51,8 @@ class Hearer:
     """Hears over one catalogue. Nothing is built or loaded before the first utterance.
 
     encoder: hands out token states; the embedded one by default. finder: finds titles, those of `items` by their rows
-    and others by higher numbers; made of `items` by default, where all are as popular.
+    and others by higher numbers; made of `items` by default, where all are as popular. hard: from which probability
+    on what is asked for filters.
     """
 
     name = "hear"
@@ -63,9 +64,11 @@ class Hearer:
         encoder: StateEncoder | None = None,
         heads: Mapping[str, Head] | None = None,
         finder: Callable[[], TitleFinder | None] | None = None,
+        hard: float = HARD,
     ) -> None:
         self.items, self.columns = items, dict(columns)
         self._encoder, self._heads, self._given_finder = encoder, heads, finder
+        self.hard = hard
         self._reply = lru_cache(maxsize=64)(self._vector)
 
     @cached_property
@@ -291,14 +294,15 @@ class Hearer:
         wanted = p["rule"] + p["wish"]
         insists, alone = insisted(read.line, one.first, one.last, language)
         if alone or (insists and not denied and p["mentioned"] > 0.5):
-            one.stance, one.p = "rule", HARD
+            one.stance, one.p = "rule", self.hard
         elif denied and p["refused"] + p["dropped"] > DENIED and wanted > 0.5:
             # A word denies and the head is not sure. Right in front ("no horror") it is believed; else neither is.
             right = next((word for word in reversed(near) if word not in ("a", "an", "any", "the")), "")
             refuses = right in word_set(language, "refuse")
             one.stance, one.p = ("refused", HARD_NOT) if refuses else ("mentioned", 1 - p["refused"])
         elif wanted >= SOFT:
-            one.stance, one.p = ("rule", p["rule"]) if p["rule"] >= HARD else ("wish", wanted)
+            hard = p["rule"] >= self.hard or (insists and not denied)
+            one.stance, one.p = ("rule", max(p["rule"], self.hard)) if hard else ("wish", wanted)
         else:
             others = ("refused", "dropped", "mentioned")
             one.stance = max(others, key=lambda name: p[name])

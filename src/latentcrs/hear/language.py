@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 LANGUAGES = ("en", "de", "es", "fr")
+NAMES = {"de": "German", "es": "Spanish", "fr": "French", "xx": "a language of other letters"}
+SAMPLED, TOGETHER, ENDING = 1000, 20, 300
+"""Texts of a catalogue that tell its language, how many of them are taken for one, and how many letters of each."""
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*(?:'?s\b|er\b|ern\b)?|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
 _APOSTROPHES = re.compile("['’]")
 
@@ -133,3 +138,20 @@ def language_of(text: str) -> str:
     counts = {language: sum(word in word_set(language, "function") for word in said) for language in LANGUAGES}
     best = max(LANGUAGES, key=lambda language: (counts[language], language == "en"))
     return best if counts[best] >= 2 and counts[best] > counts["en"] else "en"
+
+
+def foreign_catalogue(texts: Sequence[str | None]) -> str:
+    """Warn where most texts of a catalogue are in a language that the embedded encoder does not read: a sentence, ""
+    where they are not. A sample of texts is looked at, several at a time: a title alone tells no language.
+    """
+    some = [text[-ENDING:] for text in texts[:: max(1, len(texts) // SAMPLED)] if text]
+    parts = [" ".join(some[start : start + TOGETHER]) for start in range(0, len(some), TOGETHER)]
+    languages = Counter(language_of(part) for part in parts)
+    foreign = len(parts) - languages["en"]
+    if 2 * foreign <= len(parts):
+        return ""
+    commonest = next(language for language, _ in languages.most_common() if language != "en")
+    return (
+        f"the catalogue's texts seem to be in {NAMES[commonest]}, and the embedded text encoder reads English: words "
+        "would find little. Train with one that reads both: --set text_encoder=FOLDER or an endpoint."
+    )
