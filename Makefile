@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test lint format clean
+.PHONY: help install demo check test pytest lint format clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -39,11 +39,15 @@ $(BIN)/pip:
 demo: $(DEMO_STAMP) ## install no more than it needs, fetch a sample, train on it, and chat with it
 	@$(BIN)/latentcrs demo $$(test -t 0 || echo --accept-terms)
 
-check: lint ## style, types, and the tests that want neither data nor models nor a browser: minutes
-	@$(PYTEST) -m quick
+check: install ## style, types, and the tests that want neither data nor models nor a browser: minutes
+	@$(MAKE) --no-print-directory -j 2 lint pytest ONLY='-m quick'
 
-test: lint ## check style and types, then run every test
-	@$(PYTEST)
+test: install ## check style and types, and run every test
+	@$(MAKE) --no-print-directory -j 2 lint pytest
+
+# Types are checked by one process: it runs beside the tests.
+pytest: install
+	@$(PYTEST) $(ONLY)
 
 lint: install ## ruff and mypy, changing nothing
 	@$(BIN)/ruff check .

@@ -6,22 +6,21 @@ import itertools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
 
 from brief import SETTINGS
 from needs import require
+from once import IN_A_WORKER, made_once
 
 if TYPE_CHECKING:
     from latentcrs.recommend import Recommender
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: see cli/main.py
-IN_A_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if IN_A_WORKER:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each
 for wait in ("READY", "HEALTH"):  # Ray ends a proxy that a busy machine does not start in five seconds
@@ -29,6 +28,19 @@ for wait in ("READY", "HEALTH"):  # Ray ends a proxy that a busy machine does no
 WANTED = {"shared_data", "smollm2", "browser"}
 """Fixtures of what takes its time or is not everywhere. What hangs on none of them is marked `quick`."""
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_command_line() -> Iterator[None]:
+    """The commands are built once in a process, as they are for a user: it takes a tenth of a second."""
+    import typer.main
+    import typer.testing
+
+    built = cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", built)
+        patch.setattr(typer.testing, "_get_command", built)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -45,19 +57,6 @@ def shared_data() -> Callable[..., Path]:
         return root / name
 
     return find
-
-
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A folder that `make` fills, once for all workers of a run."""
-    base = factory.getbasetemp()
-    folder = (base.parent if IN_A_WORKER else base) / name
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            unfinished = folder.with_name(f"{name}.unfinished")
-            unfinished.mkdir()
-            make(unfinished)
-            unfinished.rename(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from latentcrs.cli.main import app
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.simulate.attributes import AttributesUser, Utterances, requests_for
 from latentcrs.simulate.rows import request_rows
+from once import made_once
 
 TINY_COLUMNS = {
     "genres": "multi-category",
@@ -48,28 +49,30 @@ def tiny(tmp_path: Path) -> PreparedDataset:
 
 @pytest.fixture(scope="session")
 def movies(shared_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    return _prepared(["ml-1m", "--from", str(shared_data("ml-1m"))], tmp_path_factory)
+    return _prepared("movies", ["ml-1m", "--from", str(shared_data("ml-1m"))], tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def games(shared_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     folder = shared_data("video-games-2018")
     files = ["--interactions", str(folder / "interactions.parquet"), "--items", str(folder / "items.parquet")]
-    return _prepared(["own", *files], tmp_path_factory)
+    return _prepared("games", ["own", *files], tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def albums(shared_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     folder = shared_data("cds-2018")
     files = ["--interactions", str(folder / "interactions.csv"), "--items", str(folder / "items.csv")]
-    return _prepared(["own", *files], tmp_path_factory)
+    return _prepared("albums", ["own", *files], tmp_path_factory)
 
 
-def _prepared(arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    out = tmp_path_factory.mktemp("prepared") / "dataset"
-    ran = CliRunner().invoke(app, ["data", "prepare", *arguments, "--out", str(out)], catch_exceptions=False)
-    assert ran.exit_code == 0, ran.output
-    return PreparedDataset(out)
+def _prepared(name: str, arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    def make(folder: Path) -> None:
+        out = ["--out", str(folder / "dataset")]
+        ran = CliRunner().invoke(app, ["data", "prepare", *arguments, *out], catch_exceptions=False)
+        assert ran.exit_code == 0, ran.output
+
+    return PreparedDataset(made_once(tmp_path_factory, name, make) / "dataset")
 
 
 @pytest.fixture(scope="session")
