@@ -265,7 +265,7 @@ def test_what_follows_an_act_is_asked_for_too(talk: Talk, recommender: Recommend
 
 @pytest.mark.parametrize(
     "utterance",
-    ["no horror", "I love the 90s", "the last ten years", "a story seen from the side of the thieves", "nothing like the last one",
+    ["no horror", "I love the 90s", "the last ten years", "seen by the thieves", "nothing like the last one",
      "a film about a second chance", "I want something thanks to which I laugh", "I don't like it when dogs die"],
 )  # fmt: skip
 def test_what_only_sounds_like_an_act_touches_no_item(talk: Talk, utterance: str) -> None:

@@ -62,3 +62,16 @@ def test_rows_of_scores_are_an_index() -> None:
     assert index.top(scores, 9, np.array([True, False, True, False]))[0].tolist() == [2, 0]
     assert index.top(scores, 1, bonus=np.array([1, 0, 0, 0], np.float32))[0].tolist() == [0]
     assert (index.scores(scores) == scores).all()
+
+
+def test_what_a_hyphen_joins_is_found_however_it_is_written() -> None:
+    texts = ["a feel-good romance", "good people who feel little", "a light-hearted tale", "hearts of light metal"]
+    lexical = Lexical.build(texts)
+    for said, wanted in (
+        ("feel-good", 0),
+        ("a feel good film", 0),
+        ("feelgood", 0),
+        ("lighthearted", 2),
+        ("light hearted", 2),
+    ):
+        assert lexical.scores([said])[0].argmax() == wanted, said

@@ -15,13 +15,16 @@ from latentcrs.progress import step
 from latentcrs.simulate.attributes import AttributesUser
 from latentcrs.simulate.conditions import Condition
 
+AROUND = 4
+"""Years that "around" a year spans."""
+
 
 def evaluate_simulated(hearer: Hearer, dataset: PreparedDataset, n: int, seed: int = 0) -> dict[str, float | int]:
     """Precision, recall and F1 of what was heard in `n` requests of the test split, rule and wish alike ("f1"), and
     of what was heard as a rule ("f1_rules").
 
-    A condition is heard where a rule or wish lets the same items pass; words of a plot are no condition here, they
-    rank. The sentences are those that `simulate` writes from this seed.
+    A condition is heard where a rule or wish lets the same items pass, a year also where it is "around" it; words of
+    a plot are no condition here, they rank. The sentences are those that `simulate` writes from this seed.
 
     Raises:
         UserError: the data set has no requests of the simulated user in its test split.
@@ -45,7 +48,7 @@ def evaluate_simulated(hearer: Hearer, dataset: PreparedDataset, n: int, seed: i
                     known[condition] = np.array([condition.holds(row) for row in items])
             reading = hearer.read(text)
             found = [
-                (masks.mask(single), is_rule)
+                (masks.mask(single), single, is_rule)
                 for is_rule, group in ((True, reading.rules), (False, reading.wishes))
                 for rule in group
                 if rule.rule.column != "text"
@@ -53,9 +56,13 @@ def evaluate_simulated(hearer: Hearer, dataset: PreparedDataset, n: int, seed: i
             ]
             meant, heard = meant + len(conditions), heard + len(found)
             for condition in conditions:
-                same = next((n for n, (mask, _) in enumerate(found) if (mask == known[condition]).all()), None)
+                same = next(
+                    (n for n, (mask, rule, _) in enumerate(found)
+                     if (mask == known[condition]).all() or _around(rule, condition)),
+                    None,
+                )  # fmt: skip
                 if same is not None:
-                    right, right_rules = right + 1, right_rules + found.pop(same)[1]
+                    right, right_rules = right + 1, right_rules + found.pop(same)[2]
             bar.advance()
     return {
         "n": len(rows),
@@ -64,6 +71,14 @@ def evaluate_simulated(hearer: Hearer, dataset: PreparedDataset, n: int, seed: i
         "f1": 2 * right / max(meant + heard, 1),
         "f1_rules": 2 * right_rules / max(meant + heard, 1),
     }
+
+
+def _around(rule: Rule, condition: Condition) -> bool:
+    """Whether a rule is a span of few years with the condition's in it: what "around 1990" says."""
+    if condition.role != "year" or rule.column != condition.column or not isinstance(rule.value, list):
+        return False
+    low, high = float(rule.value[0]), float(rule.value[-1])
+    return rule.op == "between" and low <= condition.low and condition.high <= high <= low + AROUND
 
 
 def _singly(rule: Rule) -> list[Rule]:

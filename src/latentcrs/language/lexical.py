@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 K1, B = 1.5, 0.75
 AT_ONCE = 2048
+_JOINED = re.compile(r"\b[^\W\d_]+(?:-[^\W\d_]+)+\b")
 FAINT = 0.1
 
 
@@ -55,8 +58,9 @@ class Lexical:
         return Lexical(self.words, sp.hstack([self.weights, more], "csr", np.float32), self.idf, self.average)
 
     def counts(self, texts: Sequence[str]) -> sp.csr_matrix:
-        """How often each text has each word, (B, words)."""
-        return self._counts(tokenized(texts))
+        """How often each text has each word, (B, words), two words that the items' texts join as that one too."""
+        said = tokenized(texts)
+        return self._counts([text + [a + b for a, b in pairwise(text) if a + b in self._number] for text in said])
 
     def _counts(self, tokens: list[list[str]]) -> sp.csr_matrix:
         rows, columns = [], []
@@ -84,12 +88,13 @@ class Lexical:
 
 
 def tokenized(texts: Sequence[str]) -> list[list[str]]:
-    """The stems of each text, in order, without English stop words."""
+    """The stems of each text, in order, without English stop words; what a hyphen joins ("feel-good") also as one."""
     import bm25s  # late: an import of a second
     import Stemmer
 
     stemmer = Stemmer.Stemmer("english")
+    whole = [_JOINED.sub(lambda match: f"{match[0]} {match[0].replace('-', '')}", text) for text in texts]
     found: list[list[str]] = bm25s.tokenize(
-        list(texts), stopwords="english", stemmer=stemmer, return_ids=False, show_progress=False
+        whole, stopwords="english", stemmer=stemmer, return_ids=False, show_progress=False
     )
     return found

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.data import ColumnKind
+from latentcrs.data.roles import role_of
 from latentcrs.recommend.index import ItemIndex
 
 WORD = re.compile(r"[\w']+", re.UNICODE)
@@ -114,29 +115,21 @@ def label_intents(
 ) -> pl.DataFrame:
     """What each intent is about, from the items it scores highest.
 
-    affinity (K, n): g_j(v). Returns intent, label (the category values that its top items have more often than the
-    catalogue), titles (its first three items).
+    affinity (K, n): g_j(v). Returns intent, label (the category values and decades that its top items have more often
+    than the catalogue, the most telling first; for which age something is tells no intent), titles (its first three
+    items).
     """
     K = len(affinity)
     best = np.argsort(-affinity, axis=1)[:, :top]  # (K, top)
     titles = items["title"].to_numpy()
     first = [[str(title) for title in titles[row[:3]]] for row in best]
     labels = [""] * K
-    names = [c for c, kind in columns.items() if kind in ("category", "multi-category")]
-    if names:
-        values = (
-            pl.concat(
-                [
-                    items.select(
-                        pl.int_range(pl.len(), dtype=pl.Int64).alias("item"),
-                        (pl.col(c) if items.schema[c] == pl.List(pl.String) else pl.concat_list(c)).alias("value"),
-                    ).explode("value")
-                    for c in names
-                ]
-            )
-            .drop_nulls()
-            .unique()
-        )
+    said = [_said_of(c, kind, items.schema[c]) for c, kind in columns.items() if role_of(c, kind) != "certificate"]
+    each = [value for value in said if value is not None]
+    if each:
+        number = pl.int_range(pl.len(), dtype=pl.Int64).alias("item")
+        parts = [items.select(number, value.alias("value")).explode("value") for value in each]
+        values = pl.concat(parts).drop_nulls().unique()
         share = values.group_by("value").agg(pl.len() / len(items)).rename({"len": "share"})
         picked = pl.DataFrame(
             {"intent": np.repeat(np.arange(K), best.shape[1]), "item": best.ravel().astype(np.int64)}
@@ -154,6 +147,17 @@ def label_intents(
             .agg(pl.col("value").head(2))
         )
         for intent, value in lifted.iter_rows():
-            labels[intent] = " & ".join(sorted(value))
+            labels[intent] = " & ".join(
+                sorted(value, key=lambda name: bool(re.fullmatch(r"\d+0s", name)))
+            )  # decades last
     labels = [label or f"things like {names_[0]}" for label, names_ in zip(labels, first, strict=True)]
     return pl.DataFrame({"intent": np.arange(K), "label": labels, "titles": first})
+
+
+def _said_of(column: str, kind: ColumnKind, dtype: pl.DataType) -> pl.Expr | None:
+    """What a column says of an item, as a list of names; None where it says none."""
+    if kind == "year":
+        return pl.concat_list(pl.format("{}s", pl.col(column) // 10 * 10))
+    if kind not in ("category", "multi-category"):
+        return None
+    return pl.col(column) if dtype == pl.List(pl.String) else pl.concat_list(column)
