@@ -13,7 +13,7 @@ __all__ = ["__version__", "conversation", "load", "train"]
 
 if TYPE_CHECKING:
     from latentcrs.converse.open import open_conversation as conversation
-    from latentcrs.recommend import load
+    from latentcrs.hear.open import load
     from latentcrs.training import train
 
 
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Any:
 
         return open_conversation
     if name == "load":
-        from latentcrs.recommend import load
+        from latentcrs.hear.open import load
 
         return load
     if name == "train":

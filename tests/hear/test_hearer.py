@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+import latentcrs
 from latentcrs.hear.hearer import Hearer
 from latentcrs.hear.language import foreign_catalogue
 from latentcrs.hear.reading import Context, HeardRule, Reading
@@ -130,7 +131,7 @@ def test_a_denial_refuses_what_stands_right_behind_it_in_a_long_sentence(films: 
     ],
 )
 def test_a_title_is_heard_with_its_stance(films: Hearer, text: str, title: str, stances: set[str]) -> None:
-    heard = films.titles_with_stance(text)
+    heard = [(title.number, title.stance) for title in films.read(text).titles]
     assert [TITLES[number] for number, _ in heard] == [title]
     assert heard[0][1] in stances
 
@@ -258,3 +259,12 @@ def test_a_catalogue_in_another_language_is_warned_of() -> None:
     assert "other letters" in foreign_catalogue(["Это история о человеке, который вернулся домой."] * 30)
     english = ["The story of a woman who does not want to live in the city any more."] * 30
     assert foreign_catalogue([*english, *german[:20]]) == "" and foreign_catalogue([]) == ""
+
+
+def test_what_a_request_refuses_is_neither_liked_nor_recommended(bundle: Path) -> None:
+    recommender = latentcrs.load(bundle)
+    liked = recommender.recommend(request="I loved Toy Story, what else is there?", k=20)
+    refused = recommender.recommend(request="I hated Toy Story, what else is there?", k=20)
+    assert all("Toy Story" not in item.title or item.title != "Toy Story" for item in [*liked, *refused])
+    assert any("Toy Story" in item.reason.because_of for item in liked)
+    assert not any("Toy Story" in item.reason.because_of for item in refused)

@@ -114,9 +114,9 @@ class Hearer:
         """Build and load everything now: what a first utterance would wait for."""
         self.read("hello")
 
-    def titles_with_stance(self, text: str) -> list[tuple[int, Stance]]:
-        """The items that `text` names, by row, and how it stands to each."""
-        return [(title.number, title.stance) for title in self.read(text).titles]
+    def refused(self, text: str) -> list[int]:
+        """The items, by row, that `text` names without liking them."""
+        return [title.number for title in self.read(text).titles if title.stance in ("disliked", "rejected", "seen")]
 
     def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Reading:
         """See `Extractor.extract`."""

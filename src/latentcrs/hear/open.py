@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from weakref import WeakKeyDictionary, ref
 
 import polars as pl
@@ -16,6 +17,7 @@ from latentcrs.hear.reading import Extractor
 from latentcrs.language import TextEncoder
 from latentcrs.language.chat import ChatModel
 from latentcrs.recommend import Recommender
+from latentcrs.recommend import load as load_unhearing
 
 
 def state_encoder(encoder: TextEncoder) -> StateEncoder | None:
@@ -40,6 +42,18 @@ def hearer_of(recommender: Recommender) -> Hearer:
         )
         _HEARERS[recommender] = found
     return found
+
+
+def load(path: str | Path, device: str = "cpu", text_encoder: TextEncoder | None = None) -> Recommender:
+    """Open a bundle for recommending by histories and words, titles in them with the stance to them.
+
+    Raises:
+        UserError: no bundle there, a damaged one, or a text encoder other than the one it was trained with.
+    """
+    recommender = load_unhearing(path, device, text_encoder)
+    of = ref(recommender)
+    recommender.refused_in = lambda request: [] if (own := of()) is None else hearer_of(own).refused(request)
+    return recommender
 
 
 def open_extractor(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -75,7 +75,13 @@ class Query:
 
 
 class Recommender:
-    """A trained LatentCRS (variant B, with rules where they are given), for any user: the history is an argument."""
+    """A trained LatentCRS (variant B, with rules where they are given), for any user: the history is an argument.
+
+    refused_in: tells of a request which items it names without liking them (`hear.open.load` sets it); without it
+    `recommend` takes whatever a request names for liked.
+    """
+
+    refused_in: Callable[[str], Sequence[int]] | None = None
 
     def __init__(self, bundle: Bundle, text_encoder: TextEncoder | None = None) -> None:
         """`text_encoder`: the one to use in place of opening the bundle's own.
@@ -266,8 +272,8 @@ class Recommender:
         """The best k items for someone with this history (item ids, oldest first) who said this, best first.
 
         `where` keeps only items that pass the rules, or a Polars expression over the catalogue. Items of the history
-        and of `exclude` are left out. Without words the behaviour encoder ranks alone. Fewer than k come back when
-        fewer are left.
+        and of `exclude` are left out, and so is what the request names, which joins the history where it is liked.
+        Without words the behaviour encoder ranks alone. Fewer than k come back when fewer are left.
 
         Raises:
             UserError: k below 1, an unknown item id, or a `where` that does not fit the catalogue.
@@ -281,8 +287,11 @@ class Recommender:
         passing[self.item_numbers(exclude)] = False
         if not passing.any():
             return []
-        query = self.read(past, request, self.embed(request))
-        passing[query.left_out] = False
+        refused = NOTHING
+        if self.refused_in is not None and self.named_in(request):
+            refused = np.array(self.refused_in(request), np.int64)
+        query = self.read(past, request, self.embed(request), refused)
+        passing[query.left_out], passing[refused] = False, False
         return self.explain(query, *query.top(k, passing)) if passing.any() else []
 
     def embed(self, request: str) -> NDArray[np.float32] | None:
