@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 import pytest
 from pydantic import Field, create_model
 from typer.testing import CliRunner
@@ -77,3 +81,14 @@ def test_the_endpoint_fails_in_every_way_that_it_names() -> None:
                 model.complete([Message("user", "hi")], Call("reply"))
             outcomes.add(failed.value.outcome)
     assert outcomes == {"server error", "rate limited", "unreachable", "invalid"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_ctrl_c_is_for_the_benchmark_and_not_for_what_it_starts() -> None:
+    with failing_endpoint(0.0) as endpoint:
+        (process,) = (
+            child for child in psutil.Process().children() if "latentcrs.bench.failing_endpoint" in child.cmdline()
+        )
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert not any(endpoint.counts().values()) and process.is_running()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from latentcrs.bench.machine import hardware
 from latentcrs.bench.memory import PeakMemory
 from latentcrs.bench.plain_em import PlainEM
+from latentcrs.converse.uninterrupted import uninterrupted
 from latentcrs.data import Histories
 from latentcrs.device import quick_products, resolve_device
 from latentcrs.errors import UserError
@@ -167,9 +168,28 @@ def _steps(
 
 
 def _in_a_process(side: str, bundle: str | Path, config: Config, device: str) -> float:
-    """Peak MiB of two batches of one side, in a fresh process."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_peak, side, bundle, config, device).result()
+    """Peak MiB of two batches of one side, in a fresh process.
+
+    Raises:
+        UserError: it was killed, as the system does where memory ends.
+    """
+    new = multiprocessing.get_context("spawn")
+    answer, told = new.Pipe(duplex=False)
+    process = new.Process(target=_tell_peak, args=(told, side, bundle, config, device))
+    with uninterrupted():  # nor is that process, ever, which is ended here and has nothing to say of it
+        process.start()
+    told.close()
+    try:
+        return float(answer.recv())
+    except EOFError:
+        raise UserError(f"The process of {side} was killed.") from None
+    finally:
+        process.kill()
+        process.join()
+
+
+def _tell_peak(told: Connection, side: str, bundle: str | Path, config: Config, device: str) -> None:
+    told.send(_peak(side, bundle, config, device))
 
 
 def _peak(side: str, bundle: str | Path, config: Config, device: str) -> float:

@@ -35,8 +35,11 @@ COUNTS = "/counts"
 @contextmanager
 def failing_endpoint(share: float) -> Iterator[FailingEndpoint]:
     """Runs the endpoint in a process of its own while the block lasts."""
+    from latentcrs.converse.uninterrupted import uninterrupted  # late: the process itself wants nothing of ours
+
     command = [sys.executable, "-m", "latentcrs.bench.failing_endpoint", str(share)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with uninterrupted():  # nor is that process, ever, which is ended here and has nothing to say of it
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield FailingEndpoint(f"http://127.0.0.1:{int(process.stdout.readline())}")
