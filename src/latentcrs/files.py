@@ -60,14 +60,20 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
 
 
 def replace_folder(source: Path, target: Path) -> None:
-    """Rename the folder `source` to `target`, setting an older `target` aside first and removing it last."""
-    if target.exists():
-        old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
-        target.rename(old)
+    """Rename the folder `source` to `target`, setting an older `target` aside first and removing it last; on any
+    exception (Ctrl-C too) the older one is put back.
+    """
+    old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
+    try:
+        if target.exists():
+            target.rename(old)
         source.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+    finally:
         shutil.rmtree(old, ignore_errors=True)
-    else:
-        source.rename(target)
 
 
 def refuse_foreign_folder(path: Path, marker: str) -> None:
