@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -294,3 +295,16 @@ def test_there_is_no_pickle_in_the_bundle(bundle: Path) -> None:
         else:  # safetensors: the length of a JSON header, then the header
             length = int.from_bytes(begins, "little")
             assert path.read_bytes()[8 : 8 + length].strip().startswith(b"{")
+
+
+def test_where_items_come_again_those_of_the_history_are_recommended(
+    copied_bundle: Path, recommender: Recommender
+) -> None:
+    past = recommender.bundle.items["item_id"][:40].to_list()
+    assert not {item.item_id for item in recommender.recommend(past, k=500)} & set(past)
+    manifest = copied_bundle / "bundle.json"
+    told = json.loads(manifest.read_text("utf-8"))
+    told["dataset"]["repeats"] = True
+    manifest.write_text(json.dumps(told), "utf-8")
+    again = latentcrs.load(copied_bundle)
+    assert len({item.item_id for item in again.recommend(past, k=500)} & set(past)) > 5

@@ -297,7 +297,7 @@ class Conversation:
         turn.request = query.request
         with timed(turn, "filter and rank"):
             available = np.ones(len(recommender.bundle.items), bool)
-            available[query.past] = False
+            available[recommender.not_again(query.past)] = False
             available[query.left_out] = False
             available[recommender.item_numbers(session.not_again)] = False
             rules, wishes = (session.rules, session.wishes) if session.variant != "b" else ([], [])

@@ -78,7 +78,7 @@ def open_ranker(bundle: Path, k: int, device: str = "cpu") -> Callable[[UserBloc
     """Opens a bundle; what comes back ranks one block of users after the other: its number, and rows of `SCHEMA`.
 
     The ranking is that of `Recommender.recommend` without a request: all items by the inner product with the
-    behaviour embedding of the whole history, which itself is left out.
+    behaviour embedding of the whole history, which itself is left out, but of data whose items come again.
 
     Raises:
         UserError: no bundle there, or a damaged one.
@@ -91,7 +91,8 @@ def open_ranker(bundle: Path, k: int, device: str = "cpu") -> Callable[[UserBloc
     def rank(block: UserBlock) -> tuple[int, pa.Table]:
         past = block.histories
         S = model.behaviour.encode_tensor(past if longest is None else past.newest(longest))
-        items, scores, counts = best_items(S, V, k, past)
+        gone = Histories.from_lists([[]] * len(past)) if model.info.dataset.repeats else past
+        items, scores, counts = best_items(S, V, k, gone)
         kept = np.arange(items.shape[1]) < counts[:, None]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         lists = (item_ids.take(pa.array(items[kept])), pa.array(scores[kept]))

@@ -57,6 +57,7 @@ class BundleDataset(BaseModel):
     items: int
     interactions: int
     columns: dict[str, ColumnKind]
+    repeats: bool = False  # items come again in a history (groceries): those in it stay recommendable
 
 
 class BundleEncoder(BaseModel):
@@ -139,7 +140,7 @@ def save_bundle(
             checksums=dataset.info.checksums,
             **{
                 key: getattr(dataset.info, key)
-                for key in ("name", "terms", "users", "items", "interactions", "columns")
+                for key in ("name", "terms", "users", "items", "interactions", "columns", "repeats")
             },
         ),
         text_encoder=BundleEncoder(spec=config.text_encoder, id=encoder.id, width=encoder.width),

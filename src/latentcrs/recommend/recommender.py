@@ -142,9 +142,13 @@ class Recommender:
         """
         if numbers is None or not len(numbers):
             passing = np.ones(len(self.bundle.items), bool)
-            passing[query.past], passing[query.left_out] = False, False
+            passing[self.not_again(query.past)], passing[query.left_out] = False, False
             numbers = query.top(SEEN, passing)[0]
         return self.posterior(query, numbers).mean(0) if len(numbers) else query.f
+
+    def not_again(self, past: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What of a history is not recommended: all, but nothing where items come again (groceries)."""
+        return NOTHING if self.bundle.info.dataset.repeats else past
 
     @cached_property
     def _labels(self) -> list[str]:
@@ -272,8 +276,9 @@ class Recommender:
         """The best k items for someone with this history (item ids, oldest first) who said this, best first.
 
         `where` keeps only items that pass the rules, or a Polars expression over the catalogue. Items of the history
-        and of `exclude` are left out, and so is what the request names, which joins the history where it is liked.
-        Without words the behaviour encoder ranks alone. Fewer than k come back when fewer are left.
+        (but of data whose items come again) and of `exclude` are left out, and so is what the request names, which
+        joins the history where it is liked. Without words the behaviour encoder ranks alone. Fewer than k come back
+        when fewer are left.
 
         Raises:
             UserError: k below 1, an unknown item id, or a `where` that does not fit the catalogue.
@@ -283,7 +288,7 @@ class Recommender:
         past = self.item_numbers(history)
         passing = self.passing(where)
         passing = np.ones(len(self.bundle.items), bool) if passing is None else passing.copy()
-        passing[past] = False
+        passing[self.not_again(past)] = False
         passing[self.item_numbers(exclude)] = False
         if not passing.any():
             return []
