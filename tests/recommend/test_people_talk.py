@@ -24,12 +24,12 @@ def talked(
     settings: list[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Recommender:
-    """A bundle of 250 people's log and 800 conversations."""
+    """A bundle of 250 people's log and 300 conversations."""
     folder = tmp_path_factory.mktemp("talk")
     shutil.copytree(small_movielens, folder / "dataset")
     shutil.copytree(small_movielens_cache / "embeddings", folder / "cache" / "embeddings")
     with (shared_data("redial-train") / "train_data.jsonl").open(encoding="utf-8") as lines:
-        (folder / "train_data.jsonl").write_text("".join(islice(lines, 800)), "utf-8")
+        (folder / "train_data.jsonl").write_text("".join(islice(lines, 300)), "utf-8")
     import_conversations(folder / "dataset", folder / "train_data.jsonl")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENTCRS_CACHE", str(folder / "cache"))
@@ -67,7 +67,7 @@ def test_words_of_an_items_text_rank_it_higher(bundle: Path) -> None:
 
 def test_what_is_talked_of_and_not_sold_is_known_counts_and_is_never_recommended(talked: Recommender) -> None:
     outside, n = talked.bundle.outside, len(talked.bundle.items)
-    assert outside is not None and len(outside) > 200
+    assert outside is not None and len(outside) > 100
     reader = talked.bundle.reader
     assert reader is not None and reader.comentions is not None
     told = np.asarray((reader.comentions.C[n:] > 0).sum(1)).ravel()
