@@ -658,3 +658,14 @@ def test_titles_are_data_whatever_is_in_them(recommender: Recommender) -> None:
         for _ in range(3):
             title = begun.reply("start over. a film about a war").items[0].title
             assert title in begun.reply(utterance).text
+
+
+def test_an_order_over_the_catalogue_counts_what_was_shown(
+    talk: Talk, lexical: Extractor, recommender: Recommender
+) -> None:
+    begun = talk(extractor=lexical)
+    begun.reply("a comedy")
+    turn = begun.reply("the newest comedy")
+    years = dict(recommender.bundle.items.select("item_id", "year").iter_rows())
+    newest = recommender.bundle.items.filter(pl.col("genres").list.contains("Comedy"))["year"].max()
+    assert years[turn.items[0].item_id] == newest

@@ -299,7 +299,8 @@ class Conversation:
             available = np.ones(len(recommender.bundle.items), bool)
             available[recommender.not_again(query.past)] = False
             available[query.left_out] = False
-            available[recommender.item_numbers(session.not_again)] = False
+            gone = session.not_again if sort is None else session.unwanted
+            available[recommender.item_numbers(gone)] = False
             rules, wishes = (session.rules, session.wishes) if session.variant != "b" else ([], [])
             if sort is not None:
                 available = first_by(recommender, sort, session, available, rules)

@@ -66,7 +66,12 @@ class Session(BaseModel):
     @property
     def not_again(self) -> list[str]:
         """What must not be recommended beside the past: shown, seen elsewhere, refused, named."""
-        return list(dict.fromkeys([*self.shown, *self.seen, *self.refused, *self.named]))
+        return list(dict.fromkeys([*self.shown, *self.unwanted]))
+
+    @property
+    def unwanted(self) -> list[str]:
+        """What is left out of an order ("the newest"), too: seen elsewhere, refused, named; not what was shown."""
+        return [*self.seen, *self.refused, *self.named]
 
 
 class TurnItem(BaseModel):
