@@ -16,7 +16,7 @@ def fetch_sample(movielens: Path, folder: Path) -> None:
     with (movielens / "ratings.dat").open(encoding="latin-1") as log, (raw / "ml-100k.inter").open("w") as part:
         part.write("user_id:token\titem_id:token\trating:float\ttimestamp:float\n")
         part.writelines(
-            line.replace("::", "\t") for line in takewhile(lambda line: int(line.split("::")[0]) <= 120, log)
+            line.replace("::", "\t") for line in takewhile(lambda line: int(line.split("::")[0]) <= 60, log)
         )
     with (
         (movielens / "movies.dat").open(encoding="latin-1") as films,
