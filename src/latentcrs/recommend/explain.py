@@ -116,7 +116,7 @@ def label_intents(
     """What each intent is about, from the items it scores highest.
 
     affinity (K, n): g_j(v). Returns intent, label (the category values and decades that its top items have more often
-    than the catalogue, the most telling first; for which age something is tells no intent), titles (its first three
+    than the catalogue; for which age something is tells no intent), titles (its first three
     items).
     """
     K = len(affinity)
@@ -147,9 +147,8 @@ def label_intents(
             .agg(pl.col("value").head(2))
         )
         for intent, value in lifted.iter_rows():
-            labels[intent] = " & ".join(
-                sorted(value, key=lambda name: bool(re.fullmatch(r"\d+0s", name)))
-            )  # decades last
+            decades_last = sorted(value, key=lambda name: (bool(re.fullmatch(r"\d+0s", name)), name))
+            labels[intent] = " & ".join(decades_last)
     labels = [label or f"things like {names_[0]}" for label, names_ in zip(labels, first, strict=True)]
     return pl.DataFrame({"intent": np.arange(K), "label": labels, "titles": first})
 
