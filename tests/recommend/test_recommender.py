@@ -308,3 +308,19 @@ def test_where_items_come_again_those_of_the_history_are_recommended(
     manifest.write_text(json.dumps(told), "utf-8")
     again = latentcrs.load(copied_bundle)
     assert len({item.item_id for item in again.recommend(past, k=500)} & set(past)) > 5
+
+
+def test_similar_items_are_those_that_people_choose_alike(recommender: Recommender) -> None:
+    items = recommender.bundle.items
+    alien = recommender.find_item("Alien")
+    found = recommender.similar_items(alien, k=10)
+    assert len(found) == 10 and alien not in {item_id for item_id, _, _ in found}
+    cosines = [cosine for *_, cosine in found]
+    assert cosines == sorted(cosines, reverse=True) and 0 < cosines[-1] <= cosines[0] <= 1
+    everything = recommender.similar_items(alien, k=len(items))
+    assert cosines[0] > everything[len(everything) // 2][2]
+    only = recommender.similar_items(alien, k=5, where=pl.col("genres").list.contains("Comedy"))
+    comedies = set(items.filter(pl.col("genres").list.contains("Comedy"))["item_id"])
+    assert {item_id for item_id, _, _ in only} <= comedies
+    with pytest.raises(UserError, match="no item with the id"):
+        recommender.similar_items("nothing")

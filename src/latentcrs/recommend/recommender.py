@@ -299,6 +299,31 @@ class Recommender:
         passing[query.left_out], passing[refused] = False, False
         return self.explain(query, *query.top(k, passing)) if passing.any() else []
 
+    def similar_items(
+        self, item: object, k: int = 5, where: pl.Expr | Rule | Sequence[Rule] | None = None
+    ) -> list[tuple[str, str, float]]:
+        """The k items most like `item` (its id) by what people did: (item_id, title, cosine of the behaviour
+        embeddings), best first. `where` as for `recommend`.
+
+        Raises:
+            UserError: k below 1, an unknown item id, or a `where` that does not fit the catalogue.
+        """
+        if k < 1:
+            raise UserError(f"k must be at least 1, not {k}.")
+        this = self.item_numbers([item])
+        V = self._behaviour_index.rows(np.arange(len(self.bundle.items)))
+        lengths = np.linalg.norm(V, axis=1)
+        cosines = V @ V[this[0]] / np.maximum(lengths * lengths[this[0]], 1e-12)
+        passing = self.passing(where)
+        cosines[this if passing is None else np.union1d(this, np.flatnonzero(~passing))] = -np.inf
+        best = np.argsort(-cosines, kind="stable")[:k]
+        items = self.bundle.items
+        return [
+            (str(items["item_id"][n]), str(items["title"][n]), float(cosines[n]))
+            for n in best.tolist()
+            if np.isfinite(cosines[n])
+        ]
+
     def embed(self, request: str) -> NDArray[np.float32] | None:
         """X of a request, (1, d_x); None where it has no words."""
         return self.text_encoder.encode([request]) if request.strip() else None
