@@ -119,12 +119,12 @@ def prepare(
                 finish=finish,
                 engine=running,
             )
+        foreign = foreign_catalogue(prepared.dataset.items["text"].to_list())
     info = prepared.dataset.info
     if as_json:
         print(info.model_dump_json(indent=2))
         return
     console.print(summary(prepared.dataset))
-    foreign = foreign_catalogue(prepared.dataset.items["text"].to_list())
     for note in [*info.notes, *([foreign] if foreign else [])]:
         err_console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)

@@ -76,7 +76,7 @@ def heard(
         ),
     ] = None,
     simulated: Annotated[
-        int | None, typer.Option(min=1, help="Hear so many test requests of the simulated user instead.")
+        int | None, typer.Option(min=1, max=MOST, help="Hear so many test requests of the simulated user instead.")
     ] = None,
     errors: Annotated[bool, typer.Option("--errors", help="List what was heard wrongly, and what for what.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,

@@ -42,7 +42,7 @@ def train(
 
     Example: latentcrs train data/ml-1m --out models/ml-1m
     """
-    from latentcrs.data import PreparedDataset
+    from latentcrs.data.dataset import MANIFEST, PreparedDataset
     from latentcrs.data.places import local_place
     from latentcrs.hear.language import foreign_catalogue
     from latentcrs.scale.engine import group_of
@@ -50,13 +50,14 @@ def train(
     from latentcrs.training import work_folder
 
     embedded = not any(setting.startswith("text_encoder=") for setting in set_ or ())
-    if embedded and (foreign := foreign_catalogue(PreparedDataset(dataset).items["text"].to_list())):
-        err_console.print(f"note: {foreign}", markup=False, highlight=False, soft_wrap=True)
     command = shlex.join(["latentcrs", *sys.argv[1:]])
     folder = local_place(checkpoints or work_folder())
     with group_of(engine, folder, workers, device) as together:
         # On a cluster the workers say what they have, which this machine need not.
         here = device if together is None or device == "cpu" else "auto"
+        told = (dataset / MANIFEST).is_file() and embedded  # else `run` says what is missing
+        if told and (foreign := foreign_catalogue(PreparedDataset(dataset).items["text"].to_list())):
+            err_console.print(f"note: {foreign}", markup=False, highlight=False, soft_wrap=True)
         info = run(dataset, out, preset, set_ or [], here, fresh, command, folder, together)
     stages = {"behaviour": "behaviour", "inference": "inference model", "generative": "with words", "em": "after EM"}
     stages["calibrated"] = "calibrated"
