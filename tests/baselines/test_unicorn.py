@@ -20,7 +20,7 @@ from latentcrs.baselines.unicorn.episodes import exploring, play, played
 from latentcrs.baselines.unicorn.graph import NONE, Pruning, candidate_weights, entropies
 from latentcrs.baselines.unicorn.network import GraphConvolution, QNetwork, normalised
 from latentcrs.baselines.unicorn.policy import acts_of
-from latentcrs.baselines.unicorn.pretraining import Teller, Told, ranking_loss
+from latentcrs.baselines.unicorn.pretraining import Feedback, Teller, ranking_loss
 from latentcrs.baselines.unicorn.replay import LEAST, POWER, Replay, Transitions
 from latentcrs.baselines.unicorn.train import Learner, practice_of
 from latentcrs.baselines.unicorn.transe import MARGIN, TransE, train_transe
@@ -256,7 +256,7 @@ def test_rewards_are_those_of_the_paper(facets: Facets, nodes: NodeEmbeddings) -
 
 
 def test_ranking_loss_is_over_what_has_the_accepted_attributes(facets: Facets, nodes: NodeEmbeddings) -> None:
-    told = Told(np.array([[0, NONE], [1, 2]]), np.array([[1], [NONE]]))
+    told = Feedback(np.array([[0, NONE], [1, 2]]), np.array([[1], [NONE]]))
     newest, targets = Histories.from_lists([[2], []]).last(SMALL.newest), np.array([4, 3])
     having = torch.from_numpy(HAS.T.copy())
     found = ranking_loss(nodes, newest, targets, told, np.arange(7), having)

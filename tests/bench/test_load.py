@@ -14,7 +14,7 @@ import pytest
 from pydantic import Field, create_model
 from typer.testing import CliRunner
 
-from latentcrs.bench.clients import Acknowledged
+from latentcrs.bench.clients import ClientTurn
 from latentcrs.bench.failing_endpoint import ANSWERED, failing_endpoint, least
 from latentcrs.bench.serve import bench_serve, compared
 from latentcrs.cli.main import app
@@ -44,7 +44,7 @@ def test_nobody_meets_an_error_of_a_language_model_that_fails_half_of_its_calls(
     assert 0 < found["model"]["turns_without"] <= 18
 
 
-TOLD = [Acknowledged(words, ["1", "2"], 0.1, 0.1, 1.0, []) for words in ("a comedy", "older", "no, newer")]
+TOLD = [ClientTurn(words, ["1", "2"], 0.1, 0.1, 1.0, []) for words in ("a comedy", "older", "no, newer")]
 KEPT = [turn.matter for turn in TOLD]
 
 

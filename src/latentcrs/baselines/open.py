@@ -34,7 +34,7 @@ class Baseline(Conversationalist, Protocol):
 
 
 @dataclass(frozen=True)
-class Given:
+class SystemParts:
     """What the systems are made of. behaviour: scores (B, n) of the next item by histories alone. model: answers for
     those of `ASKED`.
     """
@@ -55,7 +55,7 @@ def check_system(name: str, model: ChatModel | None) -> None:
         raise UserError(f"The system {name} asks a language model; name one with --llm.")
 
 
-def open_baseline(name: str, given: Given) -> Baseline:
+def open_baseline(name: str, given: SystemParts) -> Baseline:
     """The system called `name`, of `TRAINED` or `ASKED`; trained at first use, and kept.
 
     Raises:
@@ -87,7 +87,7 @@ def open_baseline(name: str, given: Given) -> Baseline:
     return Asking(given.dataset, hearing, train_crif(given.dataset, hearing))
 
 
-def _asking_a_model(name: str, given: Given, model: ChatModel) -> Baseline:
+def _asking_a_model(name: str, given: SystemParts, model: ChatModel) -> Baseline:
     if name == "zero-shot":
         from latentcrs.baselines.zero_shot import ZeroShot
 

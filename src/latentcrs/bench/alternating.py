@@ -13,7 +13,7 @@ Work = Callable[[], object]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class Comparison:
     """Medians of several rounds. per_second: things done, of each; ratio: of the peer's seconds to ours in the same
     round; processor_ratio: the same of the seconds of all threads on a processor, which other people's work on the
     machine hardly changes; MiB: what the work took at its highest above what the process held before.
@@ -27,7 +27,7 @@ class Compared:
     peer_mib: float
 
 
-def compare(ours: Work, peer: Work, repeats: int, done: int = 1) -> Compared:
+def compare(ours: Work, peer: Work, repeats: int, done: int = 1) -> Comparison:
     """Time `ours` and `peer`, each of which does `done` things, in turn, `repeats` times, after one round that does
     not count.
 
@@ -36,7 +36,7 @@ def compare(ours: Work, peer: Work, repeats: int, done: int = 1) -> Compared:
     """
     first, peer_first = timed(ours), timed(peer)
     rounds = [(timed(ours), timed(peer)) for _ in range(repeats)]
-    return Compared(
+    return Comparison(
         per_second=done / statistics.median(mine.seconds for mine, _ in rounds),
         peer_per_second=done / statistics.median(theirs.seconds for _, theirs in rounds),
         ratio=statistics.median(theirs.seconds / mine.seconds for mine, theirs in rounds),
@@ -47,7 +47,7 @@ def compare(ours: Work, peer: Work, repeats: int, done: int = 1) -> Compared:
 
 
 @dataclass(frozen=True)
-class Timed:
+class RunCost:
     """What one run took: seconds on the clock, seconds of all threads on a processor, peak memory above the start."""
 
     seconds: float
@@ -55,7 +55,7 @@ class Timed:
     mib: float
 
 
-def timed(work: Work) -> Timed:
+def timed(work: Work) -> RunCost:
     """Run `work` once."""
     memory = PeakMemory()
     before = memory.resident()
@@ -63,4 +63,4 @@ def timed(work: Work) -> Timed:
         began, spent = time.perf_counter(), time.process_time()
         work()
         seconds, processor = time.perf_counter() - began, time.process_time() - spent
-    return Timed(seconds, max(processor, 1e-9), max(0.0, memory.mib - before))
+    return RunCost(seconds, max(processor, 1e-9), max(0.0, memory.mib - before))

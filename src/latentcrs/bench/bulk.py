@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentcrs.bench.alternating import Compared, compare, timed
+from latentcrs.bench.alternating import Comparison, compare, timed
 from latentcrs.bench.machine import hardware
 from latentcrs.data import Histories
 from latentcrs.errors import UserError
@@ -32,7 +32,7 @@ PAST = 60  # items of a made-up history, on average
 
 
 @dataclass(frozen=True, kw_only=True)
-class Catalogue(Compared):
+class Catalogue(Comparison):
     """One catalogue: users a second of both, and the share of ranks on which both name the same item."""
 
     data: str

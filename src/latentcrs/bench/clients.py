@@ -22,7 +22,7 @@ ANSWER_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Acknowledged:
+class ClientTurn:
     """One turn as a client was told of it. waited, worked: seconds of the client and of the engine. at: when, on the
     clock of `time.perf_counter`. notes: what the turn did without.
     """
@@ -47,7 +47,7 @@ class Client:
     script: Script
     variant: str
     id: str = ""
-    turns: list[Acknowledged] = field(default_factory=list)
+    turns: list[ClientTurn] = field(default_factory=list)
 
 
 class Clients:
@@ -109,7 +109,7 @@ class Clients:
             at = time.perf_counter()
             worked = float(turn["milliseconds"].get("total", 0.0)) / 1000
             shown = [item["item_id"] for item in turn["items"]]
-            client.turns.append(Acknowledged(turn["utterance"], shown, at - began, worked, at, turn["notes"]))
+            client.turns.append(ClientTurn(turn["utterance"], shown, at - began, worked, at, turn["notes"]))
             self._on_turn()
 
     async def _said(self, client: Client, number: int, utterance: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentcrs.bench.alternating import Compared, compare
+from latentcrs.bench.alternating import Comparison, compare
 from latentcrs.bench.machine import hardware
 from latentcrs.data import PreparedDataset
 from latentcrs.device import fast_dtype, resolve_device
@@ -26,7 +26,7 @@ BATCH = 32  # its own default
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoding(Compared):
+class Encoding(Comparison):
     """One kind of text in one precision: sentences a second of both, and the lowest cosine between a text's two
     vectors.
     """

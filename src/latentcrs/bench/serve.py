@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from latentcrs.bench.clients import Acknowledged, Clients
+from latentcrs.bench.clients import Clients, ClientTurn
 from latentcrs.bench.failing_endpoint import ANSWERED, FailingEndpoint, failing_endpoint
 from latentcrs.bench.machine import hardware
 from latentcrs.bench.scripts import Script, held_in_process
@@ -185,7 +185,7 @@ def bench_serve(
     )
 
 
-def compared(told: Sequence[Acknowledged], kept: Sequence[tuple[str, list[str]]]) -> tuple[int, int]:
+def compared(told: Sequence[ClientTurn], kept: Sequence[tuple[str, list[str]]]) -> tuple[int, int]:
     """How many turns of a conversation that a client was `told` of are not `kept` in their place, and how many there
     are beside them.
     """

@@ -12,7 +12,7 @@ from latentcrs.cli.measured import hardware_line, numbers, tell
 from latentcrs.cli.options import MOST, Device, an_encoder
 
 if TYPE_CHECKING:
-    from latentcrs.bench.alternating import Compared
+    from latentcrs.bench.alternating import Comparison
 
 IN_TURN = "Both in turn in one process; medians of rounds."
 
@@ -108,7 +108,7 @@ def workers(
     tell(found, report, as_json)
 
 
-def _figures(row: Compared) -> list[str]:
+def _figures(row: Comparison) -> list[str]:
     """What both benchmarks tell of a row: speeds, ratios, memory."""
     speeds = (f"{row.per_second:,.0f}", f"{row.peer_per_second:,.0f}")
     return [*speeds, f"{row.ratio:.2f}", f"{row.processor_ratio:.2f}", f"{row.mib:,.0f}", f"{row.peer_mib:,.0f}"]

@@ -87,13 +87,7 @@ def heard(
     Example: latentcrs evaluate heard data/ml-1m --labels labels.jsonl --json
     """
     from latentcrs.data import PreparedDataset
-    from latentcrs.evaluate.heard import (
-        dev_labels,
-        evaluate_heard,
-        figures_of,
-        read_labels,
-        trade_off,
-    )  # late: PyTorch
+    from latentcrs.evaluate.heard import dev_labels, evaluate_heard, figures_of, read_labels, trade_off
     from latentcrs.evaluate.heard_simulated import evaluate_simulated
     from latentcrs.hear.hearer import Hearer
     from latentcrs.progress import console

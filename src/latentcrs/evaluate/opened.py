@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentcrs.baselines.open import TRAINED, Baseline, Given, open_baseline
+from latentcrs.baselines.open import TRAINED, Baseline, SystemParts, open_baseline
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.errors import UserError
 from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, standardised, train_fusion
@@ -137,7 +137,7 @@ class Opened:
         """
         if name in self._baselines:
             return self._baselines[name]
-        given = Given(self.dataset, Recommender(self.bundle, self.encoder), self._behaviour_scores, model)
+        given = SystemParts(self.dataset, Recommender(self.bundle, self.encoder), self._behaviour_scores, model)
         system = open_baseline(name, given)
         if name in TRAINED:
             self._baselines[name] = system

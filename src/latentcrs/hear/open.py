@@ -57,10 +57,7 @@ def load(path: str | Path, device: str = "cpu", text_encoder: TextEncoder | None
 
 
 def open_extractor(
-    name: str,
-    items: pl.DataFrame,
-    columns: Mapping[str, ColumnKind],
-    model: ChatModel | None = None,
+    name: str, items: pl.DataFrame, columns: Mapping[str, ColumnKind], model: ChatModel | None = None
 ) -> Extractor:
     """The extractor `name` over a catalogue: "lexical", which needs no language model, or "llm", which asks `model`.
 

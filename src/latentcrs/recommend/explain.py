@@ -116,8 +116,7 @@ def label_intents(
     """What each intent is about, from the items it scores highest.
 
     affinity (K, n): g_j(v). Returns intent, label (the category values and decades that its top items have more often
-    than the catalogue; for which age something is tells no intent), titles (its first three
-    items).
+    than the catalogue; for which age something is tells no intent), titles (its first three items).
     """
     K = len(affinity)
     best = np.argsort(-affinity, axis=1)[:, :top]  # (K, top)

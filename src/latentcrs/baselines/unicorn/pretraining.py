@@ -27,7 +27,7 @@ _EPOCH = 100  # batches between two validations
 
 
 @dataclass(frozen=True)
-class Told:
+class Feedback:
     """What rows of training tell: accepted (R, a) and rejected (R, b), facets, `NONE` where there are fewer."""
 
     accepted: NDArray[np.int64]
@@ -48,14 +48,14 @@ class Teller:
         self._of_item[items, np.arange(len(items)) - np.repeat(np.cumsum(counts) - counts, counts)] = having
         self._log_weight = 0.5 * np.log(facets.has.sum(0) + 1.0)
 
-    def __call__(self, targets: NDArray[np.int64], others: NDArray[np.int64], rng: np.random.Generator) -> Told:
+    def __call__(self, targets: NDArray[np.int64], others: NDArray[np.int64], rng: np.random.Generator) -> Feedback:
         """targets, others (R,): items; what is rejected is what the others have and the targets are known to lack."""
         rejected = self._draw(others, self._most[1], rng)
         row, facet = targets[:, None], np.maximum(rejected, 0)
         if rejected.size:
             lacks = self._facets.known[row, facet] & ~self._facets.has[row, facet]
             rejected = np.where(lacks, rejected, NONE)
-        return Told(self._draw(targets, self._most[0], rng), rejected)
+        return Feedback(self._draw(targets, self._most[0], rng), rejected)
 
     def _draw(self, items: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """(R, at most `most`), without repetition (the Gumbel trick)."""
@@ -74,7 +74,7 @@ def ranking_loss(
     nodes: NodeEmbeddings,
     newest: NDArray[np.int64],
     targets: NDArray[np.int64],
-    told: Told,
+    told: Feedback,
     among: NDArray[np.int64],
     having: Tensor,
 ) -> Tensor:
