@@ -73,6 +73,20 @@ def events_of(
     return events
 
 
+def every_event(
+    connection: Connection, owner: str | None, leaving_out: Callable[[str], AbstractContextManager[None]]
+) -> list[tuple[str, str, str, str, datetime]]:
+    """(catalogue, user, item, kind, time in UTC) of every event, oldest first; of one owner where it is given."""
+    columns, events = EVENTS.c, []
+    found = select(columns.catalogue, columns.user_id, columns.item_id, columns.kind, raw(columns.at))
+    if owner is not None:
+        found = found.where(is_named(columns.owner, owner))
+    for row in connection.execute(found.order_by(columns.at, columns.user_id, columns.item_id)):
+        with leaving_out(f"what somebody did with item {row.item_id!r} of {row.catalogue}"):
+            events.append((row.catalogue, row.user_id, row.item_id, row.kind, moment(row.at)))
+    return events
+
+
 def delete_events(
     connection: Connection, owner: str, user: str, catalogue: str | None = None, item_id: str | None = None
 ) -> int:

@@ -13,7 +13,16 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from latentcrs.converse.database import explained, for_reading, open_engine, place, store_url, wipe
-from latentcrs.converse.events import Event, delete_events, events_of, items_after, items_joined, put_event, put_items
+from latentcrs.converse.events import (
+    Event,
+    delete_events,
+    events_of,
+    every_event,
+    items_after,
+    items_joined,
+    put_event,
+    put_items,
+)
 from latentcrs.converse.migrations import migrate
 from latentcrs.converse.session import Session, Turn
 from latentcrs.converse.tables import CONVERSATIONS, TURNS, check_names, is_named, moment, raw
@@ -260,6 +269,11 @@ class ConversationStore:
         """What a user did, oldest first; with the items of every catalogue where none is named."""
         with self._reading() as connection:
             return events_of(connection, owner, user, catalogue, self._leaving_out)
+
+    def every_event(self, owner: str | None = None) -> list[tuple[str, str, str, str, datetime]]:
+        """(catalogue, user, item, kind, time in UTC) of every event, oldest first; of one owner where it is given."""
+        with self._reading() as connection:
+            return every_event(connection, owner, self._leaving_out)
 
     def forget_events(self, owner: str, user: str, catalogue: str | None = None, item_id: str | None = None) -> int:
         """Delete a user's events, or those of one catalogue or one item; how many there were."""

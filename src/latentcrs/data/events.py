@@ -20,7 +20,7 @@ TAKEN_AWAY = "taken away by a later event"
 
 # Tried in order on a kind in lower case; the first that fits wins. Weights say how much an event tells of liking.
 _WITHDRAWN = re.compile(
-    r"refund|return|cancel|chargeback|revers|dislike|down ?vote|thumbs? ?down|uninstall|void|storno"
+    r"refund|return|cancel|chargeback|revers|refus|dislike|down ?vote|thumbs? ?down|uninstall|void|storno"
 )
 _TAKEN_OUT = re.compile(r"remov|delet|\bun ?(?:like|fav|save|wish|follow|bookmark|subscri)|drop")
 _NOTHING = re.compile(

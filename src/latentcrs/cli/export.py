@@ -1,0 +1,93 @@
+"""`latentcrs export`: what a server has gathered, for the next training and for others' systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from latentcrs.cli.options import a_store
+from latentcrs.progress import err_console
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FORMATS = {".csv": "write_csv", ".jsonl": "write_ndjson", ".parquet": "write_parquet"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to `app`."""
+    group = typer.Typer(
+        help="Write what a server has gathered.\n\nExample: latentcrs export events shop.sqlite --out log.csv",
+        no_args_is_help=True,
+    )
+    group.command("events")(events)
+    group.command("items")(items)
+    app.add_typer(group, name="export")
+
+
+def a_table(path: Path) -> Path:
+    """Refuses a file of a kind that no table is written to."""
+    if path.suffix not in FORMATS:
+        raise typer.BadParameter(f"{path} should end in {', '.join(FORMATS)}.")
+    return path
+
+
+def events(
+    db: Annotated[str, typer.Argument(callback=a_store, help="The server's store: a file, or postgresql://…")],
+    out: Annotated[Path, typer.Option(callback=a_table, help="The log to write: .csv, .jsonl or .parquet.")],
+    dataset: Annotated[
+        Path | None,
+        typer.Option(help="The data set that was trained on: its interactions come first, so that the log is whole."),
+    ] = None,
+    catalogue: Annotated[str, typer.Option(help="The data set's name, where the store has several.")] = "",
+    owner: Annotated[str | None, typer.Option(help="Only what was reported with keys of this name.")] = None,
+) -> None:
+    """Write what people did (like, purchase, click, and what they took back) as a log that `data prepare own` reads.
+
+    Example: `latentcrs export events shop.sqlite --dataset data/shop --out log.csv`
+    """
+    from latentcrs.converse.event_log import event_log
+    from latentcrs.converse.store import ConversationStore
+    from latentcrs.data import PreparedDataset
+
+    before = None if dataset is None else PreparedDataset(dataset)
+    log = event_log(ConversationStore(db), catalogue or ("" if before is None else before.info.name), owner, before)
+    _write(log, out)
+    users = log["user_id"].n_unique()
+    err_console.print(f"written to {out}: {len(log):,} events of {users:,} users.", highlight=False)
+
+
+def items(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    out: Annotated[Path, typer.Option(callback=a_table, help="The catalogue to write: .csv, .jsonl or .parquet.")],
+    db: Annotated[
+        str,
+        typer.Option(
+            callback=a_store, help="The server's store: what joined and changed. [default: LATENTCRS_STORE]"
+        ),
+    ] = "",
+) -> None:
+    """Write a bundle's catalogue as it stands, with what joined it and changed while it was served, as a table that
+    `data prepare own` reads.
+
+    Example: latentcrs export items models/shop --db shop.sqlite --out items.jsonl
+    """
+    from latentcrs.converse.store import ConversationStore
+    from latentcrs.serve.service import Service
+
+    found = Service(bundle, ConversationStore(db), device="cpu").recommender.bundle.items.drop("text")
+    _write(found, out)
+    err_console.print(f"written to {out}: {len(found):,} items.", highlight=False)
+
+
+def _write(table: pl.DataFrame, out: Path) -> None:
+    from polars import selectors
+
+    from latentcrs.files import atomic_file
+
+    if out.suffix == ".csv":  # which has no lists
+        table = table.with_columns(selectors.list().list.join("|"))
+    with atomic_file(out) as temporary:
+        getattr(table, FORMATS[out.suffix])(temporary)
