@@ -19,9 +19,9 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv with everything that is built and tested with (skipped when nothing changed)
 
-$(STAMP): pyproject.toml constraints.txt | $(BIN)/pip
+$(STAMP): pyproject.toml lab/pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing everything into .venv (minutes)"
-	@$(PIP_INSTALL) $$(test -t 1 || echo -qq) -e '.[bench,dev,local,mcp,otel,plot,postgres,ray,ray-serve,redis,serve,spark,web]'
+	@$(PIP_INSTALL) $$(test -t 1 || echo -qq) -e '.[dev,local,mcp,otel,postgres,ray,ray-serve,redis,serve,spark,web]' -e lab
 	@touch $@ $(DEMO_STAMP)
 
 # Python compiles what is imported at its first import: far less than all that is installed.
@@ -53,6 +53,7 @@ lint: install ## ruff and mypy, changing nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python tests/rooms.py
 
 format: install ## let ruff lay the code out
 	@$(BIN)/ruff check --fix .

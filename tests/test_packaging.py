@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ def commands() -> list[list[str]]:
     return [*given, *map(shlex.split, (*written, *inline))]
 
 
+def every_option(command: Any) -> Iterator[str]:
+    """The options of a command and of all commands below it."""
+    for parameter in command.params:
+        yield from parameter.opts
+    for below in getattr(command, "commands", {}).values():
+        yield from every_option(below)
+
+
 def test_every_command_and_option_is_one_of_the_command_line() -> None:
     asked = commands()
     assert len(asked) >= 5
@@ -58,8 +67,7 @@ def test_every_command_and_option_is_one_of_the_command_line() -> None:
     for one in yaml.safe_load(deployed)["applications"]:
         assert set(one["args"]) <= set(Settings.model_fields) and one["import_path"] == "latentcrs.scale.serving:app"
     told = set(re.findall(r"(?<=`)--[a-z-]+", DEPLOY))
-    serve = typer.main.get_command(app).commands["serve"]  # type: ignore[attr-defined]
-    assert told <= {name for parameter in serve.params for name in parameter.opts}
+    assert told <= set(every_option(typer.main.get_command(app)))
 
 
 def test_every_variable_is_one_that_is_read() -> None:

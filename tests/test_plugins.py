@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from installed import install
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.plugins import is_plugged_in, load_plugin, plugin_names
 
 SHOP = "[latentcrs.systems]\nnewest = shop:open_newest\n"

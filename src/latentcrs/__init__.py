@@ -13,8 +13,8 @@ __all__ = ["__version__", "conversation", "load", "train"]
 
 if TYPE_CHECKING:
     from latentcrs.converse.open import open_conversation as conversation
+    from latentcrs.fit.training import train
     from latentcrs.hear.open import load
-    from latentcrs.training import train
 
 
 def __getattr__(name: str) -> Any:
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
 
         return load
     if name == "train":
-        from latentcrs.training import train
+        from latentcrs.fit.training import train
 
         return train
     raise AttributeError(f"module 'latentcrs' has no attribute {name!r}")

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from latentcrs.errors import UserError, first_line
+from latentcrs.base.errors import UserError, first_line
 
 Kind = Literal["encoder", "system", "user"]
 CALLED: dict[Kind, str] = {"encoder": "text encoder", "system": "system", "user": "simulated user"}

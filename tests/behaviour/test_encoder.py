@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentcrs.base.errors import UserError
 from latentcrs.behaviour import NETWORKS, BehaviourEncoder, TrainingConfig
 from latentcrs.behaviour.row_adam import RowAdam
 from latentcrs.behaviour.training import descend, optimizers_of
 from latentcrs.data import Histories, PreparedDataset
-from latentcrs.errors import UserError
-from latentcrs.ranking import ndcg_at, ranks_of_scores, target_ranks
-from latentcrs.rows import held_out, training_sequences
+from latentcrs.data.ranking import ndcg_at, ranks_of_scores, target_ranks
+from latentcrs.fit.rows import held_out, training_sequences
 
 ITEMS = 40
 KINDS = sorted(NETWORKS)

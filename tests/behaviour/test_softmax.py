@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentcrs.base.device import fast_dtype
 from latentcrs.behaviour import softmax
 from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
-from latentcrs.device import fast_dtype
 
 CPU = torch.device("cpu")
 # Eight bits of mantissa where this machine computes in bfloat16, 24 where it computes in float32.

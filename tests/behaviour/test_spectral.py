@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from latentcrs.base.errors import UserError
 from latentcrs.behaviour import BehaviourEncoder, TrainingConfig
 from latentcrs.behaviour.spectral import spectral_vectors
 from latentcrs.data import Histories, PreparedDataset
-from latentcrs.errors import UserError
-from latentcrs.rows import held_out, training_sequences
+from latentcrs.fit.rows import held_out, training_sequences
 
 SMALL = {"width": 16, "length": 20}
 

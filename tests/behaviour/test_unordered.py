@@ -11,7 +11,7 @@ import torch
 from latentcrs.behaviour import BehaviourEncoder, TrainingConfig
 from latentcrs.behaviour.unordered import Unordered
 from latentcrs.data import Histories, PreparedDataset
-from latentcrs.rows import held_out, training_sequences
+from latentcrs.fit.rows import held_out, training_sequences
 
 BRIEF = TrainingConfig(epochs=2, min_steps=0, batch=32, learning_rate=0.005)
 

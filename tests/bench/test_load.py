@@ -19,9 +19,9 @@ from latentcrs.bench.failing_endpoint import ANSWERED, failing_endpoint, least
 from latentcrs.bench.serve import bench_serve, compared
 from latentcrs.cli.main import app
 from latentcrs.hear.askable import answer_schema, askable_columns
-from latentcrs.language.chat import Call, Message, ModelError
-from latentcrs.language.chat.openai_model import OpenAIModel
-from latentcrs.language.chat.schema import strict_schema
+from latentcrs.llm import Call, Message, ModelError
+from latentcrs.llm.openai_model import OpenAIModel
+from latentcrs.llm.schema import strict_schema
 from latentcrs.recommend import Recommender
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.bench.retrieve import SHARES, K, clustered, plain
 from latentcrs.cli.main import app
-from latentcrs.errors import UserError
 
 
 def run(*arguments: str) -> str:

@@ -21,16 +21,16 @@ import pytest
 from rich.console import Console
 
 import latentcrs
+from latentcrs.base.errors import UserError
+from latentcrs.cli.chat_loop import PROMPT, ChatLoop
+from latentcrs.cli.display import ItemDisplay, Streamed, plain
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.display import ItemDisplay, Streamed, plain
 from latentcrs.converse.open import open_conversation
-from latentcrs.converse.prompt import PROMPT, ChatLoop
-from latentcrs.converse.session import LONGEST_REQUEST, Session, TurnItem, joined
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
 from latentcrs.hear import Hearer
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.users import trained_dataset, user_history
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.session import LONGEST_REQUEST, Session, TurnItem, joined
 
 pty = pytest.importorskip("pty", reason="pseudo-terminals are Unix's")
 COMMAND = [sys.executable, "-c", "from latentcrs.cli.main import main; main()", "chat"]

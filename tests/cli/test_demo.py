@@ -142,7 +142,8 @@ class Made:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.log = folder, folder / "calls.txt"
-        for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (folder / "lab").mkdir(exist_ok=True)
+        for name in ("Makefile", "pyproject.toml", "constraints.txt", "lab/pyproject.toml"):
             shutil.copy2(ROOT / name, folder / name)
         programs = folder / ".venv" / "bin"
         programs.mkdir(parents=True)

@@ -29,14 +29,14 @@ from safetensors.numpy import load
 
 from brief import SETTINGS
 from latentcrs.data import PreparedDataset
-from latentcrs.language import missing_texts, open_encoder
+from latentcrs.text import missing_texts, open_encoder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 RUN = """import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a script starts in the background
 print("begun", flush=True)
 try:
-    from latentcrs.cli.entry import main
+    from {package}.cli.entry import main
     main()
 except KeyboardInterrupt:
     exit(130)
@@ -55,15 +55,16 @@ COMMANDS = {
     "one-turn": "evaluate one-turn bundle --dataset dataset --sample 50 --json",
     "people": "evaluate people bundle --dataset dataset --on own=people.jsonl --only latentcrs-b,bm25 --json",
     "multi-turn": "evaluate multi-turn bundle --dataset dataset --n 12 --transcripts out/talks.jsonl --json",
-    "ablation": f"evaluate ablation dataset --only 'hard posterior' --json --set {SMALL}",
+    "ablation": f"lab ablation dataset --only 'hard posterior' --json --set {SMALL}",
     "extraction": "evaluate extraction dataset --json",
-    "intents": "intents bundle --dataset dataset --out out --device cpu",
+    "intents": "intents bundle --dataset dataset --json --device cpu",
+    "intent-map": "lab intent-map bundle --dataset dataset --out out --device cpu",
     "recommend-all": "recommend-all bundle --dataset dataset --out out/users.parquet",
     "demo": "demo --device cpu",
     "bench turn": "bench turn bundle --turns 10",
     "bench serve": "bench serve bundle --conversations 4 --turns 2",
-    "bench prepare": "bench prepare --from raw --rows 100000 --repeats 1",
-    "bench em": "bench em bundle --batches 1",
+    "bench prepare": "lab bench prepare --from raw --rows 100000 --repeats 1",
+    "bench em": "lab bench em bundle --batches 1",
 }
 FEW = ("prepare", "train")
 INTERRUPTS = int(os.environ.get("LATENTCRS_INTERRUPTS", "0"))
@@ -82,11 +83,14 @@ def running(command: str, folder: Path, waits: bool = False) -> Iterator[subproc
         "TMPDIR": str(folder / "temporary"),
         "OMP_NUM_THREADS": "1",
     }
+    words = shlex.split(command)
+    program = RUN.replace("{package}", "latentcrs_lab" if words[0] == "lab" else "latentcrs")
+    words = words[words[0] == "lab" :]
     reading, writing = os.pipe()  # nobody types
     if not waits:
         os.close(writing)
     with subprocess.Popen(
-        [sys.executable, "-c", RUN, *shlex.split(command)],
+        [sys.executable, "-c", program, *words],
         cwd=folder,
         env=environment,
         stdin=reading,

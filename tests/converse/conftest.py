@@ -14,10 +14,10 @@ import pytest
 from converse_stubs import RulesByHeart, Talk
 
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.session import Session
-from latentcrs.converse.store import ConversationStore
 from latentcrs.hear import Extractor
 from latentcrs.recommend import Recommender
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.session import Session
 from postgres_server import new_database
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from latentcrs.converse.conversation import Conversation
 from latentcrs.data.rules import Rule
 from latentcrs.hear import Heard, HeardRule
-from latentcrs.language.chat import Call, Completion, Message
+from latentcrs.llm import Call, Completion, Message
 
 Talk = Callable[..., Conversation]
 """The fixture `talk`: begins a conversation."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from latentcrs.converse.session import Session, Turn
-from latentcrs.converse.store import ConversationStore
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.session import Session, Turn
 
 
 def turn(number: int, utterance: str = "a comedy", kind: str = "request", **more: object) -> Turn:

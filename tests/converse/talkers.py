@@ -15,15 +15,15 @@ from pathlib import Path
 import alembic.command  # noqa: F401  what migrating imports, imported once
 import torch
 
+from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.session import Session, Turn
-from latentcrs.converse.store import ConversationStore
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.hear import Heard, HeardRule
-from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.bundle import load_bundle
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.session import Session, Turn
+from latentcrs.text import TextEncoder, open_encoder
 
 torch.set_num_threads(1)
 SCRIPT = [

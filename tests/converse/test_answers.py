@@ -12,10 +12,10 @@ from converse_stubs import genre, no_genre, rule, years
 from latentcrs.converse import replies
 from latentcrs.converse.answers import LONGEST_STORY, answer, describe, shown
 from latentcrs.converse.examples import example_request, example_requests
-from latentcrs.converse.session import Session, Turn, TurnItem
 from latentcrs.data import ColumnKind
 from latentcrs.hear import HeardRule
 from latentcrs.recommend import Recommender
+from latentcrs.store.session import Session, Turn, TurnItem
 
 FILM: dict[str, ColumnKind] = {
     "year": "year",

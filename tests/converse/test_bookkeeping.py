@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentcrs.converse.bookkeeping import applicable, update
-from latentcrs.converse.session import Session
 from latentcrs.hear.reading import Heard, HeardRule, Reading
 from latentcrs.recommend import Recommender
+from latentcrs.store.session import Session
 
 NINETIES, EIGHTIES = years(1990, 1999, words="the nineties"), years(1980, 1989, words="the 80s")
 COMEDY, ROMANCE, HORROR, NO_HORROR = genre("Comedy"), genre("Romance"), genre("Horror"), no_genre("Horror")

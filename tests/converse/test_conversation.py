@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 from converse_stubs import Failing, RulesByHeart, Says, Talk, genre, graded, no_genre, rule, years
 
+from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.session import Session, Turn
-from latentcrs.errors import UserError
 from latentcrs.hear import Extractor, Heard
-from latentcrs.language.chat import ModelError
+from latentcrs.llm import ModelError
 from latentcrs.recommend import Recommender
+from latentcrs.store.session import Session, Turn
 
 COMEDY, HORROR, NO_HORROR, ROMANCE = genre("Comedy"), genre("Horror"), no_genre("Horror"), genre("Romance")
 NINETIES, EIGHTIES = years(1990, 1999, words="90s"), years(1980, 1989, words="80s")

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from latentcrs.converse.database import open_engine, store_url
-from latentcrs.converse.session import Session, Turn
-from latentcrs.converse.store import ConversationStore, Stored
-from latentcrs.converse.tables import CONVERSATIONS, TURNS
+from latentcrs.store.conversations import ConversationStore, Stored
+from latentcrs.store.database import open_engine, store_url
+from latentcrs.store.session import Session, Turn
+from latentcrs.store.tables import CONVERSATIONS, TURNS
 from postgres_server import administered
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")

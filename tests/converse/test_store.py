@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import MetaData, Table, delete, inspect, select, update
 
-from latentcrs.converse.database import open_engine
-from latentcrs.converse.events import Event, EventKind
-from latentcrs.converse.session import Session, Turn, TurnItem
-from latentcrs.converse.store import ConversationStore
-from latentcrs.converse.tables import CONVERSATIONS, TURNS
+from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.hear import HeardRule
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.database import open_engine
+from latentcrs.store.events import Event, EventKind
+from latentcrs.store.session import Session, Turn, TurnItem
+from latentcrs.store.tables import CONVERSATIONS, TURNS
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from latentcrs.converse.database import place, store_url
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.database import place, store_url
 
 SECRET = "pass-and-w0rd"
 

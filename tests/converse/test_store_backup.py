@@ -16,8 +16,8 @@ from threading import Event as Flag
 
 from held import after, hold, turn
 
-from latentcrs.converse.events import Event
-from latentcrs.converse.store import ConversationStore
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.events import Event
 from postgres_server import program
 
 TALKERS = 4

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from held import after, hold, turn
 
-from latentcrs.converse.session import Session
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.session import Session
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_file_that_another_process_holds(
     store: ConversationStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold(store, "c", 1)
-    monkeypatch.setattr("latentcrs.converse.database.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("latentcrs.store.database.BUSY_SECONDS", 0.05)
     hasty = ConversationStore(str(file))
     holder = sqlite3.connect(file, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

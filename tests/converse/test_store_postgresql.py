@@ -11,11 +11,11 @@ from held import after, hold, turn
 from sqlalchemy import event, make_url
 from sqlalchemy.dialects import postgresql as dialects
 
-from latentcrs.converse import migrations
-from latentcrs.converse.database import open_engine, store_url
-from latentcrs.converse.store import ConversationStore
-from latentcrs.converse.tables import SCHEMA, VERSIONS
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
+from latentcrs.store import migrations
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.database import open_engine, store_url
+from latentcrs.store.tables import SCHEMA, VERSIONS
 from postgres_server import administered, new_database
 
 SECRET = "pass-and-w0rd"

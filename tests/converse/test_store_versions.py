@@ -16,12 +16,12 @@ from alembic.script import ScriptDirectory
 from held import hold
 from sqlalchemy import inspect
 
-from latentcrs.converse import migrations
-from latentcrs.converse.database import open_engine, store_url
-from latentcrs.converse.events import Event
-from latentcrs.converse.store import ConversationStore
-from latentcrs.converse.tables import SCHEMA, TABLES, VERSIONS
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
+from latentcrs.store import migrations
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.database import open_engine, store_url
+from latentcrs.store.events import Event
+from latentcrs.store.tables import SCHEMA, TABLES, VERSIONS
 
 MADE = set(TABLES.tables) | {VERSIONS}
 

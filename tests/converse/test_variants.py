@@ -11,13 +11,13 @@ from converse_stubs import Failing, Says, Talk, genre, graded, items_in, years
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.judge import JUDGED, PLACES, described, reordered
-from latentcrs.converse.session import Turn
-from latentcrs.errors import UserError
 from latentcrs.hear import Heard
-from latentcrs.language.chat import ModelError
+from latentcrs.llm import ModelError
 from latentcrs.recommend import Recommender
+from latentcrs.store.session import Turn
 
 COMEDY, NINETIES = genre("Comedy", certainty=0.9), years(1990, 1999, words="from the 90s", certainty=0.9)
 ASKED = "a comedy from the 90s"

@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.prepare import prepare
 from latentcrs.data.sources import SOURCES
 from latentcrs.data.sources.amazon import KINDS
-from latentcrs.errors import UserError
 
 
 def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data.dialect import Dialect, field_counts
 from latentcrs.data.lines import readable, scan_json_lines
-from latentcrs.errors import UserError
 
 HEADER = "user_id,item_id,rating,timestamp\n"
 ITEMS = "item_id,title,genre\na,Alpha,x\nb,Beta,y\nc,Gamma,x\n"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.columns import type_columns
 from latentcrs.data.titles import split_title
-from latentcrs.errors import UserError
 
 
 def catalogue(**columns: object) -> pl.DataFrame:

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
 from latentcrs.data.conversations import chosen_for_validation, read_talks
-from latentcrs.errors import UserError
 
 TITLES = ["Toy Story (1995)", "Matrix, The (1999)", "Big (1988)", "Alien (1979)", "Heat (1995)"]
 ItemId = dict[str, Any]

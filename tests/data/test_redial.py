@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
 from latentcrs.data.prepare import prepare
 from latentcrs.data.redial_requests import redial_requests, title_key
 from latentcrs.data.sources import SOURCES
-from latentcrs.errors import UserError
 
 TITLES = {
     "1": "Toy Story  (1995)",

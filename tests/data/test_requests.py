@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
-from latentcrs.errors import UserError
 
 ITEMS = "abcdefgh"
 # Every user has four items or more that count; "h" is liked by nobody, "ghost" is too short for the data set.

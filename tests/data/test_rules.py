@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import ALLOWED, Rule, rules_expression
-from latentcrs.errors import UserError
 
 COLUMNS: dict[str, ColumnKind] = {
     "studio": "category",

@@ -11,11 +11,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.prepare import prepare
 from latentcrs.data.raw import RAW_INTERACTIONS_SCHEMA
 from latentcrs.data.sources import SOURCES
 from latentcrs.data.sources.own import read_own
-from latentcrs.errors import UserError
 
 LOG = [("1", "10", "5", "100"), ("1", "20", "3", "200"), ("2", "10", "4", "150")]
 FLAGS = ["0"] * 19

@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
 from latentcrs.data.spark import SparkEngine
-from latentcrs.errors import UserError
 from needs import require
 
 SPARK = ["--engine", "spark", "--master", "local[2]"]

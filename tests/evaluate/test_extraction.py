@@ -11,14 +11,14 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data import ColumnKind, PreparedDataset
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.evaluate.extraction import Predicate, canonical, evaluate_extraction
 from latentcrs.evaluate.utterances import SETS, Utterance, fitting_set, read_utterances
 from latentcrs.hear import Heard, HeardRule
-from latentcrs.language.chat import Call
+from latentcrs.llm import Call
 
 COLUMNS: dict[str, ColumnKind] = {
     "genres": "multi-category",

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.evaluate.heard import THRESHOLDS, evaluate_heard, figures_of, read_labels, trade_off
 from latentcrs.hear.hearer import HARD, Hearer
 from latentcrs.hear.reading import Context, HeardRule, HeardTitle, Reading

@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.session import Session
 from latentcrs.data import PreparedDataset
+from latentcrs.data.ranking import both_ranks_of
 from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.judged import judged_ranks
+from latentcrs.fit.rows import request_rows
 from latentcrs.hear import Hearer
 from latentcrs.intent import Rows
 from latentcrs.intent.em import model_scores
-from latentcrs.language.chat import Completion, ModelError
-from latentcrs.ranking import both_ranks_of
+from latentcrs.llm import Completion, ModelError
 from latentcrs.recommend import Recommender
-from latentcrs.rows import request_rows
+from latentcrs.store.session import Session
 
 SOME = 60
 

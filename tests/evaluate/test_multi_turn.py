@@ -10,10 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.session import Session
 from latentcrs.data import PreparedDataset
-from latentcrs.errors import UserError
 from latentcrs.evaluate.conversing import Conversing, recommender_of
 from latentcrs.evaluate.multi_turn import (
     MultiTurnResult,
@@ -26,9 +25,10 @@ from latentcrs.evaluate.one_turn import Asked
 from latentcrs.evaluate.opened import Opened
 from latentcrs.evaluate.talks import REFERENCES, RULED, VARIANTS, multi_turn
 from latentcrs.hear import Hearer
-from latentcrs.language import embed
-from latentcrs.simulate.dialogue import Dialogue, Shown, dialogues_of
-from latentcrs.simulate.open import open_user
+from latentcrs.store.session import Session
+from latentcrs.text import embed
+from latentcrs.users.dialogue import Dialogue, Shown, dialogues_of
+from latentcrs.users.open import open_user
 
 SOME = 40
 

@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from latentcrs.baselines.ease import EASE, L2, TALK_WEIGHT
+from latentcrs.base.errors import UserError
 from latentcrs.behaviour.comentions import CoMentions
 from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
-from latentcrs.errors import UserError
 from latentcrs.evaluate.human_requests import HumanRequest, gather_requests
 from latentcrs.evaluate.opened import Opened
 from latentcrs.evaluate.people import OURS, SAY_BACK, Put, Systems, evaluate_people, measured
 from latentcrs.recommend import Recommender
+from latentcrs.systems.ease import EASE, L2, TALK_WEIGHT
 
 TITLES = ["Toy Story", "The Matrix", "Big", "Alien", "Heat", "Speed"]
 LOG = ["0 1 2 3", "0 1 3 4", "0 2 3 5", "1 2 3 4", "5 4 2 0"]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from latentcrs.training import Inputs
+from latentcrs.fit.training import Inputs
 
 
 @pytest.fixture(scope="session")
 def inputs(small_movielens: Path, small_movielens_cache: Path) -> Inputs:
     from latentcrs.data import PreparedDataset
+    from latentcrs.fit.training import fit_behaviour, gather_inputs
     from latentcrs.intent import load_config
-    from latentcrs.language import open_encoder
-    from latentcrs.training import fit_behaviour, gather_inputs
+    from latentcrs.text import open_encoder
 
     dataset = PreparedDataset(small_movielens)
     network = ["behaviour.network.width=16", "behaviour.network.length=30"]

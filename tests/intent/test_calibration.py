@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from latentcrs.fit.rows import request_rows
 from latentcrs.intent import Rows, calibration, load_config
 from latentcrs.intent.calibration import calibrate, part_scores
 from latentcrs.intent.em import model_scores
-from latentcrs.language import open_encoder
 from latentcrs.recommend import load_bundle
 from latentcrs.recommend.bundle import Bundle
 from latentcrs.recommend.users import trained_dataset
-from latentcrs.rows import request_rows
+from latentcrs.text import open_encoder
 
 
 @pytest.fixture

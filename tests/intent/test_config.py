@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.intent import PRESETS, load_config
 
 

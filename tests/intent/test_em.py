@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentcrs.base.checkpoint import Checkpoint
 from latentcrs.behaviour.kmeans import kmeans
-from latentcrs.checkpoint import Checkpoint
 from latentcrs.data import Histories
+from latentcrs.fit.training import Inputs
 from latentcrs.intent import EM, GenerativeModel, InferenceModel, Rows, Softmax
 from latentcrs.intent.config import EMSection, ModelSection
 from latentcrs.intent.em import stages
 from latentcrs.intent.losses import elbo, log_posterior
 from latentcrs.intent.stage import ndcg20, run_stage
-from latentcrs.training import Inputs
 
 K = 24
 BRIEF: dict[str, Any] = {"epochs": 3, "batch": 256, "negatives": "all", "infonce": 0.1, "alpha_e": 1, "alpha_m": 1}

@@ -9,19 +9,19 @@ import torch
 from test_em import em_of
 from torch.nn import functional as F
 
+from latentcrs.base.checkpoint import Checkpoint
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.behaviour.kmeans import kmeans
-from latentcrs.checkpoint import Checkpoint
 from latentcrs.data import PreparedDataset
+from latentcrs.fit.rows import request_rows
+from latentcrs.fit.training import Inputs, fit_intents, fit_model, stage_checkpoints, train
 from latentcrs.intent import load_config
 from latentcrs.intent.em import model_ranks
 from latentcrs.intent.losses import kl_divergence, log_posterior
 from latentcrs.intent.stage import mean_ndcg20, ndcg20
 from latentcrs.intent.tuning import tune_encoder
-from latentcrs.language import open_encoder
 from latentcrs.recommend import load_bundle
-from latentcrs.rows import request_rows
-from latentcrs.training import Inputs, fit_intents, fit_model, stage_checkpoints, train
+from latentcrs.text import open_encoder
 
 
 def test_without_an_inference_model_q_is_neither_trained_nor_heard(inputs: Inputs) -> None:

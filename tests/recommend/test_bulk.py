@@ -13,12 +13,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.spread import here
 from latentcrs.cli.main import app
 from latentcrs.data import Histories, PreparedDataset
-from latentcrs.errors import UserError
 from latentcrs.recommend import Recommender, best, bulk
 from latentcrs.recommend.bulk import recommend_all, user_blocks
-from latentcrs.spread import here
 
 
 @pytest.fixture(scope="module")

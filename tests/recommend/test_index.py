@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import latentcrs
-from latentcrs.checkpoint import load_tensors, save_tensors
-from latentcrs.errors import UserError
-from latentcrs.files import sha256_of
+from latentcrs.base.checkpoint import load_tensors, save_tensors
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import sha256_of
 from latentcrs.recommend import Recommender, load_bundle
 from latentcrs.recommend.index import GATHER_BELOW, GATHER_HALF_BELOW, MULTIPLE, ItemIndex, Kind, best, kind_for
 from latentcrs.recommend.index_lists import NearLists, joined

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.recommend import Recommender, load
 
 NEW = pl.DataFrame(

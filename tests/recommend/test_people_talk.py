@@ -12,8 +12,8 @@ import pytest
 
 from latentcrs.data import PreparedDataset
 from latentcrs.data.conversations import import_conversations
+from latentcrs.fit.training import train
 from latentcrs.recommend import Recommender, load
-from latentcrs.training import train
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 import latentcrs
+from latentcrs.base.errors import UserError
 from latentcrs.behaviour.comentions import FEW
 from latentcrs.data import PreparedDataset
-from latentcrs.errors import UserError
-from latentcrs.language import LocalEncoder, open_encoder
 from latentcrs.recommend import Recommender, Rule
 from latentcrs.recommend.explain import matching_words, words_of
+from latentcrs.text import LocalEncoder, open_encoder
 
 REQUEST = "a funny animated film from the 1990s with talking toys"
 

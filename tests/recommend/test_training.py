@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
+from latentcrs.fit.training import train
 from latentcrs.recommend import BundleInfo, load_bundle
-from latentcrs.training import train
 
 RUN = "from latentcrs.cli.main import main; main()"
 
@@ -92,7 +92,7 @@ def test_another_folder_is_not_overwritten(small_movielens: Path, settings: list
 
 def epochs_done(cache: Path, kind: str) -> int:
     """How many epochs the checkpoint of a step has; 0 where there is none."""
-    from latentcrs.checkpoint import load_tensors
+    from latentcrs.base.checkpoint import load_tensors
 
     for path in (cache / "training").glob(f"{kind}*.safetensors"):
         if not path.name.startswith("."):

@@ -19,18 +19,18 @@ from torch import Tensor, distributed, multiprocessing
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
+from latentcrs.base.checkpoint import Checkpoint, load_tensors, save_tensors
+from latentcrs.base.errors import UserError
+from latentcrs.base.group import Group, ProcessGroup, Together, current_group
 from latentcrs.behaviour import BehaviourEncoder, TrainingConfig
 from latentcrs.behaviour.training import optimizers_of
-from latentcrs.checkpoint import Checkpoint, load_tensors, save_tensors
 from latentcrs.cli.main import app
 from latentcrs.data import Histories
-from latentcrs.errors import UserError
-from latentcrs.group import Group, ProcessGroup, Together, current_group
+from latentcrs.fit.training import train
 from latentcrs.intent import EM, GenerativeModel, InferenceModel, Rows, Softmax, load_config
 from latentcrs.recommend import load
 from latentcrs.scale import engine
 from latentcrs.scale.engine import group_of
-from latentcrs.training import train
 
 ITEMS = 40
 STILL = ["behaviour.network.dropout=0", "model.dropout=0"]
@@ -165,8 +165,8 @@ def mortal(together: Together, marks: Path) -> Together:
         epochs = 10  # more than those of the encoder, or of the first stage
 
         def dying_job(device: str) -> Any:
-            from latentcrs.checkpoint import Checkpoint
-            from latentcrs.group import current_group
+            from latentcrs.base.checkpoint import Checkpoint
+            from latentcrs.base.group import current_group
 
             save, restore, left = Checkpoint.save, Checkpoint.restore, epochs
 

@@ -21,7 +21,7 @@ def test_importing_latentcrs_and_its_commands_imports_no_engine() -> None:
 
 
 def test_importing_what_does_the_work_imports_no_engine() -> None:
-    more = "import latentcrs.recommend.bulk, latentcrs.language, latentcrs.training, latentcrs.scale.ray_workers"
+    more = "import latentcrs.recommend.bulk, latentcrs.text, latentcrs.fit.training, latentcrs.scale.ray_workers"
     ran = subprocess.run([sys.executable, "-c", IMPORTS.format(more=more)], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
 

@@ -14,16 +14,16 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.spread import Spread, here
 from latentcrs.cli.main import app
 from latentcrs.data import DatasetInfo, PreparedDataset
 from latentcrs.data.dataset import write_manifest
-from latentcrs.errors import UserError
-from latentcrs.language import embed, missing_texts, open_encoder, warm
-from latentcrs.language.cache import EmbeddingCache
 from latentcrs.recommend.bulk import recommend_all
 from latentcrs.scale.engine import engine_of
 from latentcrs.scale.ray_workers import AHEAD, ray_cluster
-from latentcrs.spread import Spread, here
+from latentcrs.text import embed, missing_texts, open_encoder, warm
+from latentcrs.text.cache import EmbeddingCache
 
 WORKERS = 2
 

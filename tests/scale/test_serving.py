@@ -11,7 +11,7 @@ import pytest
 import ray
 from ray import serve
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.scale.ray_workers import ray_cluster
 from latentcrs.scale.serving import Arguments, app
 from latentcrs.serve.client import Client, ServerProblem

@@ -10,11 +10,11 @@ import structlog
 from listening import listening
 from starlette.testclient import TestClient
 
-from latentcrs.converse.store import ConversationStore
 from latentcrs.serve.app import create_app
 from latentcrs.serve.keys import new_key
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
+from latentcrs.store.conversations import ConversationStore
 
 Serve = Callable[..., TestClient]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from latentcrs.files import sha256_of
+from latentcrs.base.files import sha256_of
 
 NEW = " of the new bundle"
 TITLED_ANEW = pl.col("title") + NEW

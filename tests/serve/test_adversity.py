@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
-from latentcrs.language.chat import Call, Message, ModelError
-from latentcrs.language.chat.openai_model import OpenAIModel
+from latentcrs.base.errors import UserError
+from latentcrs.base.waiting import model_within
+from latentcrs.llm import Call, Message, ModelError
+from latentcrs.llm.openai_model import OpenAIModel
 from latentcrs.serve.keys import Keys, new_key
 from latentcrs.serve.limits import Rates
 from latentcrs.serve.service import Service
-from latentcrs.waiting import model_within
+from latentcrs.store.conversations import ConversationStore
 
 Serve = Callable[..., TestClient]
 
@@ -181,7 +181,7 @@ def test_a_clock_that_is_set_locks_nobody_out(monkeypatch: pytest.MonkeyPatch, j
 def test_turns_are_in_their_order_whatever_the_clock_says(fresh: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import UTC, datetime, timedelta
 
-    from latentcrs.converse import store
+    from latentcrs.store import conversations as store
 
     id, moments = fresh.begin(""), iter([5, -400, 90, -3])
     monkeypatch.setattr(store, "_now", lambda: datetime.now(UTC).replace(tzinfo=None) + timedelta(days=next(moments)))

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy
 from starlette.testclient import TestClient
 
-from latentcrs.converse.database import open_engine
-from latentcrs.converse.store import ConversationStore
 from latentcrs.serve.service import Service
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.database import open_engine
 
 VALUES: list[Any] = [
     None, "", " ", "Comedy", "Comedy|Drama", ["Comedy"], ["Comedy", "Drama"], [], [""], ["a"] * 100, 0, -1, 1999,

@@ -14,9 +14,10 @@ import pytest
 from listening import listening
 from starlette.testclient import TestClient
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.waiting import NobodyWaits, still_wanted
 from latentcrs.converse.bookkeeping import MOST_IN_FORCE
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.serve.app import create_app
 from latentcrs.serve.bounds import (
     LONGEST_SEARCH,
@@ -30,7 +31,6 @@ from latentcrs.serve.errors import Gone, TooSlow
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.threads import Threads
-from latentcrs.waiting import NobodyWaits, still_wanted
 
 Serve = Callable[..., TestClient]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from latentcrs.language.chat import Completion, Message
+from latentcrs.llm import Completion, Message
 from latentcrs.serve.markdown import markdown
 from latentcrs.serve.mcp_tools import CatalogueTools
 from latentcrs.serve.service import Service
@@ -90,7 +90,7 @@ def test_in_markdown_neither_items_nor_a_language_model_have_markup(fresh: Servi
 
 
 def test_conditions_over_mcp_have_bounds(service: Service) -> None:
-    from latentcrs.errors import UserError
+    from latentcrs.base.errors import UserError
 
     (search,) = [one for one in CatalogueTools(service).all() if one.name == "search_items"]
     directors = service.recommender.bundle.items["director"].explode().drop_nulls().unique().to_list()

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from listening import listening
 
-from latentcrs.converse.store import ConversationStore
 from latentcrs.serve.app import create_app
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
+from latentcrs.store.conversations import ConversationStore
 
 IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 

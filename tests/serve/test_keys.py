@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
-from latentcrs.errors import UserError
 from latentcrs.serve.keys import Keys, new_key, remove_keys
 from latentcrs.serve.run import check
 from latentcrs.serve.service import Service

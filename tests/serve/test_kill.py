@@ -12,8 +12,8 @@ import httpx
 import pytest
 from served_process import Served
 
-from latentcrs.converse.store import ConversationStore
 from latentcrs.serve.client import Client
+from latentcrs.store.conversations import ConversationStore
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 TALKERS = 4

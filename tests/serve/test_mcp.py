@@ -17,11 +17,11 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import CallToolResult, Tool
 from typer.testing import CliRunner
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
 from latentcrs.serve.mcp import server
 from latentcrs.serve.service import Service
+from latentcrs.store.conversations import ConversationStore
 
 COMMAND = [sys.executable, "-c", "from latentcrs.cli.main import main; main()", "mcp"]
 

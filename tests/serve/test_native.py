@@ -15,14 +15,14 @@ import pytest
 import structlog
 from starlette.testclient import TestClient
 
-from latentcrs.converse.session import Turn
+from latentcrs.base.files import sha256_of
 from latentcrs.data.rules import Rule
-from latentcrs.files import sha256_of
-from latentcrs.language.chat import Call, Completion, Message, ModelError
-from latentcrs.language.chat.model import Outcome
+from latentcrs.llm import Call, Completion, Message, ModelError
+from latentcrs.llm.model import Outcome
 from latentcrs.serve.client import Client, ServerProblem, _listened
 from latentcrs.serve.observe import Metrics, ObservedModel, log_as_json
 from latentcrs.serve.service import Service
+from latentcrs.store.session import Turn
 
 Serve = Callable[..., TestClient]
 COMEDY = {"column": "genres", "op": "has any", "value": ["Comedy"]}

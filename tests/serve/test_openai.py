@@ -23,14 +23,14 @@ from markdown_it import MarkdownIt
 from openai import AsyncOpenAI, OpenAI
 from starlette.testclient import TestClient
 
-from latentcrs.converse.session import Turn, TurnItem
-from latentcrs.converse.store import ConversationStore
-from latentcrs.language.chat import Call, ChatModel, Completion, Message, ModelError
+from latentcrs.llm import Call, ChatModel, Completion, Message, ModelError
 from latentcrs.serve.app import create_app
 from latentcrs.serve.keys import new_key
 from latentcrs.serve.markdown import EscapedWords, escaped, markdown
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.session import Turn, TurnItem
 
 Messages = list[dict[str, Any]]
 

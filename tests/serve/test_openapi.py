@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.testclient import TestClient
 
-from latentcrs.converse.store import ConversationStore
 from latentcrs.serve.service import Service
+from latentcrs.store.conversations import ConversationStore
 
 CHECKS: list[Any] = [
     not_a_server_error,

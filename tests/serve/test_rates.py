@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.serve.errors import TooMany
 from latentcrs.serve.limits import Rates
 from latentcrs.serve.run import check
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
+from latentcrs.store.conversations import ConversationStore
 
 NOBODY = "redis://someone:s3cr%40t@127.0.0.1:1/0"
 

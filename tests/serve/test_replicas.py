@@ -16,10 +16,10 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from latentcrs.converse.session import Turn
-from latentcrs.converse.store import ConversationStore
 from latentcrs.data.rules import Rule
 from latentcrs.serve.client import Client, ServerProblem
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.session import Turn
 from postgres_server import new_database
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")

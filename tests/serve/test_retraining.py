@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from brief import SETTINGS
 from latentcrs.cli.main import app
-from latentcrs.converse.events import Event
-from latentcrs.converse.store import ConversationStore
 from latentcrs.data import PreparedDataset
 from latentcrs.serve.service import Service
 from latentcrs.serve.swap import BundleWatch
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.events import Event
 
 NEW = {"item_id": "new", "title": "Silicon Hearts", "genres": ["Comedy"], "year": 2031.0}
 

@@ -15,13 +15,13 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from latentcrs.converse.store import ConversationStore
+from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
-from latentcrs.language.chat import Completion
+from latentcrs.llm import Completion
 from latentcrs.serve.errors import Conflict, NotFound, TooMany
 from latentcrs.serve.live import LiveConversations
 from latentcrs.serve.service import Service
+from latentcrs.store.conversations import ConversationStore
 
 COMEDY = Rule(column="genres", op="has any", value=["Comedy"])
 ROBOTS = {
@@ -329,7 +329,7 @@ def test_intents_are_named_by_items_and_move_with_what_is_said(service: Service)
 
 
 def test_a_conversation_with_another_catalogue_is_refused_in_words(fresh: Service) -> None:
-    from latentcrs.converse.session import Session
+    from latentcrs.store.session import Session
 
     fresh.store.begin("c", Session(history=["no such item"]), "/elsewhere/games")
     with pytest.raises(Conflict, match="another catalogue, that of games"):

@@ -18,15 +18,15 @@ from listening import listening
 from other_bundle import NEW, TITLED_ANEW, changed, put
 from structlog.testing import capture_logs
 
-from latentcrs.converse.session import Turn
-from latentcrs.converse.store import ConversationStore
-from latentcrs.files import sha256_of
+from latentcrs.base.files import sha256_of
 from latentcrs.serve.app import create_app
 from latentcrs.serve.client import Client
 from latentcrs.serve.errors import Conflict
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.swap import BundleWatch
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.session import Turn
 
 Looks = tuple[Service, BundleWatch, list[str]]
 

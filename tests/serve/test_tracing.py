@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from latentcrs.language.chat import Call, Completion, Message, ModelError
+from latentcrs.llm import Call, Completion, Message, ModelError
 from latentcrs.serve.app import create_app
 from latentcrs.serve.observe import Metrics, ObservedModel
 from latentcrs.serve.service import Service

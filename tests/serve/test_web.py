@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 import pytest
 from other_bundle import NEW, TITLED_ANEW, changed, put
 
-from latentcrs.files import sha256_of
+from latentcrs.base.files import sha256_of
 from needs import require
 
 pytest.importorskip("nicegui", reason="the page needs the extra 'web'")
@@ -36,7 +36,7 @@ import sys, time
 from pathlib import Path
 import polars as pl
 import uvicorn
-from latentcrs.converse.store import ConversationStore
+from latentcrs.store.conversations import ConversationStore
 from latentcrs.serve.app import create_app
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
@@ -467,7 +467,7 @@ def test_turns_of_the_page_count_with_those_of_the_api(browser: Browser, bundle:
 
 
 def test_a_catalogue_is_called_by_what_it_is_about(fresh: Service) -> None:
-    from latentcrs.serve.web.labels import Labels
+    from latentcrs.web.labels import Labels
 
     labels = Labels(fresh)
     assert (labels.noun, labels.nouns, labels.a_noun, labels.known) == ("movie", "movies", "a movie", "I've seen it")

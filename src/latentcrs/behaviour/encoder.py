@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from latentcrs.base.checkpoint import load_tensors, save_tensors
+from latentcrs.base.device import resolve_device
+from latentcrs.base.errors import UserError
 from latentcrs.behaviour.iclrec import ICLRec, ICLRecConfig
 from latentcrs.behaviour.sasrec import SASRec, SASRecConfig
 from latentcrs.behaviour.spectral import spectral_vectors
 from latentcrs.behaviour.training import TrainingConfig, train
 from latentcrs.behaviour.unordered import Unordered, some_of
 from latentcrs.behaviour.windows import history_tokens
-from latentcrs.checkpoint import load_tensors, save_tensors
 from latentcrs.data.histories import Histories
-from latentcrs.device import resolve_device
-from latentcrs.errors import UserError
 
 
 class SequenceNetwork(Protocol):

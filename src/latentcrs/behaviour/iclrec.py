@@ -7,9 +7,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentcrs.base.group import current_group
 from latentcrs.behaviour.kmeans import kmeans, nearest
 from latentcrs.behaviour.sasrec import SASRec, SASRecConfig
-from latentcrs.group import current_group
 
 
 class ICLRecConfig(SASRecConfig):

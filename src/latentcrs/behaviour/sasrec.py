@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from latentcrs.base.group import current_group
 from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
-from latentcrs.group import current_group
 
 FIRST_SPREAD, SPECTRAL_SPREAD = 0.02, 0.05
 """Standard deviation of the numbers in a table before training: of chance, and of vectors that say something."""

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentcrs.device import fast_dtype
-from latentcrs.group import current_group
+from latentcrs.base.device import fast_dtype
+from latentcrs.base.group import current_group
 
 CHUNK_ELEMENTS = 1 << 20  # logits held at once: a few MB, so that a chunk stays in the processor's cache
 

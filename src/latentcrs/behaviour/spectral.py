@@ -7,8 +7,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.histories import Histories
-from latentcrs.errors import UserError
 
 
 def spectral_vectors(sequences: Histories, items: int, width: int, seed: int = 0) -> Tensor:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from latentcrs.base.checkpoint import Checkpoint
+from latentcrs.base.device import quick_products
+from latentcrs.base.group import current_group
+from latentcrs.base.progress import step
 from latentcrs.behaviour.row_adam import RowAdam
 from latentcrs.behaviour.windows import batches, cut_windows, window_tokens
-from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.histories import Histories
-from latentcrs.device import quick_products
-from latentcrs.group import current_group
-from latentcrs.progress import step
-from latentcrs.ranking import ndcg_at, target_ranks
+from latentcrs.data.ranking import ndcg_at, target_ranks
 
 
 class TrainingConfig(BaseModel):
@@ -78,8 +78,8 @@ def train(
     """Train `network` (see `encoder.SequenceNetwork`) in place and leave its best weights in it.
 
     Deterministic under `config.seed` on one machine: every epoch draws from its own seed, so a run that was killed
-    and went on from `checkpoint` ends with the same weights as one that was not. In a group (`latentcrs.group`) every
-    process calls it with the same arguments; they share the batches and the validation.
+    and went on from `checkpoint` ends with the same weights as one that was not. In a group
+    (`latentcrs.base.group`) every process calls it with the same arguments; they share batches and validation.
     """
     began = time.perf_counter()
     size = network.config.length

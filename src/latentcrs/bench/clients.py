@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
+from latentcrs.base.errors import UserError
 from latentcrs.bench.scripts import Script
-from latentcrs.errors import UserError
 
 ATTEMPTS = 5
 """How often a turn is sent where the server fails; each failure counts."""

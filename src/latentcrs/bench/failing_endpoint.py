@@ -35,7 +35,7 @@ COUNTS = "/counts"
 @contextmanager
 def failing_endpoint(share: float) -> Iterator[FailingEndpoint]:
     """Runs the endpoint in a process of its own while the block lasts."""
-    from latentcrs.converse.uninterrupted import uninterrupted  # late: the process itself wants nothing of ours
+    from latentcrs.base.uninterrupted import uninterrupted  # late: the process itself wants nothing of ours
 
     command = [sys.executable, "-m", "latentcrs.bench.failing_endpoint", str(share)]
     with uninterrupted():  # nor is that process, ever, which is ended here and has nothing to say of it

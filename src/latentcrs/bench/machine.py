@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from latentcrs.device import resolve_device
+from latentcrs.base.device import resolve_device
 
 
 def hardware(device: str) -> dict[str, Any]:

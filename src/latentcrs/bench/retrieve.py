@@ -17,13 +17,13 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import step
 from latentcrs.bench.machine import hardware
-from latentcrs.errors import UserError
-from latentcrs.language.lexical import Lexical
-from latentcrs.progress import step
 from latentcrs.recommend import load
 from latentcrs.recommend.index import ItemIndex, Kind, lists_path
 from latentcrs.recommend.users import trained_dataset
+from latentcrs.text.lexical import Lexical
 
 K = 100
 QUERIES = 50

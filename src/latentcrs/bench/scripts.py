@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from latentcrs.base.device import resolve_device
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import step
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.session import Session
-from latentcrs.device import resolve_device
-from latentcrs.errors import UserError
 from latentcrs.evaluate.multi_turn import TURNS, talk_rows
 from latentcrs.hear.open import hearer_of
-from latentcrs.progress import step
 from latentcrs.recommend import load
 from latentcrs.recommend.users import trained_dataset
-from latentcrs.simulate.dialogue import Shown, dialogues_of
-from latentcrs.simulate.open import open_user
+from latentcrs.store.session import Session
+from latentcrs.users.dialogue import Shown, dialogues_of
+from latentcrs.users.open import open_user
 
 WARM_UP = 20
 ANEW = "Start over. "

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import step
 from latentcrs.bench.clients import Clients, ClientTurn
 from latentcrs.bench.failing_endpoint import ANSWERED, FailingEndpoint, failing_endpoint
 from latentcrs.bench.machine import hardware
 from latentcrs.bench.scripts import Script, held_in_process
 from latentcrs.bench.server_process import ServerProcess
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
-from latentcrs.progress import step
+from latentcrs.store.conversations import ConversationStore
 
 PEER = "Conversation.reply"
 """The same turns in one process, one after the other: the engine without a server, a store or other people."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 
 PATIENCE = 300.0
 """Seconds that a server may take until it is ready."""

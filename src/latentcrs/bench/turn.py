@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from latentcrs.base.device import resolve_device
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import step
 from latentcrs.bench.machine import hardware
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.session import Session
-from latentcrs.device import resolve_device
-from latentcrs.errors import UserError
 from latentcrs.hear.open import hearer_of
-from latentcrs.progress import step
 from latentcrs.recommend import load
 from latentcrs.recommend.users import trained_dataset
+from latentcrs.store.session import Session
 
 WARM_UP = 20
 TARGETS = {"total": (60.0, 120.0)}

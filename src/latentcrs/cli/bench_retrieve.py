@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latentcrs.base.errors import UserError
 from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, span, tell
 from latentcrs.cli.options import MOST
-from latentcrs.errors import UserError
 
 if TYPE_CHECKING:
     from latentcrs.bench.retrieve import RetrieveBenchmark

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import Device, a_model
-from latentcrs.progress import console, err_console
 
 
 def register(app: typer.Typer) -> None:
@@ -58,11 +58,11 @@ def chat(
     """
     forgiving_streams()
     with err_console.status("opening the bundle and its text encoder"):
-        from latentcrs.converse.keyboard import lines_file, typed_lines
+        from latentcrs.base.errors import UserError
+        from latentcrs.cli.chat_loop import PROMPT, ChatLoop
+        from latentcrs.cli.keyboard import lines_file, typed_lines
         from latentcrs.converse.open import open_conversation  # late: PyTorch takes seconds
-        from latentcrs.converse.prompt import PROMPT, ChatLoop
-        from latentcrs.converse.store import ConversationStore
-        from latentcrs.errors import UserError
+        from latentcrs.store.conversations import ConversationStore
 
         if no_store and resume is not None:
             raise UserError("--resume needs the store; leave out --no-store.")

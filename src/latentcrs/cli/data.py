@@ -15,9 +15,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import MOST
-from latentcrs.errors import UserError
-from latentcrs.progress import console, err_console
 
 if TYPE_CHECKING:
     from latentcrs.data.dataset import PreparedDataset
@@ -166,7 +166,7 @@ def read_raw(
     Raises:
         UserError: an unknown name, or options that do not go together.
     """
-    from latentcrs.data.places import fetched
+    from latentcrs.base.places import fetched
     from latentcrs.data.sources import SOURCES
     from latentcrs.data.sources.own import read_own
 

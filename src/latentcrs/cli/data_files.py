@@ -13,9 +13,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import MOST
-from latentcrs.errors import UserError
-from latentcrs.progress import console, err_console
 
 EXAMPLES = 3
 
@@ -153,9 +153,9 @@ def mapping(
 
     Example: `latentcrs data mapping --interactions log.csv --items catalogue.csv --out mapping.toml`
     """
+    from latentcrs.base.files import atomic_file
     from latentcrs.cli.data import read_raw
     from latentcrs.data.guessed import guessed_mapping
-    from latentcrs.files import atomic_file
 
     with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace_name:
         workspace = Path(workspace_name)
@@ -198,9 +198,9 @@ def requests(
 
         latentcrs data requests redial --from redial --dataset prepared --split test --out requests.jsonl
     """
+    from latentcrs.base.files import atomic_file
     from latentcrs.data.dataset import PreparedDataset
     from latentcrs.data.redial_requests import redial_requests
-    from latentcrs.files import atomic_file
 
     if source != "redial":
         raise UserError(f"no dialogues are called {source!r}; there is redial.")

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import console, err_console, say
 from latentcrs.cli.options import Device
-from latentcrs.errors import UserError
-from latentcrs.progress import console, err_console, say
 
 if TYPE_CHECKING:
+    from latentcrs.cli.demonstration import Demo
     from latentcrs.data import PreparedDataset
-    from latentcrs.demonstration import Demo
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +56,7 @@ def demo(
     if read_record(raw) is None:
         accept(SAMPLE.terms, accept_terms)
     with err_console.status("loading PyTorch"):
-        from latentcrs.demonstration import Demo  # late: PyTorch takes seconds
+        from latentcrs.cli.demonstration import Demo  # late: PyTorch takes seconds
     steps = Demo(folder, device)
     steps.fetch()
     dataset = steps.prepare()
@@ -83,11 +83,11 @@ def chat(steps: Demo, dataset: PreparedDataset, likes: list[str], device: str, b
     the scripted conversation. began: when the command did, as `time.perf_counter` has it.
     """
     from latentcrs.cli.chat import forgiving_streams
-    from latentcrs.converse.keyboard import lines_file, typed_lines
+    from latentcrs.cli.chat_loop import PROMPT, ChatLoop, spoken_lines
+    from latentcrs.cli.demonstration import SCRIPT, telling_user
+    from latentcrs.cli.keyboard import lines_file, typed_lines
     from latentcrs.converse.open import open_conversation
-    from latentcrs.converse.prompt import PROMPT, ChatLoop, spoken_lines
-    from latentcrs.converse.store import ConversationStore
-    from latentcrs.demonstration import SCRIPT, telling_user
+    from latentcrs.store.conversations import ConversationStore
 
     forgiving_streams()
     user = None if likes else telling_user(dataset)

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import Device, Engine, Workers, an_encoder
-from latentcrs.progress import console, err_console
 
 
 def register(app: typer.Typer) -> None:
@@ -42,11 +42,11 @@ def embed_dataset(
     Example: `latentcrs embed ml-1m --encoder minilm`
     """
     from latentcrs.data import PreparedDataset
-    from latentcrs.language.cache import cache_path, embed, missing_texts
-    from latentcrs.language.cost import cost_of, duration
-    from latentcrs.language.encoders import open_encoder
-    from latentcrs.language.shards import warm
     from latentcrs.scale.engine import engine_of
+    from latentcrs.text.cache import cache_path, embed, missing_texts
+    from latentcrs.text.cost import cost_of, duration
+    from latentcrs.text.encoders import open_encoder
+    from latentcrs.text.shards import warm
 
     prepared = PreparedDataset(dataset)
     model = open_encoder(encoder, device)

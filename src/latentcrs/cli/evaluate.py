@@ -49,8 +49,8 @@ def one_turn(
         str,
         typer.Option(
             "--with",
-            help="Other systems too, with commas, trained at first use: attributes, max-entropy, crm, unicorn, crif; "
-            "with --llm: zero-shot, chat-rec, interec.",
+            help="Other systems too, with commas, trained at first use: attributes, max-entropy; of latentcrs-lab "
+            "crm, unicorn, crif, and with --llm zero-shot, chat-rec, interec.",
         ),
     ] = "",
     device: Device = "auto",
@@ -61,7 +61,7 @@ def one_turn(
     """
     from latentcrs.evaluate import evaluate_one_turn, markdown, print_table  # late: PyTorch takes seconds
     from latentcrs.evaluate.one_turn import Seen
-    from latentcrs.language.chat import open_chat_model
+    from latentcrs.llm import open_chat_model
 
     model = None if llm is None else open_chat_model(llm)
     if model is not None:
@@ -123,7 +123,7 @@ def multi_turn(
     """
     from latentcrs.evaluate.multi_turn_tables import markdown_of, print_result  # late: PyTorch takes seconds
     from latentcrs.evaluate.talks import multi_turn as run
-    from latentcrs.language.chat import open_chat_model
+    from latentcrs.llm import open_chat_model
 
     names = [name.strip().lower() for name in variants.split(",") if name.strip()]
     asked = llm is not None or user == "llm" or rules == "llm" or "v" in names
@@ -153,7 +153,10 @@ def people(
     ] = "seeker",
     with_: Annotated[
         str,
-        typer.Option("--with", help="Other systems too, with commas: attributes, max-entropy, crm, unicorn, crif."),
+        typer.Option(
+            "--with",
+            help="Other systems too, with commas: attributes, max-entropy; of latentcrs-lab crm, unicorn, crif.",
+        ),
     ] = "",
     only: Annotated[
         str, typer.Option(help="Only these systems, with commas, by their names in --json: latentcrs-b,bm25.")
@@ -209,109 +212,3 @@ def intents(
     rows.append(["all", "", "", "", f"{result.lift:.2f}", f"{result.shown:.0%}"])
     title = f"What intents expect when {result.people} people ask for a value of {result.column}"
     print_rows(title, (result.column, "items", "before", "after words", "lift", "shown"), rows)
-
-
-@group.command("ablation")
-def ablation(
-    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
-    preset: Annotated[str, typer.Option(help="default or paper.")] = "paper",
-    names: Annotated[str | None, typer.Option("--only", help="Only these rows of the table, with commas.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Lay KEY=VALUE over the preset, in every row.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    device: Device = "auto",
-) -> None:
-    """Train the model without one of its parts after the other, as Table 5 of the paper and further.
-
-    What was trained before is not trained again.
-
-    Example: latentcrs evaluate ablation data/ml-1m --preset default
-    """
-    from latentcrs.evaluate.ablation import ablations  # late: PyTorch takes seconds
-    from latentcrs.evaluate.paper.page import ABLATION_HEADER, ablation_rows
-    from latentcrs.evaluate.tables import print_rows
-
-    only = [name.strip() for name in names.split(",")] if names else None
-    result = ablations(dataset, preset, set_ or [], device, only).as_json()
-    if as_json:
-        print(json.dumps(result))
-    else:
-        print_rows(f"Ablations on {result['dataset']}, {preset} preset", ABLATION_HEADER, ablation_rows(result))
-
-
-@group.command("sensitivity")
-def sensitivity(
-    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
-    preset: Annotated[str, typer.Option(help="default or paper.")] = "paper",
-    names: Annotated[str | None, typer.Option("--only", help="Of K, alpha_m, alpha_e, kl; with commas.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Draw the curves into this PNG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the points as JSON.")] = False,
-    device: Device = "auto",
-) -> None:
-    """Train at every value of K, alpha^M, alpha^E and lambda in turn, as Figure 3 of the paper.
-
-    What was trained before is not trained again.
-
-    Example: latentcrs evaluate sensitivity data/ml-1m --out sensitivity.png
-    """
-    from latentcrs.evaluate.paper.figures import draw_sensitivity
-    from latentcrs.evaluate.sensitivity import sensitivity as run  # late: PyTorch takes seconds
-    from latentcrs.evaluate.tables import print_rows
-
-    only = [name.strip() for name in names.split(",")] if names else None
-    result = run(dataset, preset, device=device, names=only).as_json()
-    if out is not None:
-        draw_sensitivity(result, out)
-    if as_json:
-        print(json.dumps(result))
-        return
-    for name, points in result["curves"].items():
-        rows = [
-            [f"{point['value']:g}", f"{point['test']['recall@5']:.4f}", f"{point['test']['ndcg@20']:.4f}"]
-            for point in points
-        ]
-        print_rows(f"{name}, test split", (name, "Recall@5", "NDCG@20"), rows)
-
-
-@group.command("paper")
-def paper(
-    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the page and of what the run keeps; DATASET-paper by default.")
-    ] = None,
-    only: Annotated[str | None, typer.Option(help="Only these steps, with commas; --list-steps names them.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Lay KEY=VALUE over every preset.")] = None,
-    list_steps: Annotated[bool, typer.Option("--list-steps", help="Name the steps and end.")] = False,
-    llm: Annotated[
-        str | None,
-        typer.Option(callback=a_model, help="For variant V, Table 6 and the user llm: 'local', or an address."),
-    ] = None,
-    n: Annotated[int, typer.Option(min=2, max=MOST, help="Sampled requests and conversations.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, max=LAST_SEED, help="Of simulated users and samples.")] = 0,
-    beside: Annotated[
-        str | None, typer.Option(help="Data set of the paper beside ours: ml-1m, video-games or cds.")
-    ] = None,
-    device: Device = "auto",
-) -> None:
-    """Every table and figure of the paper on one data set, in one run that can be interrupted: a Markdown page, and
-    the same as one HTML file with its pictures inside.
-
-    Example: latentcrs evaluate paper data/ml-1m --out results/ml-1m
-    """
-    from latentcrs.errors import UserError
-    from latentcrs.evaluate.paper import STEPS, evaluate_paper  # late: PyTorch takes seconds
-    from latentcrs.language.chat import open_chat_model
-    from latentcrs.progress import console
-
-    if list_steps:
-        print("\n".join(STEPS))
-        return
-    steps = [name.strip() for name in only.split(",")] if only else list(STEPS)
-    if unknown := [name for name in steps if name not in STEPS]:
-        raise UserError(f"There is no step {unknown[0]!r}; choose of {', '.join(STEPS)}.")
-    folder = out or dataset.resolve().with_name(f"{dataset.resolve().name}-paper")
-    model = None if llm is None else open_chat_model(llm)
-    page = evaluate_paper(dataset, folder, steps, set_ or [], model, n, seed, beside, device)
-    for path in (page, page.with_suffix(".html")):
-        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)

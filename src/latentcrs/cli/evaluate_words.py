@@ -47,7 +47,7 @@ def extraction(
     from latentcrs.evaluate.extraction import evaluate_extraction  # late: PyTorch comes with it
     from latentcrs.evaluate.utterances import fitting_set, read_utterances
     from latentcrs.hear.open import open_extractor
-    from latentcrs.language.chat import open_chat_model
+    from latentcrs.llm import open_chat_model
 
     prepared = PreparedDataset(dataset)
     columns = prepared.info.columns
@@ -86,11 +86,11 @@ def heard(
 
     Example: latentcrs evaluate heard data/ml-1m --labels labels.jsonl --json
     """
+    from latentcrs.base.progress import console
     from latentcrs.data import PreparedDataset
     from latentcrs.evaluate.heard import dev_labels, evaluate_heard, figures_of, read_labels, trade_off
     from latentcrs.evaluate.heard_simulated import evaluate_simulated
     from latentcrs.hear.hearer import Hearer
-    from latentcrs.progress import console
 
     prepared = PreparedDataset(dataset)
     items, columns = prepared.items, prepared.info.columns
@@ -141,7 +141,7 @@ def _print_extraction(result: ExtractionResult, where: str) -> None:
     from rich import box
     from rich.table import Table
 
-    from latentcrs.progress import console
+    from latentcrs.base.progress import console
 
     table = Table(
         title=f"What {result.extractor} hears: {where}",
@@ -178,7 +178,7 @@ def _print_extraction(result: ExtractionResult, where: str) -> None:
 
 
 def _print_mistakes(result: ExtractionResult) -> None:
-    from latentcrs.progress import console
+    from latentcrs.base.progress import console
 
     for mistake in result.mistakes:
         console.print(f"\n{mistake.id}  {mistake.text}", highlight=False, markup=False, soft_wrap=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latentcrs.base.progress import err_console
 from latentcrs.cli.options import a_store
-from latentcrs.progress import err_console
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,8 +49,8 @@ def events(
     Example: `latentcrs export events shop.sqlite --dataset data/shop --out log.csv`
     """
     from latentcrs.converse.event_log import event_log
-    from latentcrs.converse.store import ConversationStore
     from latentcrs.data import PreparedDataset
+    from latentcrs.store.conversations import ConversationStore
 
     before = None if dataset is None else PreparedDataset(dataset)
     log = event_log(ConversationStore(db), catalogue or ("" if before is None else before.info.name), owner, before)
@@ -74,8 +74,8 @@ def items(
 
     Example: latentcrs export items models/shop --db shop.sqlite --out items.jsonl
     """
-    from latentcrs.converse.store import ConversationStore
     from latentcrs.serve.service import Service
+    from latentcrs.store.conversations import ConversationStore
 
     found = Service(bundle, ConversationStore(db), device="cpu").recommender.bundle.items.drop("text")
     _write(found, out)
@@ -85,7 +85,7 @@ def items(
 def _write(table: pl.DataFrame, out: Path) -> None:
     from polars import selectors
 
-    from latentcrs.files import atomic_file
+    from latentcrs.base.files import atomic_file
 
     if out.suffix == ".csv":  # which has no lists
         table = table.with_columns(selectors.list().list.join("|"))

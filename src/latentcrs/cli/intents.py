@@ -1,4 +1,4 @@
-"""`latentcrs intents`: what each intent of a bundle is about, and a map of them."""
+"""`latentcrs intents`: what each intent of a bundle is about."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latentcrs.base.errors import UserError
 from latentcrs.cli.options import MOST, Device
-from latentcrs.errors import UserError
 
 if TYPE_CHECKING:
     from latentcrs.evaluate.intents import IntentsReport
@@ -26,26 +26,20 @@ def intents(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     everything: Annotated[bool, typer.Option("--all", help=f"All intents, not the {SHOWN} largest.")] = False,
     intent: Annotated[int | None, typer.Option(min=0, max=MOST, help="One intent in detail, by its number.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write intents.png, intents.html and intents.json into this folder.")
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all intents as JSON.")] = False,
     split: Annotated[str, typer.Option(help="Whose requests to count: train, valid or test.")] = "train",
     by: Annotated[str | None, typer.Option(help="The category column to tell intents apart by.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
     device: Device = "auto",
 ) -> None:
-    """What each intent is about: its items, the words people used while it was active, its size; and a map.
+    """What each intent is about: its items, the words people used while it was active, its size.
 
-    Example: latentcrs intents models/ml-1m --out intents
+    Example: latentcrs intents models/ml-1m --intent 3
     """
-    from latentcrs.evaluate.intent_map import write_map  # late: PyTorch takes seconds
-    from latentcrs.evaluate.intents import describe_intents
-    from latentcrs.progress import say
+
+    from latentcrs.evaluate.intents import describe_intents  # late: PyTorch takes seconds
     from latentcrs.recommend import load_bundle
 
-    if out is not None and out.is_file():
-        raise UserError(f"{out} is a file; --out wants a folder.")
     report = describe_intents(load_bundle(bundle, device), dataset, split, by)
     if intent is not None and not 0 <= intent < len(report.intents):
         raise UserError(f"--intent {intent}: this bundle has the intents 0 to {len(report.intents) - 1}.")
@@ -58,9 +52,6 @@ def intents(
         _print_one(report, intent)
     else:
         _print_table(report, len(report.intents) if everything else SHOWN)
-    if out is not None:
-        for path in write_map(report, out):
-            say(f"wrote {path}")
 
 
 def _print_table(report: IntentsReport, most: int) -> None:
@@ -68,8 +59,8 @@ def _print_table(report: IntentsReport, most: int) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from latentcrs.base.progress import console
     from latentcrs.evaluate.intent_categories import shortened
-    from latentcrs.progress import console
 
     shown = report.by_size[:most]
     table = Table(
@@ -97,7 +88,7 @@ def _print_table(report: IntentsReport, most: int) -> None:
 
 
 def _print_one(report: IntentsReport, number: int) -> None:
-    from latentcrs.progress import console
+    from latentcrs.base.progress import console
 
     intent = report.intents[number]
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 import typer
 from rich.markup import escape
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import err_console
 from latentcrs.cli.entry import INTERRUPTED
-from latentcrs.errors import UserError
-from latentcrs.progress import err_console
 
 app = typer.Typer(
     name="latentcrs",
@@ -37,6 +37,11 @@ for group in GROUPS:
 
 def main() -> None:
     """Run the command line."""
+    run(app)
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command line; a user's mistake ends it with one line and exit code 2."""
     try:
         try:
             _refuse_no_text()

@@ -45,7 +45,7 @@ def mcp(
 
     Example: latentcrs mcp models/ml-1m
     """
-    from latentcrs.errors import UserError
+    from latentcrs.base.errors import UserError
 
     if transport == "http" and not _loopback(host):
         raise UserError(
@@ -56,8 +56,8 @@ def mcp(
         from latentcrs.serve.mcp import serve_http, serve_stdio
     except ModuleNotFoundError as error:
         raise UserError(f"latentcrs mcp needs the package {error.name}: pip install 'latentcrs[mcp]'.") from None
-    from latentcrs.converse.store import ConversationStore
     from latentcrs.serve.service import Service
+    from latentcrs.store.conversations import ConversationStore
 
     # Standard output belongs to the protocol; all else goes to standard error.
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

@@ -10,9 +10,9 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import console
 from latentcrs.bench.report import Report
-from latentcrs.errors import UserError
-from latentcrs.progress import console
 
 
 def span(seconds: float) -> str:

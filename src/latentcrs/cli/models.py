@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from latentcrs.progress import console
+from latentcrs.base.progress import console
 
 group = typer.Typer(
     help="Text models: which are at hand.\n\nExample: `latentcrs models list`",
@@ -33,8 +33,8 @@ def list_models(
 
     Example: `latentcrs models list`
     """
-    from latentcrs.language.at_hand import encoders_at_hand
-    from latentcrs.language.chat.embedded import language_model_at_hand
+    from latentcrs.llm.embedded import language_model_at_hand
+    from latentcrs.text.at_hand import encoders_at_hand
 
     encoders, language_model = encoders_at_hand(), language_model_at_hand()
     if as_json:
@@ -62,8 +62,8 @@ def fetch_model() -> None:
 
     Example: `latentcrs models fetch`
     """
-    from latentcrs.language.chat.embedded import TERMS, fetch_smollm2, require_runtime
-    from latentcrs.progress import step
+    from latentcrs.base.progress import step
+    from latentcrs.llm.embedded import TERMS, fetch_smollm2, require_runtime
 
     require_runtime()
     with step("fetch"):

@@ -14,7 +14,7 @@ MOST_PROCESSES = 256
 
 
 def _device(name: str) -> str:
-    from latentcrs.device import check_device_name  # late, as all below: `--help` need not wait for it
+    from latentcrs.base.device import check_device_name  # late, as all below: `--help` need not wait for it
 
     check_device_name(name)
     return name
@@ -23,7 +23,7 @@ def _device(name: str) -> str:
 def a_model(spec: str | None) -> str | None:
     """Refuses what names no language model."""
     if spec is not None:
-        from latentcrs.language.chat.open import check_model_name
+        from latentcrs.llm.open import check_model_name
 
         check_model_name(spec)
     return spec
@@ -32,7 +32,7 @@ def a_model(spec: str | None) -> str | None:
 def an_encoder(spec: str) -> str:
     """Refuses the address of an endpoint that could not be asked."""
     if "://" in spec:
-        from latentcrs.language.endpoint import open_endpoint
+        from latentcrs.text.endpoint import open_endpoint
 
         open_endpoint(spec)
     return spec
@@ -40,7 +40,7 @@ def an_encoder(spec: str) -> str:
 
 def a_host(name: str) -> str:
     """Refuses what names no machine."""
-    from latentcrs.addresses import is_host
+    from latentcrs.base.addresses import is_host
 
     if not is_host(name):
         raise typer.BadParameter(f"{name!r} is the name or address of no machine.")
@@ -54,7 +54,7 @@ def hosts(names: list[str] | None) -> list[str] | None:
 
 def origins(addresses: list[str] | None) -> list[str] | None:
     """Refuses what is not the address of a web site, as browsers send it: https://example.org."""
-    from latentcrs.addresses import http_parts
+    from latentcrs.base.addresses import http_parts
 
     for address in addresses or ():
         parts = http_parts(address)
@@ -68,7 +68,7 @@ def origins(addresses: list[str] | None) -> list[str] | None:
 def a_store(address: str) -> str:
     """Refuses what a conversation store cannot be at."""
     if address:
-        from latentcrs.converse.database import store_url
+        from latentcrs.store.database import store_url
 
         store_url(address)
     return address

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from latentcrs.base.progress import console
 from latentcrs.cli.options import MOST, Device, Engine, Workers
-from latentcrs.progress import console
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def recommend_all(
 
     Example: `latentcrs recommend-all models/ml-1m --out users.parquet --k 20`
     """
-    from latentcrs.device import resolve_device
+    from latentcrs.base.device import resolve_device
     from latentcrs.recommend.bulk import recommend_all as run  # late: PyTorch takes seconds
     from latentcrs.scale.engine import engine_of
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import DAY, MOST, MOST_PROCESSES, Device, a_host, a_model, a_store, hosts, origins
-from latentcrs.progress import console, err_console
 
 KEYS_FILE = Annotated[
     Path, typer.Option("--keys-file", help="The file of the keys' hashes.", envvar="LATENTCRS_KEYS")
@@ -171,7 +171,7 @@ def remove(name: Annotated[str, typer.Argument(help="Whose keys.")], keys_file: 
 
     Example: latentcrs keys remove shop
     """
-    from latentcrs.errors import UserError
+    from latentcrs.base.errors import UserError
     from latentcrs.serve.keys import remove_keys
 
     if not remove_keys(keys_file, name):

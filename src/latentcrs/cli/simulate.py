@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import console
 from latentcrs.cli.options import LAST_SEED, MOST, a_model
-from latentcrs.errors import UserError
-from latentcrs.progress import console
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from latentcrs.simulate import Filled
+    from latentcrs.users import Filled
 
 _SPLITS = ("train", "valid", "test")
 _SAMPLES = 5
@@ -64,13 +64,13 @@ def simulate(
     Example: latentcrs simulate data/ml-1m
     """
     from latentcrs.data.dataset import PreparedDataset  # late: `--help` need not wait for it
-    from latentcrs.simulate import fill_requests
+    from latentcrs.users import fill_requests
 
     prepared = PreparedDataset(dataset)
 
     model = None
     if user == "llm" and (force or prepared.missing_splits):
-        from latentcrs.language.chat import open_chat_model
+        from latentcrs.llm import open_chat_model
 
         model = open_chat_model(llm)
         if model is None:

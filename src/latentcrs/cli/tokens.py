@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latentcrs.progress import console
+from latentcrs.base.progress import console
 
 if TYPE_CHECKING:
-    from latentcrs.language.chat.ledger import Spent
+    from latentcrs.llm.ledger import Spent
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +31,8 @@ def tokens(
 
     Example: latentcrs tokens --conversation 4f1c
     """
-    from latentcrs.errors import UserError
-    from latentcrs.language.chat.ledger import Ledger
+    from latentcrs.base.errors import UserError
+    from latentcrs.llm.ledger import Ledger
 
     book = Ledger(ledger)
     if ledger is not None and not ledger.exists():

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import Device, Engine, Workers
-from latentcrs.progress import console, err_console
 
 
 def register(app: typer.Typer) -> None:
@@ -42,12 +42,12 @@ def train(
 
     Example: latentcrs train data/ml-1m --out models/ml-1m
     """
+    from latentcrs.base.places import local_place
     from latentcrs.data.dataset import MANIFEST, PreparedDataset
-    from latentcrs.data.places import local_place
+    from latentcrs.fit.training import train as run  # late: PyTorch takes seconds, `--help` must not
+    from latentcrs.fit.training import work_folder
     from latentcrs.hear.language import foreign_catalogue
     from latentcrs.scale.engine import group_of
-    from latentcrs.training import train as run  # late: PyTorch takes seconds, `--help` must not
-    from latentcrs.training import work_folder
 
     embedded = not any(setting.startswith("text_encoder=") for setting in set_ or ())
     command = shlex.join(["latentcrs", *sys.argv[1:]])

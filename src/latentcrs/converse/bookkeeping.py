@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from latentcrs.converse.session import Session
+from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.hear import Heard, HeardRule
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.explain import words_of
+from latentcrs.store.session import Session
 
 HANDFUL = 5
 """Items that must pass all rules; else older ones only rank."""

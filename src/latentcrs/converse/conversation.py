@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.uninterrupted import uninterrupted
 from latentcrs.converse import replies
 from latentcrs.converse.acts import Act, clean, items_meant, read_act
 from latentcrs.converse.answers import answer as answer_question
@@ -17,22 +19,20 @@ from latentcrs.converse.examples import example_request
 from latentcrs.converse.filtering import Ranked, least_fitting, rank_under_rules
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
 from latentcrs.converse.metered import Metered
-from latentcrs.converse.session import InForce, Session, Turn, TurnItem, Variant
 from latentcrs.converse.sorting import first_by, ordered
 from latentcrs.converse.steps import timed
-from latentcrs.converse.uninterrupted import uninterrupted
-from latentcrs.errors import UserError
 from latentcrs.hear import Context, Extractor, Heard, HeardRule, Hearer, Reading, Sort
 from latentcrs.hear.language import denies, word_set
 from latentcrs.hear.open import hearer_of
-from latentcrs.language.chat import Call, ChatModel, Message, ModelError
-from latentcrs.language.chat.model import encodable
-from latentcrs.language.prompts import prompt
+from latentcrs.llm import Call, ChatModel, Message, ModelError
+from latentcrs.llm.model import encodable
+from latentcrs.llm.prompts import prompt
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.explain import words_of
+from latentcrs.store.session import InForce, Session, Turn, TurnItem, Variant
 
 if TYPE_CHECKING:
-    from latentcrs.converse.store import ConversationStore
+    from latentcrs.store.conversations import ConversationStore
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ named."""
 from __future__ import annotations
 
 from latentcrs.converse.acts import Kind
-from latentcrs.converse.session import Session
 from latentcrs.hear import Reading
+from latentcrs.store.session import Session
 
 JOINS: dict[str, str] = {
     "liked": "liked", "wants_similar": "liked", "seen": "seen", "disliked": "refused", "rejected": "refused",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from latentcrs.converse.store import ConversationStore
+from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
-from latentcrs.errors import UserError
+from latentcrs.store.conversations import ConversationStore
 
 TIME = pl.Datetime("us", "UTC")
 SCHEMA: dict[str, pl.DataType | type[pl.String]] = {

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, create_model
 
 from latentcrs.converse.answers import story_of
 from latentcrs.data import ColumnKind
-from latentcrs.language.chat import Call, ChatModel, Message, ModelError, answer
-from latentcrs.language.prompts import prompt
+from latentcrs.llm import Call, ChatModel, Message, ModelError, answer
+from latentcrs.llm.prompts import prompt
 
 JUDGED = 20
 PLACES = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from latentcrs.language.chat import ChatModel, Completion, ModelError
+from latentcrs.llm import ChatModel, Completion, ModelError
 
 
 class Metered:

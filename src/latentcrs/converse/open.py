@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from latentcrs.base.device import resolve_device
+from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.session import Session, Variant
-from latentcrs.converse.store import ConversationStore, Stored
-from latentcrs.device import resolve_device
-from latentcrs.errors import UserError
 from latentcrs.hear.open import hearer_of, open_extractor
-from latentcrs.language.chat import ChatModel, open_chat_model
+from latentcrs.llm import ChatModel, open_chat_model
 from latentcrs.recommend import Recommender, load
 from latentcrs.recommend.users import trained_dataset, user_history
+from latentcrs.store.conversations import ConversationStore, Stored
+from latentcrs.store.session import Session, Variant
 
 LAST = "last"
 """Resumes the conversation with this bundle that went on last."""

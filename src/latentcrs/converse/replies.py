@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latentcrs.converse.session import Session, Turn
 from latentcrs.data.rules import Rule, spans
+from latentcrs.store.session import Session, Turn
 
 GREETING = "Hello! Tell me what you are looking for: {example}."
 THANKS = "You're welcome. Say what you are looking for whenever you want more."

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from latentcrs.converse.session import Session
 from latentcrs.hear import HeardRule, Sort
 from latentcrs.recommend import Recommender
+from latentcrs.store.session import Session
 
 
 def first_by(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
-from latentcrs.converse.session import Turn
+from latentcrs.store.session import Turn
 
 Watch = Callable[[str], AbstractContextManager[object]]
 """What is entered and left with each step, by its name; steps lie within each other."""

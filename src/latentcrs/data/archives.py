@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 
 PACKED = {
     b"\x1f\x8b": "gzip",

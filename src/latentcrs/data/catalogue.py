@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.columns import TypedCatalogue, type_columns
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.raw import RawData
-from latentcrs.errors import UserError
 
 LINE, REASON = "__line__", "__reason__"  # names no catalogue is likely to use
 LISTED = 6  # of a long list: the encoder reads 256 word pieces, and the plot is to fit in too

@@ -7,7 +7,7 @@ import re
 
 from charset_normalizer import from_bytes
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

@@ -10,15 +10,15 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import atomic_file
+from latentcrs.base.progress import step
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.dropped import DUPLICATE, NO_RATING, Dropped
 from latentcrs.data.engine import PolarsEngine, streaming, user_ranges
 from latentcrs.data.ordering import EncodedLog
 from latentcrs.data.raw import RawData
 from latentcrs.data.selection import Selection, file_name, text_problems
-from latentcrs.errors import UserError
-from latentcrs.files import atomic_file
-from latentcrs.progress import step
 
 NO_TIME = "timestamp missing"
 NO_TIMES = "no timestamps at all"

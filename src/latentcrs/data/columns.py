@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.numerals import MOSTLY, NumberForm, examples, learn_numbers, read_numbers
-from latentcrs.errors import UserError
 
 KINDS: tuple[ColumnKind, ...] = ("category", "multi-category", "number", "year", "text")
 MISSING = ("", "n/a", "#n/a", "n.a.", "<na>", "nan", "null", "none", "unknown", "(no genres listed)", "\\n")

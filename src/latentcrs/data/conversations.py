@@ -21,6 +21,9 @@ from typing import Annotated, Literal
 import polars as pl
 from pydantic import BaseModel, Field, ValidationError
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import atomic_file, sha256_of
+from latentcrs.base.progress import step
 from latentcrs.data.dataset import (
     MENTIONS_SCHEMA,
     OUTSIDE_SCHEMA,
@@ -34,9 +37,6 @@ from latentcrs.data.redial_requests import UNSAYABLE, FilmIndex, says, title_key
 from latentcrs.data.request_lines import in_words
 from latentcrs.data.sources.redial import MENTION, Dialogue, dialogue_files, read_dialogues
 from latentcrs.data.titles import split_title
-from latentcrs.errors import UserError
-from latentcrs.files import atomic_file, sha256_of
-from latentcrs.progress import step
 
 VALID_SHARE = 20
 """One conversation in so many is for validation."""

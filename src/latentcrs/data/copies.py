@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import atomic_folder, refuse_foreign_folder, sha256_of
+from latentcrs.base.places import fetch_file, file_system, is_url, put_folder, refuse_foreign, told_in_a_sentence
+from latentcrs.base.progress import step
 from latentcrs.data.dataset import MANIFEST, PreparedDataset
-from latentcrs.data.places import fetch_file, file_system, is_url, put_folder, refuse_foreign, told_in_a_sentence
-from latentcrs.errors import UserError
-from latentcrs.files import atomic_folder, refuse_foreign_folder, sha256_of
-from latentcrs.progress import step
 
 
 @contextmanager

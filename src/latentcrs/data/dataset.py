@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from polars.datatypes import DataType, DataTypeClass
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import atomic_file, sha256_of
 from latentcrs.data.histories import Histories
-from latentcrs.errors import UserError
-from latentcrs.files import atomic_file, sha256_of
 
 ColumnKind = Literal["category", "multi-category", "number", "year", "text"]
 Split = Literal["train", "valid", "test"]

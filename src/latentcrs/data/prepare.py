@@ -9,6 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.base.files import atomic_folder, sha256_of
+from latentcrs.base.progress import step
 from latentcrs.data.catalogue import Catalogue
 from latentcrs.data.dataset import MANIFEST, DatasetInfo, PreparedDataset, write_manifest
 from latentcrs.data.dropped import DROPPED_FILE, Dropped
@@ -16,8 +18,6 @@ from latentcrs.data.engine import Engine, PolarsEngine
 from latentcrs.data.ordering import number_positions, renumbered
 from latentcrs.data.raw import RawData
 from latentcrs.data.selection import Selection, text_problems
-from latentcrs.files import atomic_folder, sha256_of
-from latentcrs.progress import step
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import polars as pl
 from pydantic import Field, Json, StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import Split
 from latentcrs.data.lines import readable
-from latentcrs.errors import UserError
 
 LINES_AT_ONCE = 100_000
 Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), Field(coerce_numbers_to_str=True)]

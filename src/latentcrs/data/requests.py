@@ -7,13 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import atomic_file, sha256_of
+from latentcrs.base.progress import step
 from latentcrs.data.dataset import REQUESTS_SCHEMA, PreparedDataset, write_manifest
 from latentcrs.data.dropped import DROPPED_FILE, DROPPED_SCHEMA
 from latentcrs.data.raw import RawData
 from latentcrs.data.request_lines import LINES_SCHEMA, parse_lines
-from latentcrs.errors import UserError
-from latentcrs.files import atomic_file, sha256_of
-from latentcrs.progress import step
 
 SHOWN = 20
 USER_GONE = "requests removed: the user was filtered out"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 
 Role = Literal[
     "genre",  # what sort of item it is

@@ -10,8 +10,8 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import ColumnKind
-from latentcrs.errors import UserError
 
 Operator = Literal["is", "has any", "has all", "not", "<", "<=", ">", ">=", "between", "contains"]
 ALLOWED: dict[str, frozenset[str]] = {

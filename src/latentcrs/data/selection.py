@@ -7,6 +7,8 @@ from pathlib import Path
 import narwhals as nw
 import polars as pl
 
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.progress import step
 from latentcrs.data.catalogue import Catalogue, build_catalogue, rows_with_ids
 from latentcrs.data.core import k_core
 from latentcrs.data.dropped import (
@@ -26,8 +28,6 @@ from latentcrs.data.ids import key, remedy, words
 from latentcrs.data.ordering import ORDER, encode, mark_first, mark_weighted, name_duplicates
 from latentcrs.data.raw import RAW_INTERACTIONS_SCHEMA, RawData
 from latentcrs.data.scales import threshold_of
-from latentcrs.errors import UserError, first_line
-from latentcrs.progress import step
 
 SHORTEST = 3
 """A history needs one item to learn from, one to validate on and one to test on."""

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentcrs.base.places import file_system, is_url, protocols, told_in_a_sentence
 from latentcrs.data.engine import Engine, Plan
-from latentcrs.data.places import file_system, is_url, protocols, told_in_a_sentence
 from latentcrs.data.raw import RAW_INTERACTIONS_SCHEMA, LogTable, RawData
 from latentcrs.data.tables import LINE, PROBLEM
 

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.places import file_system, is_url
 from latentcrs.data.engine import Engine
-from latentcrs.data.places import file_system, is_url
 from latentcrs.data.spark import SparkEngine
-from latentcrs.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

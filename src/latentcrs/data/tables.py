@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.places import is_url, parquet_files
 from latentcrs.data.archives import ENDINGS
 from latentcrs.data.charset import known_encoding
 from latentcrs.data.dialect import Dialect, field_counts, find_dialect, mend
 from latentcrs.data.lines import TOO_MANY_FIELDS, LineProblem, readable, scan_json_lines
 from latentcrs.data.nested import flat_columns, json_paths
-from latentcrs.data.places import is_url, parquet_files
-from latentcrs.errors import UserError, first_line
 
 CSV, JSON = (".csv", ".tsv", ".txt", ".tab", ".psv", ".dat", ".data"), (".jsonl", ".ndjson", ".json")
 FORMATS = ".csv, .tsv, .txt, .parquet, .jsonl, .ndjson or .json (text may be compressed: .gz, .bz2, .xz, .zst, .zip)"

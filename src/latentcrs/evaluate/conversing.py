@@ -13,15 +13,15 @@ from torch.nn import functional as F
 
 from latentcrs.converse.conversation import Begun, Conversation
 from latentcrs.converse.metered import Metered
-from latentcrs.converse.session import Session, Variant
 from latentcrs.data import Histories
 from latentcrs.evaluate.opened import WITH_BM25, Opened
 from latentcrs.hear import Extractor
-from latentcrs.language import embed
 from latentcrs.recommend import Query, Recommendation, Recommender
 from latentcrs.recommend.explain import Reason
 from latentcrs.recommend.index import ItemIndex, ScoreRows
-from latentcrs.simulate.dialogue import Dialogue, Shown
+from latentcrs.store.session import Session, Variant
+from latentcrs.text import embed
+from latentcrs.users.dialogue import Dialogue, Shown
 
 SHOWN = 5
 """Items in each turn (section 5.5)."""

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from latentcrs.base.progress import step
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import ALWAYS_THERE, Rule
 from latentcrs.evaluate.intervals import RESAMPLES
 from latentcrs.evaluate.utterances import Utterance
 from latentcrs.hear import Extractor, Heard
-from latentcrs.language.chat import ModelError
-from latentcrs.progress import step
+from latentcrs.llm import ModelError
 
 Said = Literal["rule", "wish", "dropped"]
 SAID: tuple[Said, ...] = ("rule", "wish", "dropped")

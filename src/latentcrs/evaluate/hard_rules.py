@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from latentcrs.base.progress import step
 from latentcrs.converse.bookkeeping import applicable
 from latentcrs.converse.filtering import INSISTED, violation, wish_bonus
 from latentcrs.hear import Extractor, Heard
-from latentcrs.progress import step
 from latentcrs.recommend import Recommender
 
 FAR = 1e6

@@ -19,15 +19,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from latentcrs.base.errors import UserError
 from latentcrs.converse.bookkeeping import applicable, update
-from latentcrs.converse.session import Session
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.evaluate.extraction import SAID, Predicate, canonical
 from latentcrs.hear.hearer import Hearer as HeadHearer
 from latentcrs.hear.reading import Context, HeardRule, Reading
 from latentcrs.recommend.titles import TitleFinder
+from latentcrs.store.session import Session
 
 KINDS = {"rule": "rule", "wish": "wish", "taken back": "dropped"}
 

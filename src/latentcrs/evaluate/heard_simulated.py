@@ -6,14 +6,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import step
 from latentcrs.data import PreparedDataset
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.evaluate.heard import Masks
 from latentcrs.hear import Hearer
-from latentcrs.progress import step
-from latentcrs.simulate.attributes import AttributesUser
-from latentcrs.simulate.conditions import Condition
+from latentcrs.users.attributes import AttributesUser
+from latentcrs.users.conditions import Condition
 
 AROUND = 4
 """Years that "around" a year spans."""

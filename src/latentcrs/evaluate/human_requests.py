@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs.data.conversations import ThingFinder, read_talks, said_before
 from latentcrs.data.lines import LineProblem, readable
 from latentcrs.data.redial_requests import says, title_key
 from latentcrs.data.request_lines import parse_lines
 from latentcrs.data.sources.reviews import Review, reviewers, reviews_file
-from latentcrs.errors import UserError
-from latentcrs.simulate.leak import blanked
+from latentcrs.users.leak import blanked
 
 Context = Literal["seeker", "both"]
 TAGS = re.compile(

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import ColumnKind
-from latentcrs.errors import UserError
 
 CATEGORIES = ("category", "multi-category")
 FEW, MANY = 2, 60

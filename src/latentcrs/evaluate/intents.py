@@ -11,9 +11,10 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import step
 from latentcrs.data import PreparedDataset
 from latentcrs.data.dataset import MANIFEST
-from latentcrs.errors import UserError
 from latentcrs.evaluate.intent_categories import (
     Agreement,
     agreement,
@@ -24,10 +25,9 @@ from latentcrs.evaluate.intent_categories import (
 )
 from latentcrs.evaluate.intent_words import Corpus, distinctive, telling_words
 from latentcrs.evaluate.opened import dataset_of
-from latentcrs.language import embed, open_encoder
-from latentcrs.progress import step
+from latentcrs.fit.rows import training_sequences
 from latentcrs.recommend import Bundle
-from latentcrs.rows import training_sequences
+from latentcrs.text import embed, open_encoder
 
 WEIGHT_OF_POPULARITY = 0.3
 """lambda of the relevance of an item: 0 ranks by affinity alone, which finds what nobody knows."""

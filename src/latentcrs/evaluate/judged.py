@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentcrs.base.progress import step
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, grades, reordered
 from latentcrs.data import Histories
 from latentcrs.evaluate.hard_rules import FAR, HardRules
-from latentcrs.language.chat import Call, ChatModel, ModelError
-from latentcrs.progress import step
+from latentcrs.llm import Call, ChatModel, ModelError
 from latentcrs.recommend import Recommender
 
 

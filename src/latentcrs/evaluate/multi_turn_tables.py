@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from latentcrs.baselines.prompted import report_line
 from latentcrs.evaluate.multi_turn import TIERS, Group, MultiTurnResult
-from latentcrs.evaluate.tables import NAMES, as_markdown, print_rows
+from latentcrs.evaluate.tables import NAMES, as_markdown, print_rows, title_of
+from latentcrs.systems.open import report_line, system_names
 
 HEADER = ("system", "S@1", "S@3", "S@5", "AT", "AT ok")
 _GROUP_HEADER = ("system", "users", "n", "S@1", "S@3", "S@5", "AT")
@@ -13,7 +13,9 @@ _GROUP_HEADER = ("system", "users", "n", "S@1", "S@3", "S@5", "AT")
 def name_of(system: str) -> str:
     """What a system is called in a table; a reference under hard rules is "... + rules"."""
     base = system.removesuffix("-f")
-    return f"{NAMES[base]} + rules" if system not in NAMES and base in NAMES else NAMES.get(system, system)
+    if system in NAMES or system in system_names():
+        return title_of(system)
+    return f"{NAMES[base]} + rules" if base in NAMES else system
 
 
 def with_interval(group: Group, metric: str) -> str:

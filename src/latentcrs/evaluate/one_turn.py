@@ -16,23 +16,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentcrs.baselines.open import ASKED, TRAINED, Baseline, check_system
-from latentcrs.baselines.prompted import reports_of
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import step
+from latentcrs.data.ranking import both_ranks_of, ndcg_at, recall_at
 from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.judged import judged_ranks
 from latentcrs.evaluate.opened import WITH_BM25, Opened
-from latentcrs.evaluate.references import weighted_sum
+from latentcrs.fit.rows import rows_of
 from latentcrs.hear import Hearer
 from latentcrs.intent import Rows
 from latentcrs.intent.em import model_scores
-from latentcrs.language import embed
-from latentcrs.language.chat import ChatModel
-from latentcrs.progress import step
-from latentcrs.ranking import both_ranks_of, ndcg_at, recall_at
+from latentcrs.llm import ChatModel
 from latentcrs.recommend import Recommender
-from latentcrs.rows import rows_of
+from latentcrs.systems.fusion import weighted_sum
+from latentcrs.systems.open import Baseline, check_system, find_system, reports_of
+from latentcrs.text import embed
 
 METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]], int]] = {
     "recall@5": (recall_at, 5),
@@ -134,7 +133,7 @@ def evaluate_one_turn(
     set and kept. Variant F hears its rules with the lexical extractor. `dataset`: where the data set lies now, if it
     was moved. `history`: every system sees only these items of each user; the ranking still leaves out all of them.
     `sample`: only so many requests, drawn with seed 0. `model`: judges for variant V. `baselines`: other systems
-    (`baselines.open`), trained at first use; those that ask a model are asked for the sampled requests alone, with
+    (`systems.open`), trained at first use; those that ask a model are asked for the sampled requests alone, with
     `model`.
 
     Raises:
@@ -165,12 +164,12 @@ def one_turn_of(
     if sample is not None and sample < len(chosen):
         chosen = np.sort(np.random.default_rng(0).choice(len(chosen), sample, replace=False))
     systems: tuple[str, ...] = SYSTEMS
-    trained = tuple(name for name in baselines if name not in ASKED)
+    trained = tuple(name for name in baselines if not find_system(name).asks)
     ranks = asked.ranks((*systems, *trained), history)
     figures = {name: _figures(left_out[chosen], left_in[chosen]) for name, (left_out, left_in) in ranks.items()}
     seconds = time.perf_counter() - began
     about: dict[str, Any] = {}
-    if asking := [name for name in baselines if name in ASKED]:
+    if asking := [name for name in baselines if find_system(name).asks]:
         some = Asked(opened, asked.requests[chosen])
         for name, both in some.ranks(asking, None, model).items():
             figures[name] = _figures(*both)
@@ -255,9 +254,9 @@ class Asked:
 
         return scores
 
-    def scores(self, history: Seen | None = None, model: ChatModel | None = None) -> dict[str, Callable[[], Scores]]:
-        """Each of `SYSTEMS` and of the other systems: opens its scores of the whole catalogue, (b, n), for a slice of
-        the requests. `history`: only so many of the newest items are seen. `model` answers for those that ask one.
+    def scores(self, history: Seen | None = None) -> dict[str, Callable[[], Scores]]:
+        """Each of `SYSTEMS`: opens its scores of the whole catalogue, (b, n), for a slice of the requests. `history`:
+        only so many of the newest items are seen.
         """
         opened, bundle = self.opened, self.opened.bundle
         rows = self.rows(None, history)
@@ -291,13 +290,14 @@ class Asked:
             "latentcrs-b-paper": papers,
             "latentcrs-f": lambda: ruled(ours),
             "latentcrs-f-paper": lambda: ruled(papers),
-            **{name: partial(self._baseline, name, model) for name in (*TRAINED, *ASKED)},
         }
 
-    def _baseline(self, name: str, model: ChatModel | None) -> Scores:
+    def scores_of(self, name: str, model: ChatModel | None = None) -> Scores:
+        """The scores of another system (`systems.open`), for slices as in `scores`. `model` answers where it asks."""
         device = self.opened.bundle.behaviour.device
-        system = self.opened.baseline(name, model if name in ASKED else None)
-        if name in ASKED:
+        asks = find_system(name).asks
+        system = self.opened.baseline(name, model if asks else None)
+        if asks:
             self.asking.append(system)
         return lambda part: torch.from_numpy(system.scores(self.requests[part])).to(device)
 
@@ -317,11 +317,11 @@ class Asked:
         """The targets' ranks among the whole catalogue by each of the systems `names`: with the user's whole history
         left out, and left in.
         """
-        scores, count, found = self.scores(history, model), len(self.opened.bundle.items), {}
+        scores, count, found = self.scores(history), len(self.opened.bundle.items), {}
         with step("ranking the whole catalogue", len(names)) as bar:
             for name in names:
                 bar.note(name)
-                opened = scores[name]()  # which may train it first
+                opened = scores[name]() if name in scores else self.scores_of(name, model)  # which may train it first
                 with torch.inference_mode():
                     found[name] = both_ranks_of(opened, count, self.targets, self.histories)
                 bar.advance()

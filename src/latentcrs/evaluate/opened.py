@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentcrs.baselines.open import TRAINED, Baseline, SystemParts, open_baseline
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import say
 from latentcrs.data import Histories, PreparedDataset
-from latentcrs.errors import UserError
-from latentcrs.evaluate.references import WEIGHTS, TwoTowerFusion, standardised, train_fusion
+from latentcrs.data.ranking import ndcg_at, ranks_of_scores
+from latentcrs.fit.rows import rows_of, words_of_items
+from latentcrs.fit.training import Inputs, fingerprint, fit_intents, gather_inputs, sample_rows, work_folder
 from latentcrs.hear import Heard
 from latentcrs.intent import Config, GenerativeModel, Rows, load_config
-from latentcrs.language import TextEncoder, open_encoder
-from latentcrs.language.chat import ChatModel
-from latentcrs.language.lexical import Lexical
-from latentcrs.progress import say
-from latentcrs.ranking import ndcg_at, ranks_of_scores
+from latentcrs.llm import ChatModel
 from latentcrs.recommend import Bundle, Recommender, load_bundle
-from latentcrs.rows import rows_of, words_of_items
-from latentcrs.training import Inputs, fingerprint, fit_intents, gather_inputs, sample_rows, work_folder
+from latentcrs.systems.fusion import WEIGHTS, TwoTowerFusion, standardised, train_fusion
+from latentcrs.systems.open import Baseline, SystemParts, find_system, open_baseline
+from latentcrs.text import TextEncoder, open_encoder
+from latentcrs.text.lexical import Lexical
 
 WITH_BM25 = {"bm25-sum": "behaviour", "bm25-fusion": "fusion"}
 """Systems that add BM25 to what another one finds."""
@@ -129,7 +129,7 @@ class Opened:
         return torch.lerp(standardised(scores), standardised(words), self.bm25_weight(system))
 
     def baseline(self, name: str, model: ChatModel | None = None) -> Baseline:
-        """Another system (see `baselines.open`): trained at first use, and kept. `model` answers where it asks one;
+        """Another system (see `systems.open`): trained at first use, and kept. `model` answers where it asks one;
         such a system is a new one each time, for it counts its calls.
 
         Raises:
@@ -139,7 +139,7 @@ class Opened:
             return self._baselines[name]
         given = SystemParts(self.dataset, Recommender(self.bundle, self.encoder), self._behaviour_scores, model)
         system = open_baseline(name, given)
-        if name in TRAINED:
+        if not find_system(name).asks:
             self._baselines[name] = system
         return system
 

@@ -15,24 +15,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentcrs.baselines.ease import EASE, MOST_THINGS
-from latentcrs.baselines.open import TRAINED
+from latentcrs.base.device import resolve_device
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import say, step
 from latentcrs.behaviour.comentions import CoMentions
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.data.dataset import REQUESTS_SCHEMA
-from latentcrs.device import resolve_device
-from latentcrs.errors import UserError
+from latentcrs.data.ranking import CHUNK_ELEMENTS, ndcg_at, ranks_of_scores, recall_at
 from latentcrs.evaluate.human_requests import Context, HumanRequest, gather_requests
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.one_turn import Asked, Scores
 from latentcrs.evaluate.opened import Opened
-from latentcrs.language import embed
-from latentcrs.language.lexical import Lexical
-from latentcrs.progress import say, step
-from latentcrs.ranking import CHUNK_ELEMENTS, ndcg_at, ranks_of_scores, recall_at
+from latentcrs.fit.rows import words_of_items
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.bundle import MANIFEST
-from latentcrs.rows import words_of_items
+from latentcrs.systems.ease import EASE, MOST_THINGS
+from latentcrs.systems.open import check_system
+from latentcrs.text import embed
+from latentcrs.text.lexical import Lexical
 
 METRICS: dict[str, tuple[Callable[[NDArray[np.int64], int], NDArray[np.float64]], int]] = {
     **{f"recall@{k}": (recall_at, k) for k in (1, 5, 10, 20)},
@@ -110,7 +110,8 @@ def evaluate_people(
 ) -> PeopleResult:
     """Rank the whole catalogue for requests of people, by every system that `where`, a bundle or a data set, allows.
 
-    on: see `human_requests.gather_requests`. baselines: of `TRAINED`, which need a bundle. dataset: where the data
+    on: see `human_requests.gather_requests`. baselines: other systems (`systems.open`) that
+    ask no model; they need a bundle. dataset: where the data
     set of the bundle lies, if it was moved. only: these systems, and none that would have to be trained for others.
 
     Raises:
@@ -120,8 +121,8 @@ def evaluate_people(
     resolve_device(device)
     opened = Opened(where, dataset, device) if (Path(where) / MANIFEST).is_file() else None
     prepared = opened.dataset if opened else PreparedDataset(where)
-    if wrong := [name for name in baselines if name not in TRAINED]:
-        raise UserError(f"There is no system {wrong[0]!r} here; choose of {', '.join(TRAINED)}.")
+    for name in baselines:
+        check_system(name, None)
     if baselines and opened is None:
         raise UserError(f"{baselines[0]} needs a bundle in place of a data set.")
     systems = Systems(prepared, opened)
@@ -244,7 +245,9 @@ class Put:
             OURS: lambda: ours,
             "latentcrs-f": lambda: lambda part: self.asked.rules.over(ours(part), part),
         }
-        return made[name]() if name in made else self._asked_scores[name]()
+        if name in made:
+            return made[name]()
+        return self._asked_scores[name]() if name in self._asked_scores else self.asked.scores_of(name)
 
     def left_out(self, name: str) -> list[NDArray[np.int64]]:
         """What leaves each ranking: what was named, and what LatentCRS takes for named."""

@@ -103,7 +103,8 @@ def _by_group(where: str, figures: SourceResult, about: dict[str, Any]) -> Table
 
 
 def _label(name: str, about: dict[str, Any]) -> str:
-    return f"{NAMES[name]} ({about['preset']})" if name in (OURS, "latentcrs-f") else NAMES[name]
+    named = NAMES.get(name) or tables.title_of(name)
+    return f"{named} ({about['preset']})" if name in (OURS, "latentcrs-f") else named
 
 
 def print_people(result: PeopleResult) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from latentcrs.baselines.prompted import report_line
+from latentcrs.base.progress import console
 from latentcrs.evaluate.one_turn import METRICS, VARIANTS, OneTurnResult
-from latentcrs.evaluate.published import published
-from latentcrs.progress import console
+from latentcrs.systems.open import find_system, report_line
 
 NAMES = {
     "popularity": "popularity",
@@ -25,14 +24,6 @@ NAMES = {
     "latentcrs-f": "LatentCRS_F",
     "latentcrs-f-paper": "LatentCRS_F (paper)",
     "latentcrs-v": "LatentCRS_V",
-    "attributes": "attribute filtering",
-    "max-entropy": "max-entropy questions",
-    "crm": "CRM",
-    "unicorn": "UNICORN",
-    "crif": "CRIF",
-    "zero-shot": "zero-shot LLM",
-    "chat-rec": "Chat-Rec",
-    "interec": "InteRecAgent",
 }
 OURS = ("latentcrs-b", "latentcrs-f", "latentcrs-v")
 TITLES = {"recall@5": "Recall@5", "ndcg@5": "NDCG@5", "recall@20": "Recall@20", "ndcg@20": "NDCG@20"}
@@ -41,12 +32,17 @@ TITLES = {"recall@5": "Recall@5", "ndcg@5": "NDCG@5", "recall@20": "Recall@20", 
 HEADER = ["system", *TITLES.values()]
 
 
+def title_of(name: str) -> str:
+    """What the system `name` is called in a table."""
+    return NAMES[name] if name in NAMES else find_system(name).title
+
+
 def label_of(result: OneTurnResult, name: str) -> str:
     """What a system is called in a table."""
     return (
         f"{NAMES[name]} ({result.about['preset']})"
         if name in ("latentcrs-b", "latentcrs-f", "latentcrs-v")
-        else NAMES[name]
+        else title_of(name)
     )
 
 
@@ -64,15 +60,12 @@ def rows_of(result: OneTurnResult) -> list[list[str]]:
 
 
 def left_in_rows_of(result: OneTurnResult) -> list[list[str]]:
-    """The same systems with the history left in the ranking, as the paper's code does, and the paper's figures."""
-    rows = [
+    """The same systems with the history left in the ranking, as the paper's code does."""
+    return [
         [label_of(result, name), *(f"{figures.left_in[metric]:.4f}" for metric in METRICS)]
         for name, figures in result.systems.items()
         if figures.left_in
     ]
-    for name, row in published("one-turn", result.dataset).items():
-        rows.append([f"(paper: {name})", *(f"{value:.4f}" for value in row)])
-    return rows
 
 
 def notes(result: OneTurnResult) -> list[str]:
@@ -85,7 +78,7 @@ def notes(result: OneTurnResult) -> list[str]:
     for metric in ("recall@5", "ndcg@20"):
         found = result.comparisons[metric]
         lines.append(
-            f"LatentCRS_B against the best other, {NAMES[found['best_other']]}: {TITLES[metric]} "
+            f"LatentCRS_B against the best other, {title_of(found['best_other'])}: {TITLES[metric]} "
             f"{found['difference']:+.4f} (paired randomisation test, p = {found['p']:.4f})."
         )
     for name, (ours, theirs) in VARIANTS.items():
@@ -105,11 +98,9 @@ def notes(result: OneTurnResult) -> list[str]:
             f"V was judged by {result.about['judge']}; {result.about['judgements_failed']:,} judgements failed, and "
             "F's order stood there. It is not measured with the history left in."
         )
-    lines += [f"{NAMES[name]}: {report_line(report)}." for name, report in result.about.get("reports", {}).items()]
+    lines += [f"{title_of(name)}: {report_line(report)}." for name, report in result.about.get("reports", {}).items()]
     if result.about["history"] is not None:
         lines.append(f"Every system saw {result.about['history']} items of each history.")
-    if published("one-turn", result.dataset):
-        lines.append("The paper's figures are for its own simulated user and encoder, with the history left in.")
     return lines
 
 

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from latentcrs.baselines.open import ASKED, TRAINED
-from latentcrs.baselines.prompted import reports_of
+from latentcrs.base.errors import UserError
 from latentcrs.converse.metered import Metered
-from latentcrs.converse.session import Variant
-from latentcrs.errors import UserError
 from latentcrs.evaluate.conversing import Conversing, recommender_of
 from latentcrs.evaluate.multi_turn import SAMPLE, MultiTurnResult, evaluate_multi_turn, talk_rows
 from latentcrs.evaluate.opened import WITH_BM25, Opened
 from latentcrs.hear.open import open_extractor
-from latentcrs.language.chat import ChatModel
-from latentcrs.simulate.dialogue import Conversationalist
-from latentcrs.simulate.open import USERS, open_user
+from latentcrs.llm import ChatModel
+from latentcrs.store.session import Variant
+from latentcrs.systems.open import LABORATORY, find_system, reports_of, system_names
+from latentcrs.users.dialogue import Conversationalist
+from latentcrs.users.open import USERS, open_user
 
 VARIANTS = ("b", "f", "v", "b-paper", "f-paper")
 REFERENCES = ("popularity", "behaviour", "text", "sum", "fusion", *WITH_BM25)
@@ -42,7 +41,7 @@ def multi_turn(
 ) -> MultiTurnResult:
     """Let the `variants` of a bundle, and other systems by name, talk with a simulated user about held-out items.
 
-    variants: of `VARIANTS`, `REFERENCES`, `RULED`, and the other systems `TRAINED` and `ASKED`. user: of `USERS`.
+    variants: of `VARIANTS`, `REFERENCES`, `RULED`, and other systems (`systems.open`). user: of `USERS`.
     model: judges in variant v, hears the rules where `rules` is "llm", and answers for the systems that ask one.
     user_model: plays the user "llm"; `model` by default. n: conversations, drawn with `seed`; all where no language
     model is asked, else 500.
@@ -50,14 +49,15 @@ def multi_turn(
     Raises:
         UserError: an unknown name, a language model that is missing, or what `Opened` refuses.
     """
-    known = (*VARIANTS, *REFERENCES, *RULED, *TRAINED, *ASKED)
-    if unknown := [name for name in variants if name not in known]:
-        raise UserError(f"There is no system {unknown[0]!r}; choose of {', '.join(known)}.")
+    own, others = (*VARIANTS, *REFERENCES, *RULED), system_names()
+    if unknown := [name for name in variants if name not in (*own, *others)]:
+        known = ", ".join((*own, *others))
+        raise UserError(f"There is no system {unknown[0]!r}; choose of {known}. {LABORATORY}")
     if user not in USERS:
         raise UserError(f"There is no simulated user {user!r}; choose {', '.join(USERS)}.")
     if split not in ("valid", "test"):
         raise UserError(f"--split {split}: choose valid or test.")
-    needs = rules == "llm" or any(name in ("v", *ASKED) for name in variants)
+    needs = rules == "llm" or any(name == "v" or (name not in own and find_system(name).asks) for name in variants)
     if model is None and needs:
         raise UserError("variant v, rules heard by a language model, and systems that ask one need --llm.")
     opened = bundle if isinstance(bundle, Opened) else Opened(bundle, dataset, device)
@@ -83,8 +83,8 @@ def multi_turn(
 
 
 def _system(opened: Opened, name: str, rules: str, model: ChatModel | None) -> Conversationalist:
-    if name in (*TRAINED, *ASKED):
-        return opened.baseline(name, model if name in ASKED else None)
+    if name not in (*VARIANTS, *REFERENCES, *RULED):
+        return opened.baseline(name, model if find_system(name).asks else None)
     ruled = name.endswith("-f") or name.split("-")[0] in ("f", "v")
     ranks = name.removesuffix("-f") if name not in VARIANTS else "latentcrs-paper" if "paper" in name else "latentcrs"
     shown = f"latentcrs-{name}" if name in VARIANTS else name

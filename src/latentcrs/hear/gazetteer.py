@@ -13,11 +13,11 @@ from typing import Literal
 import polars as pl
 from rapidfuzz import fuzz, process
 
+from latentcrs.base.words import RARE, place_by_use
 from latentcrs.data import ColumnKind
 from latentcrs.data.roles import Role, role_of
 from latentcrs.hear.language import Line, key_of, patterns, plain, stem, words
 from latentcrs.recommend.titles import TitleFinder
-from latentcrs.words import RARE, place_by_use
 
 How = Literal["value", "synonym", "slip", "surname"]
 NAMES = frozenset({"director", "actor", "writer", "creator", "publisher", "developer"})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from latentcrs.hear.language import Line, tokenise, word_set
-from latentcrs.language.encoders import TokenStates
+from latentcrs.text.encoders import TokenStates
 
 Floats = NDArray[np.float32]
 VALUE_STANCES = ("rule", "wish", "refused", "dropped", "mentioned")

@@ -19,14 +19,14 @@ from latentcrs.hear.heads import Floats, Head, Read, StateEncoder, load_heads, m
 from latentcrs.hear.language import Line, key_of, language_of, patterns, stem, word_set, words
 from latentcrs.hear.numbers import Numbers
 from latentcrs.hear.reading import Act, Context, HeardTitle, Reading, Sort, Stance
-from latentcrs.language.chat import Call
+from latentcrs.llm import Call
 from latentcrs.recommend.titles import TitleFinder
 
 LONGEST = 2000
 """Characters of an utterance that are read: its beginning and its end."""
 HARD = 0.6
 """A rule filters from this probability on that it is asked for, else it is a wish. Read off the calibration of the
-heads on real people's messages that they were not trained on (`latentcrs.evaluate.train_hear`)."""
+heads on real people's messages that they were not trained on (`latentcrs_lab.hear.train`)."""
 SOFT = 0.5
 """A wish: from this probability on that it is asked for or liked."""
 DENIED = 0.06
@@ -41,8 +41,8 @@ ENCODERS_LANGUAGES = frozenset({"en"})
 @cache
 def _embedded() -> StateEncoder:
     """The embedded encoder, once for all catalogues."""
-    from latentcrs.language.minilm import MiniLM
-    from latentcrs.language.model_folders import embedded_minilm
+    from latentcrs.text.minilm import MiniLM
+    from latentcrs.text.model_folders import embedded_minilm
 
     return MiniLM(embedded_minilm(), "minilm")
 

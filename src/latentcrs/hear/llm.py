@@ -14,8 +14,8 @@ from latentcrs.data import ColumnKind
 from latentcrs.data.rules import ALWAYS_THERE, Rule
 from latentcrs.hear.askable import Askable, answer_schema, askable_columns
 from latentcrs.hear.reading import Heard, HeardRule
-from latentcrs.language.chat import Call, ChatModel, Message, answer
-from latentcrs.language.prompts import prompt
+from latentcrs.llm import Call, ChatModel, Message, answer
+from latentcrs.llm.prompts import prompt
 
 MOST_TOKENS = 1000  # more than the longest answer that the schema allows: only a model that loops gets there
 REMEMBERED = 4  # earlier utterances shown

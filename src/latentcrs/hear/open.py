@@ -8,21 +8,21 @@ from weakref import WeakKeyDictionary, ref
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import ColumnKind
-from latentcrs.errors import UserError
 from latentcrs.hear.heads import StateEncoder
 from latentcrs.hear.hearer import Hearer
 from latentcrs.hear.llm import LLMExtractor
 from latentcrs.hear.reading import Extractor
-from latentcrs.language import TextEncoder
-from latentcrs.language.chat import ChatModel
+from latentcrs.llm import ChatModel
 from latentcrs.recommend import Recommender
 from latentcrs.recommend import load as load_unhearing
+from latentcrs.text import TextEncoder
 
 
 def state_encoder(encoder: TextEncoder) -> StateEncoder | None:
     """`encoder`, where it is the one that the heads are trained for, so that it is loaded once; else None."""
-    from latentcrs.language.minilm import MiniLM  # late: PyTorch takes seconds
+    from latentcrs.text.minilm import MiniLM  # late: PyTorch takes seconds
 
     return encoder if isinstance(encoder, MiniLM) else None
 

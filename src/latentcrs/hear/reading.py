@@ -8,7 +8,7 @@ from typing import Literal, Protocol, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from latentcrs.data.rules import Rule
-from latentcrs.language.chat import Call
+from latentcrs.llm import Call
 
 Act = Literal[
     "request", "answer", "inform", "more", "accept", "reject", "seen", "question", "thanks", "greeting", "other",

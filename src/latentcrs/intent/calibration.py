@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentcrs.base.progress import step
 from latentcrs.intent.model import PARTS, GenerativeModel
 from latentcrs.intent.stage import Rows
-from latentcrs.progress import step
 
 STEPS, BATCH, RATE, KEPT = 250, 256, 0.03, 0.02
 """KEPT: the weight of how far the scales are from one."""

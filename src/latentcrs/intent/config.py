@@ -16,9 +16,9 @@ from pydantic import (
     model_validator,
 )
 
+from latentcrs.base.errors import UserError
 from latentcrs.behaviour import TrainingConfig
 from latentcrs.behaviour.encoder import network_config
-from latentcrs.errors import UserError
 
 PRESETS = ("default", "paper")
 

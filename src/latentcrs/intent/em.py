@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentcrs.checkpoint import Checkpoint
+from latentcrs.base.checkpoint import Checkpoint
+from latentcrs.data.ranking import ranks_in_parts
 from latentcrs.intent.config import EMSection
 from latentcrs.intent.losses import (
     candidates_log_likelihood,
@@ -28,7 +29,6 @@ from latentcrs.intent.losses import (
 )
 from latentcrs.intent.model import GenerativeModel, InferenceModel
 from latentcrs.intent.stage import Rows, Softmax, mean_ndcg20, ndcg20, run_stage
-from latentcrs.ranking import ranks_in_parts
 
 
 class EM:

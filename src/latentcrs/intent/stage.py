@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from latentcrs.base.checkpoint import Checkpoint
+from latentcrs.base.device import quick_products
+from latentcrs.base.group import current_group
+from latentcrs.base.progress import step
 from latentcrs.behaviour.softmax import Proposal, full_softmax_loss, sampled_softmax_loss
-from latentcrs.checkpoint import Checkpoint
 from latentcrs.data.histories import Histories
-from latentcrs.device import quick_products
-from latentcrs.group import current_group
+from latentcrs.data.ranking import ndcg_at, target_ranks
 from latentcrs.intent.clues import Clues
 from latentcrs.intent.config import EMSection
 from latentcrs.intent.losses import rec_loss, sampled_scores
-from latentcrs.progress import step
-from latentcrs.ranking import ndcg_at, target_ranks
 
 
 @dataclass(frozen=True)

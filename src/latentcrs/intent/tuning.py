@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from latentcrs.base.checkpoint import Checkpoint
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.behaviour.windows import history_tokens
-from latentcrs.checkpoint import Checkpoint
 from latentcrs.intent.em import EM
 from latentcrs.intent.stage import Rows, run_stage
 

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentcrs.base.device import fast_exact_products
 from latentcrs.data.histories import Histories
-from latentcrs.device import fast_exact_products
 
 USERS_AT_ONCE = {"cpu": 256, "mps": 2048, "cuda": 4096}
 ITEMS_AT_ONCE = {"cpu": 16_384, "mps": 32_768, "cuda": 65_536}

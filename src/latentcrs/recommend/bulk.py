@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import atomic_file, sha256_of
+from latentcrs.base.progress import step
+from latentcrs.base.spread import Spread, here
 from latentcrs.data import Histories, PreparedDataset
-from latentcrs.errors import UserError
-from latentcrs.files import atomic_file, sha256_of
-from latentcrs.progress import step
 from latentcrs.recommend.best import best_items
 from latentcrs.recommend.bundle import MANIFEST, load_bundle, read_manifest
 from latentcrs.recommend.users import trained_dataset
-from latentcrs.spread import Spread, here
 
 BLOCK = 4096
 """Users in one block, which is one part of the work and one row group of the file."""

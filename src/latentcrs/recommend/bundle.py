@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from latentcrs.base.checkpoint import load_tensors, save_tensors
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.files import atomic_folder, sha256_of
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.behaviour.comentions import CoMentions
-from latentcrs.checkpoint import load_tensors, save_tensors
 from latentcrs.data import ColumnKind, PreparedDataset
-from latentcrs.errors import UserError, first_line
-from latentcrs.files import atomic_folder, sha256_of
+from latentcrs.fit.rows import ClueReader
 from latentcrs.intent import Config, GenerativeModel, InferenceModel
-from latentcrs.language import TextEncoder
-from latentcrs.language.lexical import Lexical
 from latentcrs.recommend.explain import label_intents
 from latentcrs.recommend.index import ItemIndex, kind_for
-from latentcrs.rows import ClueReader
+from latentcrs.text import TextEncoder
+from latentcrs.text.lexical import Lexical
 
 MANIFEST = "bundle.json"
 INDEX = "index.faiss"

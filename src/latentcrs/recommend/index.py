@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentcrs.errors import UserError, first_line
-from latentcrs.files import atomic_file
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.files import atomic_file
 from latentcrs.recommend.index_lists import NearLists
 from latentcrs.recommend.index_scan import ListScanner
 

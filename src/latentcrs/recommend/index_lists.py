@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentcrs.checkpoint import load_tensors, save_tensors
-from latentcrs.progress import step
+from latentcrs.base.checkpoint import load_tensors, save_tensors
+from latentcrs.base.progress import step
 
 PROBED = 64
 """Lists that a query is compared with; under a rule that passes a share p of the items, `PROBED` / p ** `WIDER`."""

@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import ColumnKind
 from latentcrs.data.catalogue import build_catalogue
 from latentcrs.data.columns import YEAR
-from latentcrs.errors import UserError
+from latentcrs.fit.rows import ClueReader, words_of_items
 from latentcrs.intent import GenerativeModel
 from latentcrs.recommend.bundle import Bundle
 from latentcrs.recommend.index import ItemIndex
-from latentcrs.rows import ClueReader, words_of_items
 
 TYPES: dict[ColumnKind, pl.DataType] = {
     "category": pl.String(),

@@ -13,17 +13,17 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.waiting import still_wanted
 from latentcrs.behaviour.comentions import FEW
 from latentcrs.data import Histories
 from latentcrs.data.rules import Rule, rules_expression
-from latentcrs.errors import UserError, first_line
-from latentcrs.language import TextEncoder, open_encoder
 from latentcrs.recommend.bundle import Bundle, load_bundle
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
 from latentcrs.recommend.new_items import new_rows, with_items
 from latentcrs.recommend.titles import TitleFinder
-from latentcrs.waiting import still_wanted
+from latentcrs.text import TextEncoder, open_encoder
 
 EMBEDDED_AT_ONCE = 8
 """Texts of new items that are embedded before those who wait for the encoder with what they say have their turn."""

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
-from latentcrs.words import RARE, place_by_use
+from latentcrs.base.words import RARE, place_by_use
 
 LEAST = 0.4
 """Spans less certain than this are not taken for titles."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
-from latentcrs.errors import UserError
 from latentcrs.recommend.bundle import BundleInfo
 
 DECISIVE = ("interactions.parquet", "items.parquet")

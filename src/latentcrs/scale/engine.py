@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentcrs.errors import UserError
-from latentcrs.spread import Spread, here
+from latentcrs.base.errors import UserError
+from latentcrs.base.spread import Spread, here
 
 if TYPE_CHECKING:
-    from latentcrs.group import Together
+    from latentcrs.base.group import Together
 
 ENGINES = ("local", "ray")
 

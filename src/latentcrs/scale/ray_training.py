@@ -12,10 +12,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from latentcrs import progress
-from latentcrs.data.places import file_system, told_in_a_sentence
-from latentcrs.errors import UserError, first_line
-from latentcrs.group import Together
+from latentcrs.base import progress
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.group import Together
+from latentcrs.base.places import file_system, told_in_a_sentence
 from latentcrs.scale.ray_workers import DEATHS, ray_cluster, workers_of
 
 LOOK = 0.5

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from latentcrs.errors import UserError, first_line
-from latentcrs.spread import Piece, Result, Spread
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.spread import Piece, Result, Spread
 
 AHEAD = 2
 """Pieces that a worker has at once: the one it does, and the next, so that it never waits for this process."""

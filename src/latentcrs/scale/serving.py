@@ -10,7 +10,7 @@ from pydantic import Field
 from ray import serve
 from ray.serve import Application
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.recommend.bundle import read_manifest
 from latentcrs.serve.settings import Settings
 

@@ -16,9 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from latentcrs import __version__
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
-from latentcrs.language.chat import open_chat_model
+from latentcrs.base.errors import UserError
+from latentcrs.llm import open_chat_model
 from latentcrs.serve import native
 from latentcrs.serve.caller import Callers
 from latentcrs.serve.guard import API_POLICY, Guard
@@ -32,6 +31,7 @@ from latentcrs.serve.settings import VARIABLE, Settings
 from latentcrs.serve.swap import BundleWatch
 from latentcrs.serve.threads import Threads
 from latentcrs.serve.tracing import Tracing, tracing_of_environment
+from latentcrs.store.conversations import ConversationStore
 
 LOG = structlog.stdlib.get_logger("latentcrs.serve")
 DESCRIPTION = """Recommendations and conversations with one trained bundle.
@@ -112,7 +112,7 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Trac
 
     policy = API_POLICY
     if settings.page:
-        from latentcrs.serve.web.mount import CONTENT_SECURITY_POLICY, mount
+        from latentcrs.web.mount import CONTENT_SECURITY_POLICY, mount
 
         mount(app, service, settings, keys, rates, threads)
         policy = CONTENT_SECURITY_POLICY

@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from latentcrs.converse.session import Session
 from latentcrs.recommend import Recommender
+from latentcrs.store.session import Session
 
 BELIEVED = 8
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 
 MOST_IDS = 1000
 """Item ids in a history, or that are left out."""

@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from latentcrs.converse.display import ItemDisplay
+from latentcrs.base.errors import UserError
+from latentcrs.base.waiting import still_wanted
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.recommend import Reason, Recommendation, Recommender
+from latentcrs.recommend.catalogue_text import CatalogueText
 from latentcrs.serve.errors import NotFound
-from latentcrs.simulate.nouns import noun_of
-from latentcrs.waiting import still_wanted
+from latentcrs.users.nouns import noun_of
 
 SHARED = 4
 """Attribute values that two items have in common and that are named."""
@@ -30,9 +30,9 @@ class CatalogueView:
         self.recommender = recommender
 
     @cached_property
-    def display(self) -> ItemDisplay:
+    def display(self) -> CatalogueText:
         """How its items are written for people."""
-        return ItemDisplay(self.recommender.bundle)
+        return CatalogueText(self.recommender.bundle)
 
     @cached_property
     def kind(self) -> str:

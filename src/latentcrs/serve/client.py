@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import httpx
 
-from latentcrs.converse.session import Turn, Variant
-from latentcrs.converse.store import Stored, Summary
+from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
+from latentcrs.store.conversations import Stored, Summary
+from latentcrs.store.session import Turn, Variant
 
 
 class ServerProblem(UserError):

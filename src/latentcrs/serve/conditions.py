@@ -10,9 +10,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, create_model
 from rapidfuzz import fuzz, process, utils
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import ALWAYS_THERE, Rule
-from latentcrs.errors import UserError
 from latentcrs.hear.askable import Askable, askable_columns
 
 MOST_VALUES = 20

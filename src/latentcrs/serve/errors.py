@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 
 
 class ServiceError(UserError):

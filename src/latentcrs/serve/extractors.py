@@ -7,7 +7,7 @@ from typing import Literal
 
 from latentcrs.hear import Extractor
 from latentcrs.hear.open import hearer_of, open_extractor
-from latentcrs.language.chat import ChatModel
+from latentcrs.llm import ChatModel
 from latentcrs.recommend import Recommender
 
 

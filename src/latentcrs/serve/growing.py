@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 from typing import Any
 
-from latentcrs.converse.store import ConversationStore
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.new_items import new_rows, typed_rows
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.errors import Conflict
 from latentcrs.serve.extractors import Extractors
+from latentcrs.store.conversations import ConversationStore
 
 Row = dict[str, Any]
 PATIENCE = 1.0

@@ -9,8 +9,8 @@ import re
 import secrets
 from pathlib import Path
 
-from latentcrs.errors import UserError
-from latentcrs.files import atomic_file
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import atomic_file
 
 LOG = logging.getLogger("latentcrs.serve")
 PREFIX = "lcrs_"

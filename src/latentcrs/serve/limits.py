@@ -11,7 +11,7 @@ from limits.errors import ConfigurationError
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.serve.errors import TooMany
 
 REDIS = {"socket_connect_timeout": 2, "socket_timeout": 2}

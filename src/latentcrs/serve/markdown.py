@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from latentcrs.converse.display import plain
-from latentcrs.converse.session import Turn, TurnItem
+from latentcrs.recommend.catalogue_text import plain_text
+from latentcrs.store.session import Turn, TurnItem
 
 SPECIAL = re.compile(r"[\\`*_\[\]~|$]|<(?=[A-Za-z/!?])|(?<=:)//|(?<=\b[wW]{3})\.|@(?=\w)")
 """What begins emphasis, code, a link, a table, a formula, a tag or an address that becomes a link by itself."""
@@ -18,7 +18,7 @@ Year = Callable[[str], int | None]
 
 def escaped(text: str) -> str:
     """`text` on one line, shown by a reader of Markdown as it is: no markup, no HTML, no links."""
-    words = " ".join(plain(text).plain.split())
+    words = " ".join(plain_text(text).split())
     return LINE_START.sub(_at_line_start, _inside(words))
 
 
@@ -55,13 +55,13 @@ class EscapedWords:
             return text if self._begun else ""
         begins, self._begun = not self._begun, True
         if begins:
-            return LINE_START.sub(_at_line_start, _inside(plain(text.lstrip()).plain))
-        return "\n".join(_inside(plain(line).plain) for line in text.split("\n"))
+            return LINE_START.sub(_at_line_start, _inside(plain_text(text.lstrip())))
+        return "\n".join(_inside(plain_text(line)) for line in text.split("\n"))
 
 
 def _line(item: TurnItem, year: int | None) -> str:
     dated = f" ({year})" if year is not None else ""
-    return f"**{_inside(' '.join(plain(item.title).plain.split()))}**{dated} — {_inside(plain(item.why).plain)}"
+    return f"**{_inside(' '.join(plain_text(item.title).split()))}**{dated} — {_inside(plain_text(item.why))}"
 
 
 def _inside(text: str) -> str:

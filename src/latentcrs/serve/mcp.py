@@ -15,7 +15,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 from latentcrs import __version__
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.serve.arrival import PromptProtocol
 from latentcrs.serve.errors import TooSlow
 from latentcrs.serve.mcp_tools import CatalogueTool, CatalogueTools

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from latentcrs.converse.display import ItemDisplay, plain
-from latentcrs.converse.events import EventKind
+from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
-from latentcrs.errors import UserError
 from latentcrs.recommend import Reason
+from latentcrs.recommend.catalogue_text import CatalogueText, plain_text
 from latentcrs.serve.conditions import CatalogueConditions, inlined
 from latentcrs.serve.references import find_item
 from latentcrs.serve.service import Service
 from latentcrs.serve.shown import ShownItems
+from latentcrs.store.events import EventKind
 
 Value = str | int | float | list[str]
 Reference = Annotated[str, Field(min_length=1, max_length=300)]
@@ -219,7 +219,7 @@ class CatalogueTools:
             item_id = find_item(self.service.recommender, given.item)
             self.service.remember(self.owner, given.user, item_id, given.kind)
             history = self.service.history(self.owner, given.user)
-            titled = plain(self.display.titled(item_id)).plain
+            titled = plain_text(self.display.titled(item_id))
             remembered = Remembered(
                 user=given.user, item_id=item_id, title=titled, kind=given.kind, history=len(history)
             )
@@ -240,7 +240,7 @@ class CatalogueTools:
     # What they share.
 
     @property
-    def display(self) -> ItemDisplay:
+    def display(self) -> CatalogueText:
         """How items are written."""
         return self._shown.display
 
@@ -299,13 +299,13 @@ class CatalogueTools:
     def _line(self, item: Item) -> str:
         """An item in one line, with the id by which the other tools know it."""
         said = [f"{self.display.titled(item.item_id)} [item id {item.item_id}]", self.display.values(item.item_id)]
-        return plain(" — ".join(part for part in [*said, item.why] if part)).plain
+        return plain_text(" — ".join(part for part in [*said, item.why] if part))
 
     def _told(self, explained: Explanation) -> str:
         parts = [
             self._line(explained.item),
             f"It ranks {explained.rank:,} of {explained.of:,} for this.",
-            plain(explained.about).plain,
+            plain_text(explained.about),
         ]
         return "\n".join(part for part in parts if part)
 

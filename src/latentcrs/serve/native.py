@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from latentcrs.converse.display import is_printable
-from latentcrs.converse.session import Turn
-from latentcrs.converse.store import Stored, Summary
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
+from latentcrs.base.waiting import still_wanted
+from latentcrs.recommend.catalogue_text import is_printable
 from latentcrs.serve.believed import BelievedIntent
 from latentcrs.serve.bounds import LONGEST_SEARCH
 from latentcrs.serve.caller import Callers, Owner
@@ -40,7 +39,8 @@ from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.streams import streamed
 from latentcrs.serve.threads import Threads
-from latentcrs.waiting import still_wanted
+from latentcrs.store.conversations import Stored, Summary
+from latentcrs.store.session import Turn
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {

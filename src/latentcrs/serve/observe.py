@@ -16,9 +16,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import BaseModel
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from latentcrs.converse.session import Turn
-from latentcrs.language.chat import Call, ChatModel, Completion, Message, ModelError
+from latentcrs.llm import Call, ChatModel, Completion, Message, ModelError
 from latentcrs.serve.tracing import Tracing
+from latentcrs.store.session import Turn
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 LOG = structlog.stdlib.get_logger("latentcrs.serve")

@@ -15,7 +15,6 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
-from latentcrs.converse.session import Turn
 from latentcrs.serve.caller import Callers, owner_of
 from latentcrs.serve.markdown import EscapedWords, listed, markdown
 from latentcrs.serve.openai_errors import OpenAIError, OpenAIRoute, error_answer
@@ -42,6 +41,7 @@ from latentcrs.serve.recognise import Asked, reply
 from latentcrs.serve.service import Service
 from latentcrs.serve.shown import ShownItems
 from latentcrs.serve.threads import Threads
+from latentcrs.store.session import Turn
 
 LONGEST_UTTERANCE = 4000
 LONGEST_NAME = 200

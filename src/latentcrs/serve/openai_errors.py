@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.serve.openai_format import ErrorAnswer, ErrorBody
 from latentcrs.serve.problems import problem_of
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from latentcrs.converse.session import Turn, TurnItem
 from latentcrs.serve.recognise import Exchange
+from latentcrs.store.session import Turn, TurnItem
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 LONGEST_USER = 200

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.session import Turn
-from latentcrs.errors import UserError
 from latentcrs.serve.errors import Conflict, NotFound
 from latentcrs.serve.extractors import Extractors
+from latentcrs.store.session import Turn
 
 if TYPE_CHECKING:
     from latentcrs.serve.service import Service

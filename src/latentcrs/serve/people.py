@@ -7,14 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
 
-from latentcrs.converse.display import is_printable
-from latentcrs.converse.events import Event, EventKind
-from latentcrs.converse.session import Session
-from latentcrs.converse.store import ConversationStore
+from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
-from latentcrs.errors import UserError
 from latentcrs.recommend.bundle import BundleInfo
+from latentcrs.recommend.catalogue_text import is_printable
 from latentcrs.recommend.users import trained_dataset, user_history
+from latentcrs.store.conversations import ConversationStore
+from latentcrs.store.events import Event, EventKind
+from latentcrs.store.session import Session
 
 LOG = logging.getLogger("latentcrs.serve")
 LIKED: frozenset[EventKind] = frozenset({"like", "purchase", "click"})

@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from latentcrs.converse.database import StoreUnavailable
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.serve.errors import ServiceError, TooMany
+from latentcrs.store.database import StoreUnavailable
 
 LOG = structlog.stdlib.get_logger("latentcrs.serve")
 MEDIA_TYPE = "application/problem+json"

@@ -13,12 +13,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from latentcrs.converse.session import Turn
-from latentcrs.converse.store import Stored
-from latentcrs.language.chat.model import encodable
+from latentcrs.base.waiting import still_wanted
+from latentcrs.llm.model import encodable
 from latentcrs.serve.errors import Conflict, NotFound, ServiceError
 from latentcrs.serve.service import Service
-from latentcrs.waiting import still_wanted
+from latentcrs.store.conversations import Stored
+from latentcrs.store.session import Turn
 
 MOST_REPLAYED = 50
 """Turns that are held again where an unknown conversation is taken up in its middle."""

@@ -7,7 +7,7 @@ import re
 import polars as pl
 from rapidfuzz import fuzz, process, utils
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.recommend import Recommender
 
 TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>[12]\d{3})\)$")

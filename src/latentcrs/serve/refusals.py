@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.serve.openai_errors import error_answer
 from latentcrs.serve.problems import problem_of, response
 

@@ -12,12 +12,12 @@ import tempfile
 from contextlib import suppress
 from typing import Any
 
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
-from latentcrs.progress import err_console
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import err_console
 from latentcrs.recommend.bundle import read_manifest
 from latentcrs.serve.keys import Keys
 from latentcrs.serve.settings import VARIABLE, Settings
+from latentcrs.store.conversations import ConversationStore
 
 OPEN_FILES = 1 << 16
 KEEP_ALIVE_SECONDS = 75
@@ -95,7 +95,7 @@ def check(settings: Settings) -> None:
     Raises:
         UserError: as `run`.
     """
-    from latentcrs.language.chat import open_chat_model
+    from latentcrs.llm import open_chat_model
     from latentcrs.serve.limits import Rates
     from latentcrs.serve.service import check_model
 

@@ -8,10 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from latentcrs.converse.session import Variant
+from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Operator, Rule
-from latentcrs.errors import UserError
-from latentcrs.language.chat.model import encodable
+from latentcrs.llm.model import encodable
 from latentcrs.recommend import Recommendation
 from latentcrs.serve.bounds import (
     LONGEST_SEARCH,
@@ -25,6 +24,7 @@ from latentcrs.serve.bounds import (
     MOST_VALUES_IN_ALL,
     bounded,
 )
+from latentcrs.store.session import Variant
 
 LONGEST_CELL = 20_000
 LONGEST_UTTERANCE = 100_000

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from latentcrs.converse.store import ConversationStore
-from latentcrs.errors import UserError
-from latentcrs.files import sha256_of
+from latentcrs.base.errors import UserError
+from latentcrs.base.files import sha256_of
 from latentcrs.recommend import Recommender, load_bundle
 from latentcrs.recommend.bundle import MANIFEST, read_manifest
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.extractors import Extractors
 from latentcrs.serve.growing import GrowingCatalogue
 from latentcrs.serve.people import People
+from latentcrs.store.conversations import ConversationStore
 
 State = tuple[tuple[str, int, int, int], ...]
 """Name, place on the disk, bytes and time of each file of a folder."""

@@ -9,25 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from latentcrs.base.device import resolve_device
+from latentcrs.base.errors import UserError
 from latentcrs.converse.bookkeeping import MOST_IN_FORCE, update
 from latentcrs.converse.conversation import Conversation
-from latentcrs.converse.events import EventKind
-from latentcrs.converse.session import Session, Turn, Variant
-from latentcrs.converse.store import (
-    AlreadyThere,
-    ConversationStore,
-    NoConversation,
-    Stored,
-    Summary,
-    UnreadableConversation,
-    WentOn,
-)
 from latentcrs.data.rules import Rule
-from latentcrs.device import resolve_device
-from latentcrs.errors import UserError
 from latentcrs.hear import Heard, HeardRule
-from latentcrs.language.chat import ChatModel
-from latentcrs.language.chat.model import encodable
+from latentcrs.llm import ChatModel
+from latentcrs.llm.model import encodable
 from latentcrs.recommend import Recommendation, Recommender
 from latentcrs.serve.believed import BelievedIntent, believed_intents
 from latentcrs.serve.bounds import bounded, searched
@@ -40,6 +29,17 @@ from latentcrs.serve.opening import as_it_stands, turn_that_was
 from latentcrs.serve.people import People, named
 from latentcrs.serve.served import ServedBundle
 from latentcrs.serve.tracing import Tracing
+from latentcrs.store.conversations import (
+    AlreadyThere,
+    ConversationStore,
+    NoConversation,
+    Stored,
+    Summary,
+    UnreadableConversation,
+    WentOn,
+)
+from latentcrs.store.events import EventKind
+from latentcrs.store.session import Session, Turn, Variant
 
 ATTEMPTS = 3
 """How often a turn is tried where the conversation goes on in another process at the same moment."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from latentcrs.converse.display import ItemDisplay
+from latentcrs.recommend.catalogue_text import CatalogueText
 from latentcrs.serve.service import Service
 
 
 class ShownItems:
-    """The `ItemDisplay` of a service's catalogue as it stands."""
+    """The `CatalogueText` of a service's catalogue as it stands."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
 
     @property
-    def display(self) -> ItemDisplay:
+    def display(self) -> CatalogueText:
         """Another one where items have joined since, or another bundle has taken the place of the old one."""
         return self.service.catalogue.display
 

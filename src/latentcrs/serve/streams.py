@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi.responses import StreamingResponse
 
-from latentcrs.converse.session import Turn
 from latentcrs.serve.problems import problem_of
+from latentcrs.store.session import Turn
 
 HEARTBEAT = ": alive\n\n"
 Event = tuple[str, str]

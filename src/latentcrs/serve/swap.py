@@ -9,7 +9,7 @@ from typing import Literal
 
 import structlog
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
 from latentcrs.serve.served import State, fingerprint_of, state_of
 from latentcrs.serve.service import Service
 

@@ -13,9 +13,9 @@ import structlog
 from anyio import CapacityLimiter
 from fastapi import Request
 
-from latentcrs.errors import UserError
+from latentcrs.base.errors import UserError
+from latentcrs.base.waiting import NobodyWaits, model_within, wanted_while
 from latentcrs.serve.errors import Gone, TooSlow
-from latentcrs.waiting import NobodyWaits, model_within, wanted_while
 
 Result = TypeVar("Result")
 LOOK_SECONDS = 0.25

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from latentcrs import __version__
-from latentcrs.converse.session import Turn
+from latentcrs.base.errors import UserError
 from latentcrs.converse.steps import watched
-from latentcrs.errors import UserError
+from latentcrs.store.session import Turn
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

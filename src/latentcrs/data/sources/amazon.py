@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.known import AMAZON_TERMS
 from latentcrs.data.lines import BROKEN_JSON, LineProblem, readable, scan_json_lines
 from latentcrs.data.raw import RawData, Source, raw_interactions
-from latentcrs.errors import UserError
 
 KINDS: dict[str, ColumnKind] = {
     "brand": "category",

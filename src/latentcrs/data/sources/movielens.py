@@ -10,13 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.columns import gather_lists
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.known import GROUPLENS_TERMS
 from latentcrs.data.lines import LineProblem, readable
 from latentcrs.data.raw import RawData, Source, raw_interactions
 from latentcrs.data.titles import split_title
-from latentcrs.errors import UserError
 
 GENRES_100K = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),

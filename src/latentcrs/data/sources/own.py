@@ -9,17 +9,17 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.places import parquet_files, row_counts
 from latentcrs.data.events import MOST, Events, guess_events, mapped_events
 from latentcrs.data.ids import key, refuse_collisions, refuse_unknown, words
 from latentcrs.data.lines import TOO_MANY_FIELDS, LineProblem
 from latentcrs.data.mapping import CatalogueColumns, LogColumns, Mapping, TextFile, find_columns, read_mapping
 from latentcrs.data.nested import NOTATION, read_notation, unnest
-from latentcrs.data.places import parquet_files, row_counts
 from latentcrs.data.raw import LogTable, RawData, raw_interactions
 from latentcrs.data.scales import RatingForm, learn_ratings, read_ratings
 from latentcrs.data.tables import LINE, OURS, PROBLEM, Table, TextForm, is_parquet, open_table
 from latentcrs.data.times import TimeForm, day_and_month, is_open, learn_times, read_times, with_format
-from latentcrs.errors import UserError, first_line
 
 SAMPLE = 10_000
 """Rows that are looked at to see how values are written."""

@@ -12,11 +12,11 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.known import REDIAL_TERMS
 from latentcrs.data.lines import BROKEN_JSON, LineProblem, TextFile, readable
 from latentcrs.data.raw import RawData, Source, raw_interactions
 from latentcrs.data.titles import split_title
-from latentcrs.errors import UserError
 
 MENTION = re.compile(r"@(\d+)")
 LIKED, DISLIKED = 1, 0  # and 2: did not say

@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ValidationError
 
+from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.known import AMAZON_TERMS
 from latentcrs.data.lines import LineProblem, TextFile, readable
 from latentcrs.data.raw import RawData, Source, raw_interactions
-from latentcrs.errors import UserError
 
 FILE = "training.jsonl"
 KINDS: dict[str, ColumnKind] = {"brand": "category", "department": "category", "price": "number"}

@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import ColumnKind
 from latentcrs.data.lines import readable
 from latentcrs.data.request_lines import numbered_lines
 from latentcrs.data.rules import ALWAYS_THERE, Rule
-from latentcrs.errors import UserError
 
 FOLDER = Path(__file__).parent
 SETS = {name: FOLDER / f"{name}.jsonl" for name in ("movies", "games", "albums")}

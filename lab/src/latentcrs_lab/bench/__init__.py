@@ -1,0 +1,1 @@
+"""Benchmarks of the laboratory: how long every stage takes, beside a named peer."""

@@ -1,0 +1,181 @@
+"""Pictures of how cost grows: with users, items, intents, history length and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentcrs_lab.plots import COLOURS, FAINT, panels, save_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Results = Mapping[str, Mapping[str, Any]]
+Line = list[tuple[float, float]]
+
+HEIGHT = 330
+OF_OURS = (COLOURS["blue"], COLOURS["vermilion"], COLOURS["green"])
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a cost: the points of each line, by its name; `peers` are drawn in grey."""
+
+    title: str
+    x: str
+    y: str
+    lines: dict[str, Line]
+    peers: tuple[str, ...] = ()
+    log: bool = True
+
+
+def draw(results: Results, folder: Path) -> dict[str, dict[str, str]]:
+    """Draw what there are two points of into `folder`: section -> name of the picture -> what it shows.
+
+    Raises:
+        UserError: matplotlib is missing.
+    """
+    drawn: dict[str, dict[str, str]] = {}
+    found = {name: run["result"] for name, run in results.items()}
+    for part, made in (
+        ("prepare", [_prepared(found)]),
+        ("train", [_steps(found), _intents(found), _histories(found)]),
+        ("retrieve", [_searched(found), _bulk(found), _workers(found)]),
+    ):
+        panels_ = [panel for panel in made if panel.lines and min(map(len, panel.lines.values())) > 1]
+        if panels_:
+            folder.mkdir(parents=True, exist_ok=True)
+            _draw(panels_, folder / f"{part}.png")
+            drawn[part] = {part: "; ".join(f"{panel.title}: {panel.y} by {panel.x}" for panel in panels_)}
+    return drawn
+
+
+def _prepared(found: Mapping[str, Any]) -> Panel:
+    """The k-core by users."""
+    lines: dict[str, Line] = {}
+    for name, result in found.items():
+        if name.startswith("prepare-"):
+            one = next(one for one in result["comparisons"] if one["ids"] == "numbers")
+            lines.setdefault("latentcrs", []).append((result["users"], one["ours"]["seconds"]))
+            lines.setdefault("pandas", []).append((result["users"], one["pandas"]["seconds"]))
+    return Panel("k-core", "users", "seconds", lines, ("pandas",))
+
+
+def _steps(found: Mapping[str, Any]) -> Panel:
+    """A training step by items."""
+    curves = found.get("step", {"curves": []})["curves"]
+    lines = {curve["name"]: [(float(n), ms) for n, ms in curve["milliseconds"].items()] for curve in curves}
+    dense = "sampled, dense gradients"
+    return Panel("Training step", "items", "milliseconds", lines, (dense,))
+
+
+def _intents(found: Mapping[str, Any]) -> Panel:
+    """A batch of EM by K."""
+    return _em(found, "em-k-", "K, number of intents")
+
+
+def _histories(found: Mapping[str, Any]) -> Panel:
+    """A batch of EM by history length."""
+    return _em(found, "em-history-", "items of a history")
+
+
+def _em(found: Mapping[str, Any], prefix: str, x: str) -> Panel:
+    """The runs whose name is `prefix` and a number."""
+    lines: dict[str, Line] = {}
+    for name, result in found.items():
+        if name.startswith(prefix):
+            for side, steps in result["milliseconds"].items():
+                lines.setdefault(side, []).append((int(name.removeprefix(prefix)), sum(steps.values())))
+    return Panel("EM, both steps", x, "milliseconds a batch", lines, ("plain loop",))
+
+
+def _searched(found: Mapping[str, Any]) -> Panel:
+    """A search of all items by their number."""
+    lines: dict[str, Line] = {}
+    for name, result in found.items():
+        if name.startswith("retrieve-"):
+            for one in result["searches"]:
+                if one["share"] is None:
+                    kind = "exact" if one["kind"] == "half" else one["kind"]
+                    lines.setdefault(kind, []).append((result["items"], one["milliseconds"]))
+                    if kind == "exact":
+                        lines.setdefault("NumPy", []).append((result["items"], one["numpy_milliseconds"]))
+    return Panel("Best 100 of all items", "items", "milliseconds", lines, ("NumPy",))
+
+
+def _bulk(found: Mapping[str, Any]) -> Panel:
+    """Bulk recommendation by items."""
+    lines: dict[str, Line] = {}
+    for row in found.get("bulk", {"catalogues": []})["catalogues"]:
+        lines.setdefault("latentcrs", []).append((row["items"], 1e6 / row["per_second"]))
+        lines.setdefault("implicit", []).append((row["items"], 1e6 / row["peer_per_second"]))
+    return Panel("Bulk, best 20", "items", "microseconds a user", lines, ("implicit",))
+
+
+def _workers(found: Mapping[str, Any]) -> Panel:
+    """Bulk recommendation by workers."""
+    rows = [one for one in found.get("workers", {"found": []})["found"] if one["workers"]]
+    lines = {"Ray": [(one["workers"], one["per_second"]) for one in rows]} if rows else {}
+    return Panel("Bulk on Ray", "workers", "users a second", lines, log=False)
+
+
+def _draw(made: list[Panel], path: Path) -> None:
+    figure, axes = panels(1, len(made), HEIGHT)
+    for panel, place in zip(made, axes, strict=True):
+        _panel(panel, place)
+    figure.tight_layout(w_pad=2)
+    save_png(figure, path)
+
+
+def _panel(panel: Panel, axes: Axes) -> None:
+    """The lines, each named at its right end, and the axes from what is measured; workers from nought."""
+    from matplotlib.ticker import LogLocator
+
+    colours = iter(OF_OURS)
+    ends: list[tuple[float, str, str]] = []
+    ticks = sorted({x for points in panel.lines.values() for x, _ in points})
+    for name, measured in panel.lines.items():
+        points = sorted(measured)
+        colour = FAINT if name in panel.peers else next(colours)
+        axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4)
+        if points[-1][0] == ticks[-1]:
+            ends.append((points[-1][1], name, colour))
+        else:  # not measured further out
+            axes.annotate(name, points[-1], (0, 6), textcoords="offset points", color=colour, ha="center", fontsize=9)
+    if panel.log:
+        axes.set(xscale="log", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda value, _: _short(value))
+    else:
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xticks(ticks, [_short(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)
+    _label(axes, ends)
+
+
+def _label(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
+    """The names of lines above their right ends, moved up where two would touch."""
+    lowest, highest = axes.get_ylim()
+    axes.set_ylim(lowest, highest * (1.6 if axes.get_yscale() == "log" else 1.15))
+    from matplotlib.patheffects import withStroke
+
+    place = axes.transData.transform
+    before = -100.0
+    for y, name, colour in sorted(ends):
+        at = max(float(place((axes.get_xlim()[0], y))[1]) + 7, before + 14)
+        before = at
+        height = (at - axes.bbox.y0) / axes.bbox.height
+        label = axes.text(1.0, height, name, color=colour, ha="right", va="bottom", transform=axes.transAxes)
+        label.set(fontsize=9, path_effects=[withStroke(linewidth=3, foreground="white")])
+
+
+def _short(number: float) -> str:
+    """1500000 as 1.5M; as it is below 2000, where K is."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if number >= max(size, 2000):
+            return f"{number / size:.{2 if number < 10 * size else 3}g}{letter}"
+    return f"{number:g}"

@@ -1,0 +1,114 @@
+"""`latentcrs-lab bench bulk`, `embed` and `workers`: whole catalogues and logs, beside peers and on many workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from latentcrs.bench.report import Report
+from latentcrs.cli.measured import hardware_line, numbers, tell
+from latentcrs.cli.options import MOST, Device, an_encoder
+
+if TYPE_CHECKING:
+    from latentcrs_lab.bench.alternating import Comparison
+
+IN_TURN = "Both in turn in one process; medians of rounds."
+
+
+def bulk(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    k: Annotated[int, typer.Option(min=1, max=MOST, help="Items for each user.")] = 20,
+    users: Annotated[int, typer.Option(min=1, max=MOST, help="The most users of one run.")] = 10_000,
+    items: Annotated[
+        str, typer.Option(help="Sizes of made-up catalogues beside the bundle's own.")
+    ] = "10000,100000,1000000",
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Users a second and peak memory of bulk recommendation, beside implicit's `recommend` on the same factors.
+
+    Example: `latentcrs-lab bench bulk models/ml-1m`
+    """
+    from latentcrs_lab.bench.bulk import PEER, bench_bulk  # late: PyTorch takes seconds
+
+    found = bench_bulk(bundle, k, users, numbers("--items", items), repeats)
+    report = Report(
+        f"The best {found.k} of {found.width}-wide factors, users a second; peer: {PEER}",
+        ("data", "items", "users", "ours", "peer", "times", "by cpu", "MiB", "peer's", "same"),
+        [
+            (row.data, f"{row.items:,}", f"{row.users:,}", *_figures(row), f"{row.same:.2%}")
+            for row in found.catalogues
+        ],
+        [f"Before it, the behaviour encoder reads {found.encoded_per_second:,.0f} histories a second."],
+        f"{hardware_line(found.hardware)} {IN_TURN}",
+    )
+    tell(found, report, as_json)
+
+
+def embed(
+    dataset: Annotated[Path, typer.Argument(help="The folder of a prepared data set.")],
+    encoder: Annotated[
+        str, typer.Option(callback=an_encoder, help="minilm, or a sentence-transformers model.")
+    ] = "minilm",
+    sample: Annotated[int, typer.Option(min=32, max=MOST, help="Texts of each kind.")] = 512,
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 3,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Sentences a second of the text encoder, beside sentence-transformers' own loop over the same model.
+
+    Example: `latentcrs-lab bench embed data/ml-1m`
+    """
+    from latentcrs_lab.bench.embed import PEER, bench_embed  # late: PyTorch takes seconds
+
+    found = bench_embed(dataset, encoder, sample, repeats, device)
+    report = Report(
+        f"{found.encoder}, {found.sample} texts of each kind, sentences a second; peer: {PEER}",
+        ("texts", "tokens", "precision", "ours", "peer", "times", "by cpu", "MiB", "peer's", "cosine"),
+        [
+            (row.texts, f"{row.tokens:.0f}", row.precision, *_figures(row), f"{row.lowest_cosine:.4f}")
+            for row in found.encodings
+        ],
+        conditions=f"{hardware_line(found.hardware)} {IN_TURN}",
+    )
+    tell(found, report, as_json)
+
+
+def workers(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    counts: Annotated[str, typer.Option("--workers", help="Numbers of Ray's workers.")] = "1,2",
+    copies: Annotated[int, typer.Option(min=1, max=MOST, help="How often every user is taken.")] = 10,
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Users a second of bulk recommendation by one, two and more workers of Ray.
+
+    Example: `latentcrs-lab bench workers models/ml-1m --workers 1,2,4`
+    """
+    from latentcrs_lab.bench.workers import ALONE, K, bench_workers  # late: PyTorch takes seconds
+
+    found = bench_workers(bundle, numbers("--workers", counts), copies, repeats)
+    report = Report(
+        f"The best {K} for every user of {found.dataset}, {found.copies} times over ({found.users * found.copies:,} "
+        "users), one thread a worker",
+        ("workers", "users a second", "times one worker", "first block after"),
+        [
+            (
+                str(one.workers) if one.workers else ALONE,
+                f"{one.per_second:,.0f}",
+                f"{found.growth(one.workers):.2f}",
+                f"{one.first_seconds:.1f} s",
+            )
+            for one in found.found
+        ],
+        conditions=f"Medians of {repeats} rounds. {hardware_line(found.hardware, found.busy)}",
+    )
+    tell(found, report, as_json)
+
+
+def _figures(row: Comparison) -> list[str]:
+    """What both benchmarks tell of a row: speeds, ratios, memory."""
+    speeds = (f"{row.per_second:,.0f}", f"{row.peer_per_second:,.0f}")
+    return [*speeds, f"{row.ratio:.2f}", f"{row.processor_ratio:.2f}", f"{row.mib:,.0f}", f"{row.peer_mib:,.0f}"]

@@ -1,0 +1,1 @@
+"""How the heads of `latentcrs.hear` are trained, and on what."""

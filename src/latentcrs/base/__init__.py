@@ -1,0 +1,1 @@
+"""What every room stands on: errors, atomic files, progress, devices, downloads, weights on disk."""

@@ -1,0 +1,129 @@
+"""The completion cache: an answer is paid for once, and an experiment that runs again asks no model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+from sqlalchemy import Boolean, Column, Engine, Float, Integer, LargeBinary, MetaData, String, Table, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from latentcrs.base.files import cache_folder
+from latentcrs.llm.database import open_database
+from latentcrs.llm.model import Call, ChatModel, Completion, Message
+
+logger = logging.getLogger(__name__)
+TABLES = MetaData()
+COMPLETIONS = Table(
+    "completions",
+    TABLES,
+    Column("key", LargeBinary, primary_key=True),  # SHA-256 of model, prompt and parameters
+    Column("text", String, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("milliseconds", Float, nullable=False),
+    Column("model", String, nullable=False),
+    Column("finished", Boolean, nullable=False),
+)
+
+
+class Completions:
+    """The SQLite file of answers at `path`, by default in the cache folder. Safe for several threads and processes.
+
+    A file that cannot be used is warned of once; then every answer is as if it were new.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or cache_folder() / "completions.sqlite"
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+        self._warned = False
+
+    def lookup(self, key: bytes) -> Completion | None:
+        """The answer kept under `key`."""
+        try:
+            with self._opened().connect() as connection:
+                row = connection.execute(select(COMPLETIONS).where(COMPLETIONS.c.key == key)).mappings().first()
+        except (SQLAlchemyError, OSError) as error:
+            self._warn(error)
+            return None
+        return Completion(**{name: row[name] for name in row if name != "key"}, cached=True) if row else None
+
+    def store(self, key: bytes, completion: Completion) -> None:
+        """Keep an answer; the first under a key stays."""
+        row = {column.name: getattr(completion, column.name) for column in COMPLETIONS.c if column.name != "key"}
+        try:
+            with self._opened().begin() as connection:
+                connection.execute(insert(COMPLETIONS).on_conflict_do_nothing(), {"key": key, **row})
+        except (SQLAlchemyError, OSError) as error:
+            self._warn(error)
+
+    def _opened(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                self._engine = open_database(self.path, TABLES)
+            return self._engine
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning("The completion cache %s cannot be used: %s", self.path, getattr(error, "orig", error))
+
+
+class Cached:
+    """A chat model whose answers are kept: the same prompt with the same parameters is asked once.
+
+    Failures are not kept. What is kept stays on disk in plain text: this is for experiments, not for people's chats.
+    """
+
+    def __init__(self, model: ChatModel, completions: Completions) -> None:
+        self.model, self.completions = model, completions
+
+    @property
+    def id(self) -> str:
+        return self.model.id
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        call: Call,
+        *,
+        schema: type[BaseModel] | None = None,
+        max_tokens: int = 512,
+        temperature: float = 0.0,
+        seed: int = 0,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """See `ChatModel.complete`. An answer from the cache is passed to `on_text` in one piece."""
+        key = completion_key(self.id, messages, schema, max_tokens, temperature, seed)
+        kept = self.completions.lookup(key)
+        if kept is not None:
+            if on_text is not None:
+                on_text(kept.text)
+            return kept
+        completion = self.model.complete(
+            messages, call, schema=schema, max_tokens=max_tokens, temperature=temperature, seed=seed, on_text=on_text
+        )
+        self.completions.store(key, completion)
+        return completion
+
+
+def completion_key(
+    model: str,
+    messages: Sequence[Message],
+    schema: type[BaseModel] | None,
+    max_tokens: int,
+    temperature: float,
+    seed: int,
+) -> bytes:
+    """SHA-256 of everything that an answer depends on."""
+    said = [[message.role, message.content] for message in messages]
+    fits = schema.model_json_schema() if schema is not None else None
+    parts = [model, said, fits, max_tokens, float(temperature), seed]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()

@@ -1,0 +1,205 @@
+"""The embedded language model, run by llama.cpp inside this process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from latentcrs.base.errors import UserError
+from latentcrs.base.waiting import model_seconds_left
+from latentcrs.llm.embedded import CONTEXT, NAME, fetch_smollm2, require_runtime
+from latentcrs.llm.model import Call, Completion, Message, ModelError, checked
+from latentcrs.llm.schema import strict_schema
+
+# Half of the processors (hyperthreads add nothing), and not many: its threads wait for each other at every layer, so
+# that on a busy machine two are several times slower than one.
+THREADS = max(1, min((os.cpu_count() or 1) // 2, 8))
+# Free white space lets a small model write nothing but new lines.
+SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+
+class LocalModel:
+    """SmolLM2-135M-Instruct in process: no network, no server, no key. A language model, and a weak one.
+
+    Its file (`path`, else the embedded one) is fetched here and loaded at the first call, once for all threads. Calls
+    of several threads wait for each other. timeout: seconds after which an answer being written is given up; the
+    reading of a prompt, some ten milliseconds a token at worst, is not interrupted.
+
+    Raises:
+        UserError: the extra `local` is not installed, or the model cannot be fetched.
+    """
+
+    def __init__(self, path: Path | None = None, context: int = CONTEXT, timeout: float = 60.0) -> None:
+        require_runtime()
+        self.path = path or fetch_smollm2()
+        self.context, self.timeout = context, timeout
+        self._lock, self._one = threading.Lock(), threading.Lock()
+        self._server: Any = None
+
+    @property
+    def id(self) -> str:
+        return NAME
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        call: Call,
+        *,
+        schema: type[BaseModel] | None = None,
+        max_tokens: int = 512,
+        temperature: float = 0.0,
+        seed: int = 0,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """See `ChatModel.complete`. A prompt that does not fit the context is refused, never cut."""
+        began = time.perf_counter()
+        seconds = min(self.timeout, model_seconds_left())
+        if not self._one.acquire(timeout=max(seconds, 0)):
+            raise ModelError("timeout", f"{self.id} was busy for too long.")
+        try:
+            return self._complete(
+                messages, began + seconds, schema=schema, max_tokens=max_tokens, temperature=temperature, seed=seed,
+                on_text=on_text,
+            )  # fmt: skip
+        finally:
+            self._one.release()
+
+    def _complete(
+        self,
+        messages: Sequence[Message],
+        until: float,
+        *,
+        schema: type[BaseModel] | None,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        on_text: Callable[[str], None] | None,
+    ) -> Completion:
+        server, began = self._loaded(), time.perf_counter()
+        request: dict[str, Any] = {
+            "messages": [message.as_json() for message in messages],
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "seed": seed,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if schema is not None:
+            request["grammar"] = _grammar(schema)
+        written = _Written(on_text, until)
+        server.handle_chat_completions(request, written.take)
+        if written.raised is not None:
+            raise written.raised
+        if written.error:
+            kind = written.error.get("type")
+            words = str(written.error.get("message", "no reason given"))
+            if kind == "exceed_context_size_error":
+                raise ModelError("prompt too long", f"The prompt is too long for {self.id}: {words}.")
+            raise ModelError("server error", f"{self.id} failed: {words}.")
+        cost = (written.input_tokens, written.output_tokens)
+        if written.late:
+            raise ModelError("timeout", f"{self.id} was not done within {self.timeout:g} s.", written.text, *cost)
+        milliseconds = 1000 * (time.perf_counter() - began)
+        finished = written.reason != "length"
+        return checked(Completion(written.text, *cost, milliseconds, NAME, finished=finished), schema, max_tokens)
+
+    def _loaded(self) -> Any:
+        with self._lock:
+            if self._server is None:
+                try:
+                    # It always listens; a key that nobody knows keeps others out.
+                    self._server = start_server(self.path, self.context, key=secrets.token_urlsafe())
+                except RuntimeError:
+                    raise ModelError("unreachable", f"llama.cpp cannot load {self.path}.") from None
+            return self._server
+
+
+class _Written:
+    """Collects what the model writes, piece by piece, until the deadline or an exception of `on_text`."""
+
+    def __init__(self, on_text: Callable[[str], None] | None, until: float) -> None:
+        self.on_text, self.until = on_text, until
+        self.text, self.reason = "", ""
+        self.input_tokens = self.output_tokens = 0
+        self.error: dict[str, Any] = {}
+        self.late = False
+        self.raised: BaseException | None = None
+
+    def take(self, chunk: dict[str, Any]) -> bool:
+        """Take one chunk; True ends the answer. Never raises: what does is lost in the runtime."""
+        try:
+            self._take(chunk)
+        except BaseException as error:  # Ctrl-C too
+            self.raised = error
+        self.late = time.perf_counter() > self.until and not self.reason
+        return self.late or self.raised is not None
+
+    def _take(self, chunk: dict[str, Any]) -> None:
+        self.error = chunk.get("error") or self.error
+        if usage := chunk.get("usage"):
+            self.input_tokens, self.output_tokens = usage["prompt_tokens"], usage["completion_tokens"]
+        for choice in chunk.get("choices", []):
+            self.reason = choice.get("finish_reason") or self.reason
+            if piece := choice["delta"].get("content"):
+                self.text += piece
+                if self.on_text is not None:
+                    self.on_text(piece)
+
+
+@contextmanager
+def serve_local(host: str = "127.0.0.1", port: int = 0, path: Path | None = None) -> Iterator[str]:
+    """Serve the embedded model as an OpenAI-compatible endpoint while the block lasts: yields its base URL.
+
+    port: 0 takes a free one. There is no key: leave `host` a loopback address.
+
+    Raises:
+        UserError: the extra `local` is missing, the model cannot be fetched, or the port is taken.
+    """
+    require_runtime()
+    try:
+        server = start_server(path or fetch_smollm2(), host=host, port=port)
+    except RuntimeError:
+        raise UserError(
+            f"The embedded language model cannot be served at {host}:{port}; is the port taken?"
+        ) from None
+    yield f"{server.listening_address}/v1"
+    del server  # stops it
+
+
+def start_server(path: Path, context: int = CONTEXT, host: str = "127.0.0.1", port: int = 0, key: str = "") -> Any:
+    """llama.cpp with the model in `path`, answering one request at a time.
+
+    Raises:
+        RuntimeError: it cannot load the model, or cannot listen.
+    """
+    import xllamacpp
+
+    settings = xllamacpp.CommonParams()
+    settings.model.path = str(path)
+    settings.model_alias = {NAME}
+    settings.n_ctx = context
+    settings.n_parallel = 1  # more would share the context
+    settings.cache_ram_mib = 0  # keeps whole prompts by default, up to 8 GiB of them
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = THREADS
+    settings.fit_params = settings.warmup = settings.ui = False
+    settings.verbosity = -1
+    settings.hostnames = [host]
+    settings.port = port
+    settings.api_keys = [key] if key else []
+    return xllamacpp.Server(settings)
+
+
+def _grammar(schema: type[BaseModel]) -> str:
+    """A grammar of nothing but JSON that fits `schema`."""
+    import xllamacpp
+
+    grammar: str = xllamacpp.json_schema_to_grammar(strict_schema(schema) | {"x-guidance": SPACING})
+    return grammar

@@ -1,0 +1,209 @@
+"""Chat models behind an OpenAI-compatible endpoint: OpenAI, Gemini, vLLM, Ollama, llama.cpp."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletionChunk
+from pydantic import BaseModel
+
+from latentcrs.llm.dialect import Dialect
+from latentcrs.llm.model import Call, Completion, Message, ModelError, checked, longest_text
+from latentcrs.llm.patience import OutOfTime, wait_at_most, wait_no_longer
+
+AT_ONCE = 8
+CONNECT_SECONDS = 5.0
+NO_KEY = "none"  # the client wants one, and would look for another service's in the environment
+
+
+class OpenAIModel:
+    """A model at `url` (its base, which ends in /v1 as a rule), through the `openai` client.
+
+    timeout: seconds that one attempt may be silent, and that the body of its answer may take. max_retries: attempts
+    after the first, with the client's own backoff; Retry-After is heeded up to `timeout`. at_once: requests under way
+    at the same time; more wait.
+    """
+
+    def __init__(
+        self, url: str, model: str, key: str = "", timeout: float = 60.0, max_retries: int = 2, at_once: int = AT_ONCE
+    ) -> None:
+        self.url, self.model = url, model
+        self._where = urlsplit(url).netloc.rpartition("@")[2]  # never a password
+        self._key, self._timeout = key, timeout
+        self._dialect = Dialect()
+        self._client = openai.OpenAI(
+            base_url=url,
+            api_key=key or NO_KEY,
+            max_retries=max_retries,
+            http_client=openai.DefaultHttpxClient(
+                timeout=httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS), pool=None),
+                limits=httpx2.Limits(max_connections=at_once),
+                event_hooks={"request": [wait_at_most], "response": [wait_no_longer]},
+            ),
+        )
+
+    @property
+    def id(self) -> str:
+        return f"{self.model}@{self._where}"
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self.id})"
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        call: Call,
+        *,
+        schema: type[BaseModel] | None = None,
+        max_tokens: int = 512,
+        temperature: float = 0.0,
+        seed: int = 0,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """See `ChatModel.complete`."""
+        began, dialect = time.perf_counter(), self._dialect
+        while True:  # ends: a dialect only ever does without more
+            body = dialect.request(messages, schema, max_tokens, temperature, seed, on_text is not None)
+            try:
+                received = self._whole(body) if on_text is None else self._streamed(body, max_tokens, on_text)
+                break
+            except OutOfTime:
+                raise ModelError("timeout", f"{self.id} did not answer in time.") from None
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                failure = self._explained(error)
+                weaker = dialect.without(f"{error.param} {error.message}")
+                if weaker is None and schema is not None:
+                    weaker = dialect.with_weaker_schema()
+                if weaker is None or failure.outcome != "bad request":
+                    raise failure from None
+                dialect = weaker
+            except openai.OpenAIError as error:
+                raise self._explained(error) from None
+        self._dialect = dialect
+        text, cost = received.text, (received.input_tokens, received.output_tokens)
+        if received.refusal or received.reason == "content_filter":
+            why = self._one_line(received.refusal) or "its content filter stopped it"
+            raise ModelError("refused", f"{self.id} refused to answer: {why}", text, *cost)
+        if received.reason is None:
+            raise ModelError("cut short", f"{self.id} broke off its answer.", text, *cost)
+        milliseconds = 1000 * (time.perf_counter() - began)
+        finished = received.reason != "length"
+        return checked(Completion(text, *cost, milliseconds, received.model, finished=finished), schema, max_tokens)
+
+    def _whole(self, body: dict[str, Any]) -> _Received:
+        """The answer in one piece."""
+        with self._read():
+            answered = self._client.chat.completions.create(model=self.model, **body)
+            choice = answered.choices[0]
+            received = _Received(
+                model=_text(answered.model) or self.model,
+                text=_text(choice.message.content),
+                refusal=_text(choice.message.refusal),
+                reason=choice.finish_reason or "stop",  # some leave it out; a body that broke off is no JSON
+            )
+            received.count(answered.usage)
+            return received
+
+    def _streamed(self, body: dict[str, Any], max_tokens: int, on_text: Callable[[str], None]) -> _Received:
+        """The answer as it comes, until it is done or longer than `max_tokens` can be."""
+        received = _Received(self.model)
+        with self._client.chat.completions.create(model=self.model, **body) as stream:
+            longest = longest_text(max_tokens)
+            for piece in self._pieces(stream, received):
+                on_text(piece[: longest - len(received.text)])
+                received.text = (received.text + piece)[: longest + 1]  # too long is all that counts
+                if len(received.text) > longest:
+                    received.reason = "length"
+                    break
+        return received
+
+    def _pieces(self, stream: openai.Stream[ChatCompletionChunk], received: _Received) -> Iterator[str]:
+        """The pieces of text in a stream; everything else in it goes to `received`."""
+        try:
+            with self._read():
+                for chunk in stream:
+                    received.model = _text(chunk.model) or received.model
+                    received.count(chunk.usage)
+                    for choice in chunk.choices or []:
+                        received.reason = choice.finish_reason or received.reason
+                        received.refusal += _text(choice.delta.refusal)
+                        if piece := _text(choice.delta.content):
+                            yield piece
+        except openai.APITimeoutError:
+            raise
+        except openai.APIConnectionError:
+            if not received.text:
+                raise
+            received.reason = None  # the connection ended, the answer had not
+
+    @contextmanager
+    def _read(self) -> Iterator[None]:
+        """Turns what reading a malformed answer raises into a ModelError."""
+        try:
+            yield
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+            raise ModelError(
+                "invalid", f"{self.id} answered something that is no chat completion ({type(error).__name__})."
+            ) from None
+
+    def _explained(self, error: openai.OpenAIError) -> ModelError:
+        """The client's error as ours. Never with a key in it."""
+        if isinstance(error.__cause__, ModelError):  # of `patience`
+            return error.__cause__
+        if isinstance(error, openai.APITimeoutError):
+            return ModelError("timeout", f"{self.id} did not answer in time ({self._timeout:g} s at most).")
+        if isinstance(error, openai.APIConnectionError):
+            return ModelError("unreachable", f"{self.id} cannot be reached.")
+        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            given = (
+                "does not accept the key in LATENTCRS_LLM_KEY" if self._key else "wants a key in LATENTCRS_LLM_KEY"
+            )
+            return ModelError("bad key", f"{self.id} {given}.")
+        if isinstance(error, openai.RateLimitError):
+            return ModelError("rate limited", f"{self.id} takes no more requests for now (429).")
+        words = self._one_line(getattr(error, "message", "")) or type(error).__name__
+        words = re.sub(r"^Error code: \d+ - ", "", words)
+        if isinstance(error, openai.APIStatusError) and error.status_code < 500:
+            if re.search("(?i)context.(length|size|window)|exceed_context", f"{error.code} {error.type} {words}"):
+                return ModelError("prompt too long", f"The prompt is too long for {self.id}: {words}")
+            return ModelError("bad request", f"{self.id} refused the request ({error.status_code}): {words}")
+        return ModelError("server error", f"{self.id} failed: {words}")
+
+    def _one_line(self, words: object) -> str:
+        line = " ".join(str(words).split())
+        return (line.replace(self._key, "[key]") if self._key else line)[:200]
+
+
+@dataclass
+class _Received:
+    """What came back; `reason` is why the text ended, None where it broke off."""
+
+    model: str
+    text: str = ""
+    refusal: str = ""
+    reason: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def count(self, usage: CompletionUsage | None) -> None:
+        """Take the tokens counted; endpoints that do not count send none, or null."""
+        if usage is not None:
+            self.input_tokens, self.output_tokens = usage.prompt_tokens or 0, usage.completion_tokens or 0
+
+
+def _text(value: object) -> str:
+    """`value` if it is text, nothing for None. TypeError for anything else: the client checks no types."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    raise TypeError("text wanted")

@@ -1,0 +1,132 @@
+"""Opens the systems that a bundle is compared with, by the names that commands give them: ours and plug-ins'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from latentcrs.base.errors import UserError
+from latentcrs.data.dataset import PreparedDataset
+from latentcrs.data.histories import Histories
+from latentcrs.llm import ChatModel
+from latentcrs.plugins import load_plugin, plugin_names
+from latentcrs.recommend import Recommender
+from latentcrs.users.dialogue import Conversationalist
+
+LABORATORY = "The paper's other systems come with latentcrs-lab: pip install latentcrs-lab."
+
+
+class Baseline(Conversationalist, Protocol):
+    """A system that both protocols can put to the test."""
+
+    def scores(self, requests: pl.DataFrame) -> NDArray[np.float32]:
+        """How well every item fits each of B requests (columns of `REQUESTS_SCHEMA`), (B, n): the order in which the
+        whole catalogue is ranked after one turn.
+        """
+        ...
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A system that counts what came of its calls of a language model."""
+
+    name: str
+
+    def report(self) -> dict[str, float]:
+        """Counts (`answers`, `calls`, `failed_calls`, and what else the system says of itself)."""
+        ...
+
+
+@dataclass(frozen=True)
+class SystemParts:
+    """What the systems are made of. behaviour: scores (B, n) of the next item by histories alone. model: answers for
+    those that ask one.
+    """
+
+    dataset: PreparedDataset
+    recommender: Recommender
+    behaviour: Callable[[Histories], NDArray[np.float32]]
+    model: ChatModel | None = None
+
+
+@dataclass(frozen=True)
+class System:
+    """A system by name: how it is opened, what tables call it, and whether it asks a language model.
+
+    The entry points of `latentcrs.systems` name one of these, or a function of `SystemParts`.
+    """
+
+    open: Callable[[SystemParts], Baseline]
+    title: str
+    asks: bool = False
+
+
+def _filtering(parts: SystemParts, asks: bool) -> Baseline:
+    from latentcrs.systems.asking import Asking
+    from latentcrs.systems.facets import Facets
+    from latentcrs.systems.filtering import AttributeFilter
+    from latentcrs.systems.hearing import FacetHearing
+
+    hearing = FacetHearing(parts.dataset, Facets.of(parts.dataset))
+    return Asking(parts.dataset, hearing, AttributeFilter(parts.dataset.training_counts, asks=asks))
+
+
+OWN = {
+    "attributes": System(lambda parts: _filtering(parts, asks=False), "attribute filtering"),
+    "max-entropy": System(lambda parts: _filtering(parts, asks=True), "max-entropy questions"),
+}
+
+
+def system_names() -> list[str]:
+    """The names of all systems that are installed."""
+    return list(dict.fromkeys([*OWN, *plugin_names("system")]))
+
+
+@cache
+def find_system(name: str) -> System:
+    """The system called `name`.
+
+    Raises:
+        UserError: nothing that is installed is called so.
+    """
+    if name in OWN:
+        return OWN[name]
+    found = load_plugin("system", name, list(OWN), LABORATORY)
+    return found if isinstance(found, System) else System(found, name)
+
+
+def check_system(name: str, model: ChatModel | None) -> None:
+    """Raises:
+    UserError: there is no system called `name`, or it needs a language model and none is given.
+    """
+    if find_system(name).asks and model is None:
+        raise UserError(f"The system {name} asks a language model; name one with --llm.")
+
+
+def open_baseline(name: str, given: SystemParts) -> Baseline:
+    """The system called `name`; trained at first use, and kept.
+
+    Raises:
+        UserError: there is no such system, or it needs a language model and none is given.
+    """
+    check_system(name, given.model)
+    return find_system(name).open(given)
+
+
+def reports_of(systems: Sequence[object]) -> dict[str, dict[str, float]]:
+    """What those of `systems` that ask a language model say of their calls, by name; nothing of one that had none to
+    make because its answers were kept from before.
+    """
+    reports = {system.name: system.report() for system in systems if isinstance(system, Reporting)}
+    return {name: report for name, report in reports.items() if report["answers"]}
+
+
+def report_line(report: Mapping[str, float]) -> str:
+    """A report in words: "answers 10, calls 10, failed calls 0, match rate 0.79"."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:,.10g}" for name, value in report.items())

@@ -1,0 +1,130 @@
+"""Requests for the splits of a prepared data set that have none: simulated, written, reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from latentcrs.base.errors import UserError
+from latentcrs.base.progress import Step, step
+from latentcrs.data.dataset import REQUESTS_SCHEMA, SPLITS, PreparedDataset
+from latentcrs.llm.model import ChatModel
+from latentcrs.users.attributes import AttributesUser, requests_for
+from latentcrs.users.dialogue import dialogues_of
+from latentcrs.users.draws import mixed, uniform
+from latentcrs.users.open import USERS
+from latentcrs.users.plot import PlotUser
+from latentcrs.users.role_play import RolePlayUser
+from latentcrs.users.rows import request_rows
+
+_SAMPLE, _PLOTS = 7, 9  # the streams of random numbers used here
+_PLOTS_TOGETHER, _CALLS_TOGETHER = 500, 8  # openings between two steps of the progress bar
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What `fill_requests` wrote and what it kept."""
+
+    written: pl.DataFrame  # `REQUESTS_SCHEMA`
+    kept: pl.DataFrame | None  # requests that were there and stay
+    redrawn: int  # sentences that gave their title away and were drawn again
+    without_conditions: int  # requests for items of which the catalogue says nothing that could be said
+    by_model: bool = False  # a language model spoke
+    failed: int = 0  # requests for which a language model gave no usable answer: neutral words stand there
+
+
+def fill_requests(
+    dataset: PreparedDataset,
+    seed: int = 0,
+    augmentations: int = 5,
+    noun: str | None = None,
+    force: bool = False,
+    user: str = "attributes",
+    model: ChatModel | None = None,
+    sample: int | None = None,
+    plots: float = 0.0,
+) -> Filled | None:
+    """Let `user` speak for every split without requests and write them beside those that are there.
+
+    user: "attributes", "plot", or "llm", played by `model` (one call per row, kept in the data set's folder: a run
+    that was interrupted goes on where it stopped). sample: at most so many rows of each split, the same ones every
+    time. noun: what an item is called (attributes). `force` replaces all. plots: for this share of the training and
+    validation rows, of items that have a text, `plot` speaks as well: a model that only ever heard conditions does
+    not understand people who tell what an item is about. Returns None when nothing was missing.
+
+    Raises:
+        UserError: there is no such user, it has no model, or the model answers nothing from the beginning.
+    """
+    if user not in USERS:
+        raise UserError(f"There is no simulated user {user!r}; choose {', '.join(USERS)}.")
+    if user == "llm" and model is None:
+        raise UserError("The simulated user llm is played by a language model, and none is given.")
+    missing = list(SPLITS) if force else list(dataset.missing_splits)
+    if not missing:
+        return None
+    kept = None if force or not dataset.has_requests else dataset.requests
+    rows = request_rows(dataset, seed, augmentations).filter(pl.col("split").is_in(missing))
+    if sample is not None:
+        rows = _sampled(rows, sample, seed)
+    with step("simulated requests", total=len(rows)) as running:
+        running.note("reading the catalogue")
+        redrawn = without = failed = 0
+        if user == "attributes":
+            requests, spoken = requests_for(AttributesUser(dataset, seed, noun), rows, running.advance)
+            redrawn, without = spoken.redrawn, sum(not said.conditions for said in spoken.said)
+            if plots:
+                teller = PlotUser(dataset, seed)
+                told, leaked = _opened(dataset, teller, _tellable(rows, teller, plots, seed), "plot", running)
+                requests, redrawn = pl.concat([requests, told]), redrawn + leaked
+        elif user == "plot" or model is None:
+            teller = PlotUser(dataset, seed)
+            requests, redrawn = _opened(dataset, teller, rows, "plot", running)
+            without = sum(not teller.has_something_to_tell(item) for item in requests["target"])
+        else:
+            player = RolePlayUser(dataset, model, seed)
+            requests, redrawn = _opened(dataset, player, rows, "llm", running)
+            failed = player.failed
+        running.note(f"{len(requests):,} written")
+    dataset.write_requests(requests if kept is None else pl.concat([kept, requests]))
+    return Filled(requests, kept, redrawn, without, user == "llm", failed)
+
+
+def _sampled(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
+    """At most `most` rows of each split, in their order. A smaller sample is part of a larger one."""
+    keys = mixed(seed, _SAMPLE, rows["user"].to_numpy(), rows["cut"].to_numpy())
+    return (
+        rows.with_columns(key=pl.Series(keys)).filter(pl.col("key").rank("ordinal").over("split") <= most).drop("key")
+    )
+
+
+def _tellable(rows: pl.DataFrame, teller: PlotUser, share: float, seed: int) -> pl.DataFrame:
+    """A `share` of the training and validation rows, of those of items with something to tell."""
+    drawn = uniform(mixed(seed, _PLOTS, rows["user"].to_numpy(), rows["cut"].to_numpy())) < share
+    chosen = rows.filter(pl.Series(drawn) & (pl.col("split") != "test"))
+    return chosen.filter(pl.Series([teller.has_something_to_tell(item) for item in chosen["target"].to_list()]))
+
+
+def _opened(
+    dataset: PreparedDataset, user: PlotUser | RolePlayUser, rows: pl.DataFrame, source: str, running: Step
+) -> tuple[pl.DataFrame, int]:
+    """Requests that are the openings of conversations with `user`, and how many sentences leaked before them."""
+    texts: list[str] = []
+    leaked = 0
+    together = _PLOTS_TOGETHER if source == "plot" else _CALLS_TOGETHER
+    for batch in rows.iter_slices(together):
+        dialogues = dialogues_of(dataset, batch)
+        user.speak(dialogues)
+        # A key that is not accepted, an address where nobody is: rather said now than after thousands of rows.
+        if isinstance(user, RolePlayUser) and user.failed == len(texts) + len(batch) and user.last_error:
+            raise UserError(f"The language model answered nothing: {user.last_error}")
+        texts += [dialogue.said[0] for dialogue in dialogues]
+        leaked += sum(dialogue.leaks for dialogue in dialogues)
+        running.note("")
+        running.advance(len(batch))
+    requests = rows.with_columns(
+        history=pl.lit(None, pl.List(pl.Int32)),
+        text=pl.Series(texts, dtype=pl.String),
+        source=pl.lit(source),
+    )
+    return requests.select([pl.col(name).cast(kind) for name, kind in REQUESTS_SCHEMA.items()]), leaked

@@ -1,0 +1,38 @@
+"""Opens a simulated user by the name that commands give it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from latentcrs.base.errors import UserError
+from latentcrs.data.dataset import PreparedDataset
+from latentcrs.llm import ChatModel
+from latentcrs.users.dialogue import SimulatedUser
+
+UserName = Literal["attributes", "plot", "llm"]
+USERS: tuple[UserName, ...] = get_args(UserName)
+
+
+def open_user(
+    name: str, dataset: PreparedDataset, seed: int = 0, model: ChatModel | None = None, noun: str | None = None
+) -> SimulatedUser:
+    """The simulated user called `name`; `model` plays "llm". noun: what an item is called.
+
+    Raises:
+        UserError: there is no such user, or it needs a language model and none is given.
+    """
+    if name == "attributes":
+        from latentcrs.users.over_turns import AttributesDialogues
+
+        return AttributesDialogues(dataset, seed, noun)
+    if name == "plot":
+        from latentcrs.users.plot import PlotUser
+
+        return PlotUser(dataset, seed)
+    if name != "llm":
+        raise UserError(f"There is no simulated user {name!r}; choose {', '.join(USERS)}.")
+    if model is None:
+        raise UserError("The simulated user llm is played by a language model; name one with --llm.")
+    from latentcrs.users.role_play import RolePlayUser
+
+    return RolePlayUser(dataset, model, seed)

@@ -1,0 +1,207 @@
+"""The `llm` user: a chat model plays somebody who wants one item, from its description without the title.
+
+The role-play prompt of section 5.1 of the paper. The model's own words go into the conversation only when they pass
+the leak check, say something, and were not said before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from latentcrs.data.dataset import PreparedDataset
+from latentcrs.data.roles import Role, roles_of
+from latentcrs.llm.completions import Cached, Completions
+from latentcrs.llm.embedded import NAME as EMBEDDED
+from latentcrs.llm.ledger import Recorded
+from latentcrs.llm.model import Call, ChatModel, Message, ModelError
+from latentcrs.llm.prompts import prompt
+from latentcrs.users.dialogue import Dialogue, Question, Shown
+from latentcrs.users.draws import Dice, mixed
+from latentcrs.users.leak import blanked, leaks
+from latentcrs.users.leak_check import LeakCheck
+from latentcrs.users.nouns import NOUNS, guess_noun
+
+SPOKEN = "spoken.sqlite"
+"""The file beside a prepared data set's own in which what models said is kept: one generation for every system."""
+HISTORY, TEXT, VALUES = 6, 600, 4  # titles, characters of free text, values of a column that the prompt has
+MAX_TOKENS = 80
+_TEMPERATURES = (0.7, 0.9, 1.1)  # one per attempt
+_AT_ONCE = 8
+_STREAM = 6  # of random numbers
+_BLANK = "___"
+_OPENINGS = (
+    "I'm looking for something, but I can't say exactly what.",
+    "I don't know how to describe it, just show me something.",
+    "Not sure how to put it. Show me something I might like.",
+)
+_REFUSALS = (
+    "None of these, sorry. What else is there?",
+    "Not what I had in mind. Please show me something else.",
+    "No, it isn't among these. Anything else?",
+    "Still not it, sorry.",
+    "No, keep looking, please.",
+)
+_SPEAKER = re.compile(
+    r"^\W*(?:user|me|you|i say|person|customer|human|assistant|answer|response)\s*:\s*|^\s*\d+[.)]\s+", re.IGNORECASE
+)
+_QUOTES = "\"'“”‘’«»`*_ "
+
+
+class RolePlayUser:
+    """Played by `model`; what it said is kept in the data set's folder, so that all systems hear the same words.
+
+    A sentence that leaks, is empty or was said before is asked for anew, three times in all, then masked, then put
+    neutrally. `failed` counts calls without a usable answer, `last_error` is the newest of these.
+    """
+
+    def __init__(self, dataset: PreparedDataset, model: ChatModel, seed: int = 0) -> None:
+        self.name = f"llm:{model.id}" + (f" (seed {seed})" if seed else "")
+        self.seed, self.failed = seed, 0
+        self.last_error: ModelError | None = None
+        self._dataset = dataset
+        self._check = LeakCheck(dataset)
+        self._model = _kept(model, Completions(dataset.path / SPOKEN))
+        self._titles: list[str | None] = dataset.items["title"].to_list()
+        roles = roles_of(dataset.info.columns)
+        stories = [column for column, role in roles.items() if role == "story"]
+        self._roles = {column: role for column, role in roles.items() if role != "story" or column == stories[0]}
+        # The embedded model answers one call at a time, and a call's time-out runs while it waits for the others.
+        self._at_once = 1 if model.id == EMBEDDED else _AT_ONCE
+        noun = NOUNS.get(guess_noun(dataset)) or NOUNS[""]
+        self._thing = noun.words[0] if noun.words else "product"
+
+    def speak(self, dialogues: Sequence[Dialogue]) -> None:
+        """See `SimulatedUser.speak`. A failing model is no error here: a neutral sentence stands in."""
+        with ThreadPoolExecutor(max_workers=self._at_once) as pool:
+            spoken = list(pool.map(self._sentence, dialogues))
+        for dialogue, (sentence, leaked, error) in zip(dialogues, spoken, strict=True):
+            dialogue.said.append(sentence)
+            dialogue.leaks += leaked
+            if error is not None:
+                self.failed += 1
+                self.last_error = error
+
+    def messages(self, dialogue: Dialogue) -> list[Message]:
+        """What the model reads before the next sentence of `dialogue`. The target's title is not in it."""
+        role = prompt("user", thing=self._thing, history=self._history(dialogue), facts=self._facts(dialogue.target))
+        found = [Message("system", role), Message("user", prompt("user_asked", first=True, thing=self._thing))]
+        for said, shown in zip(dialogue.said, dialogue.shown, strict=False):
+            found += [Message("assistant", said), Message("user", self._asked(shown, dialogue.target))]
+        return found
+
+    def _sentence(self, dialogue: Dialogue) -> tuple[str, int, ModelError | None]:
+        """The next sentence, how many before it leaked, and the error where the model had none."""
+        turn = len(dialogue.said)
+        call = Call("role-play", f"{dialogue.user}:{dialogue.cut}", turn)
+        keys = mixed(self.seed, _STREAM, dialogue.user, dialogue.cut, turn, range(len(_TEMPERATURES) + 1))
+        messages, leaked, masked = self.messages(dialogue), 0, ""
+        error = None
+        for key, temperature in zip(keys.tolist(), _TEMPERATURES, strict=False):
+            try:
+                completion = self._model.complete(
+                    messages, call, max_tokens=MAX_TOKENS, temperature=temperature, seed=key % 2**31
+                )
+            except ModelError as found:
+                error = found
+                if found.outcome == "empty":
+                    continue
+                break
+            error = None
+            sentence = spoken_line(completion.text)
+            if self._check.leaks(sentence, dialogue.target):
+                leaked += 1
+                sentence = masked = self._check.masked(sentence, dialogue.target) or masked
+                continue
+            if _says_something(sentence) and not _said_before(sentence, dialogue.said):
+                return sentence, leaked, None
+        if _says_something(masked) and not _said_before(masked, dialogue.said):
+            return masked, leaked, None
+        return self._neutral(dialogue, Dice(keys.tolist()[-1])), leaked, error
+
+    def _neutral(self, dialogue: Dialogue, dice: Dice) -> str:
+        """A sentence without information that does not leak ("it" may be a title), and a new one if there is any."""
+        choices = [
+            text
+            for text in (_REFUSALS if dialogue.said else _OPENINGS)
+            if not self._check.leaks(text, dialogue.target)
+        ]
+        fresh = [text for text in choices if not _said_before(text, dialogue.said)]
+        return dice.pick(fresh or choices or ["No."])
+
+    def _facts(self, item: int) -> list[str]:
+        """The item's columns and text, a line each, the words of its title blanked out."""
+        row = self._dataset.items.row(item, named=True)
+        lines = []
+        for column, role in sorted(self._roles.items(), key=lambda pair: pair[1] == "story"):
+            value = row[column]
+            if value is None or value == []:
+                continue
+            words = ", ".join(value[:VALUES]) if isinstance(value, list) else _shown(value, role)
+            if fact := self._blanked(words, item):
+                lines.append(f"{column}: {fact}")
+        return lines or ["nothing is known about it"]
+
+    def _blanked(self, text: str, item: int) -> str:
+        """`text` with ___ for the words of the item's title; "" where that is not enough."""
+        title = self._titles[item]
+        if not title:
+            return text
+        text = blanked(text, title, _BLANK)
+        return "" if leaks(text, title) else text
+
+    def _history(self, dialogue: Dialogue) -> list[str]:
+        """Titles of the newest items before the cut, less those that name the target: a film before its sequel."""
+        target = self._titles[dialogue.target]
+        titles = [self._titles[item] for item in dialogue.history[-HISTORY:].tolist()]
+        return [title for title in titles if title and not leaks(title, target)]
+
+    def _asked(self, shown: Shown, target: int) -> str:
+        titles = [self._blanked(self._titles[item] or "(untitled)", target) or _BLANK for item in shown.items]
+        question = self._blanked(_put(shown.question), target) if shown.question else ""
+        return prompt("user_asked", first=False, titles=titles, question=question)
+
+
+def _kept(model: ChatModel, completions: Completions) -> ChatModel:
+    """`model` with its answers kept; the ledger, where there is one, still sees every call."""
+    if isinstance(model, Recorded):
+        return Recorded(Cached(model.model, completions), model.ledger)
+    return Cached(model, completions)
+
+
+def _put(question: Question) -> str:
+    return f"Is the {question.column} {question.value}?" if question.value else f"Which {question.column}?"
+
+
+def _shown(value: object, role: Role) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = " ".join(str(value).split())
+    if role != "story" or len(text) <= TEXT:
+        return text
+    return text[:TEXT].rsplit(" ", 1)[0] + " ..."
+
+
+def spoken_line(text: str) -> str:
+    """What a model's answer says as one line of a chat: its first, at most two sentences, no quotation marks around
+    it, no "User:" before it. Where the tokens ran out, what was finished.
+    """
+    line = next((line for line in text.splitlines() if re.search(r"\w", line)), "")
+    line = _SPEAKER.sub("", line.replace(_BLANK, " ")).strip(_QUOTES)
+    line = re.sub(r"\s+([.,!?])", r"\1", " ".join(line.split()))
+    sentences = re.findall(r".+?[.!?…]+(?=\s|$)|.+$", line)
+    if len(sentences) > 1 and not re.search(r"[.!?…]$", sentences[-1]):
+        sentences = sentences[:-1]
+    line = " ".join(sentence.strip() for sentence in sentences[:2]).strip(_QUOTES)
+    return f'{line}"' if line.count('"') % 2 else line
+
+
+def _says_something(sentence: str) -> bool:
+    echo = sentence.lower().startswith(("the system shows", "the system asks", "none of them is what you"))
+    return not echo and len(re.findall(r"[^\W\d_]{2,}", sentence)) >= 2
+
+
+def _said_before(sentence: str, said: Sequence[str]) -> bool:
+    bare = re.sub(r"\W+", " ", sentence.lower()).strip()
+    return any(re.sub(r"\W+", " ", before.lower()).strip() == bare for before in said)

@@ -1,0 +1,101 @@
+"""Puts the page on a FastAPI app, at "/", behind all of its routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from nicegui import Client, ui
+from nicegui import app as nicegui_app
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from latentcrs.serve.caller import address_of
+from latentcrs.serve.keys import Keys
+from latentcrs.serve.limits import Rates
+from latentcrs.serve.refusals import refused
+from latentcrs.serve.service import Service
+from latentcrs.serve.settings import Settings
+from latentcrs.serve.threads import Threads
+from latentcrs.web.key import ask_for_key
+from latentcrs.web.labels import Labels
+from latentcrs.web.page import Page
+from latentcrs.web.site import Site
+
+STATIC = Path(__file__).parent / "static"
+RECONNECT = 10.0
+"""Seconds that a page waits for its browser to come back before it is made anew from the store."""
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "font-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+"""For the page's responses. Vue compiles templates in the browser, and a script in the page starts it: hence the
+"unsafe" parts; what a catalogue or a user says never becomes HTML.
+"""
+
+
+def mount(
+    app: FastAPI, service: Service, settings: Settings, keys: Keys | None, rates: Rates, threads: Threads
+) -> None:
+    """Add the page to `app`, behind everything that it has: what no other route takes is the page's.
+
+    Where there are keys, the page asks for one first.
+    """
+    owner_of = None if keys is None else keys.owner_of
+    site = Site(service, Labels(service), rates, threads, settings.utterance_characters, owner_of)
+    _configure()
+    app.mount("/web", StaticFiles(directory=STATIC))
+    app.router.default = _Bound(site)  # a mount at "/" would also take what a route has another method for: a 405
+    outer = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
+        async with nicegui_app.router.lifespan_context(nicegui_app), outer(app) as state:
+            yield state
+
+    app.router.lifespan_context = lifespan
+
+
+class _Bound:
+    """NiceGUI's app, of which a process has one, told which site a request is for."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["latentcrs.site"] = self._site
+        await nicegui_app(scope, receive, send)
+
+
+@cache
+def _configure() -> None:
+    """Configure NiceGUI: once in a process, which has one such app whatever is mounted how often."""
+    ui.run_with(
+        FastAPI(),  # not ours: its lifespan would look through all objects in memory for the server
+        title="LatentCRS",
+        dark=None,
+        language="en-US",
+        reconnect_timeout=RECONNECT,
+        tailwind=False,
+        show_welcome_message=False,
+    )
+    ui.page("/")(_index)
+    for kind in (404, HTTPException):  # NiceGUI itself has a page for 404
+        nicegui_app.exception_handler(kind)(refused)
+
+
+async def _index(request: Request, client: Client) -> None:
+    """The page at "/"."""
+    site: Site = request.scope["latentcrs.site"]
+    ui.add_head_html('<link rel="stylesheet" href="web/style.css"><script src="web/page.js"></script>')
+    address = address_of(request)
+    owner = str if site.owner_of is None else await ask_for_key(client, site.owner_of, site.rates, address)
+    page = Page(site, owner, client, address)
+    await client.connected()
+    await page.open()
