@@ -95,5 +95,5 @@ def test_intents_shown_are_those_of_what_is_recommended(bundle: Path) -> None:
     np.testing.assert_allclose(posterior.sum(1), 1, rtol=1e-4)
     np.testing.assert_allclose(recommender.believed(query, numbers), posterior.mean(0), rtol=1e-5)
     labels = recommender.bundle.intents["label"].to_list()
-    for place, found in enumerate(recommender.explain(query, numbers, scores)):
+    for place, found in enumerate(recommender.with_reasons(query, numbers, scores)):
         assert set(found.reason.intents) <= {labels[j] for j in np.argsort(-posterior[place])[:2]}

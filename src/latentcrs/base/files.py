@@ -86,6 +86,22 @@ def refuse_foreign_folder(path: Path, marker: str) -> None:
         raise UserError(f"{path} holds other files (no {marker}); choose a new folder or an empty one.")
 
 
+def refuse_other_format(manifest: Path, about: object, reads: int) -> None:
+    """Raise `UserError` where `about`, the JSON in `manifest`, has another `format` than the one that is read here.
+
+    It says with which command the folder was made, where that is written there.
+    """
+    if not isinstance(about, dict) or (found := about.get("format", reads)) == reads:
+        return
+    older = isinstance(found, int) and found < reads
+    command = about.get("command")
+    how = f" with '{command}'" if isinstance(command, str) and command else ""
+    raise UserError(
+        f"{manifest} has format {found}, and this LatentCRS reads {reads}: "
+        + (f"make it anew{how}." if older else f"upgrade LatentCRS, or make it anew{how}.")
+    )
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-import latentcrs
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import atomic_file, sha256_of
 from latentcrs.base.progress import say
@@ -145,8 +144,8 @@ class Demo:
         with self._timed(5, "train", "behaviour encoder, intents, expectation-maximisation"):
             try:
                 info = read_manifest(self.model)
-                wanted = (latentcrs.__version__, dataset.info.checksums, load_config(settings=SETTINGS))
-                if (info.versions.get("latentcrs"), info.dataset.checksums, info.config) == wanted:
+                wanted = (dataset.info.checksums, load_config(settings=SETTINGS))
+                if (info.dataset.checksums, info.config) == wanted:
                     skipped(self.model)
                     return info
             except UserError:  # there is none yet

@@ -313,7 +313,7 @@ class Conversation:
             found = self._judged(turn, session, query, found)
         found = found.at(range(min(session.k, len(found.numbers))))
         with timed(turn, "explain"):
-            explained = recommender.explain(query, found.numbers, found.scores)
+            explained = recommender.with_reasons(query, found.numbers, found.scores)
         for item, fails in zip(explained, found.fails, strict=True):
             turn.items.append(
                 TurnItem(

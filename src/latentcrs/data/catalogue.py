@@ -50,7 +50,7 @@ def rows_with_ids(raw: RawData) -> tuple[pl.DataFrame, pl.DataFrame]:
     items = items.with_columns(reason.alias(REASON))
     good = items.filter(pl.col(REASON).is_null()).drop(LINE, REASON)
     if len(good) == 0:
-        raise UserError(f"The catalogue {raw.files.get('items', '')} holds no items.")
+        raise UserError(f"The catalogue {raw.files.get('items', raw.source)} holds no items.")
     return good, items.filter(pl.col(REASON).is_not_null()).select(
         pl.col(LINE).alias("line"), "item_id", pl.col(REASON).alias("reason")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -12,14 +13,16 @@ from numpy.typing import NDArray
 from polars.datatypes import DataType, DataTypeClass
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from latentcrs.base.errors import UserError
-from latentcrs.base.files import atomic_file, sha256_of
+from latentcrs.base.errors import UserError, first_line
+from latentcrs.base.files import atomic_file, refuse_other_format, sha256_of
 from latentcrs.data.histories import Histories
 
 ColumnKind = Literal["category", "multi-category", "number", "year", "text"]
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 MANIFEST = "dataset.json"
+FORMAT = 1
+"""Of a prepared data set: counted up when what is in its folder changes so that older ones cannot be read."""
 
 INTERACTIONS_SCHEMA = {
     "user": pl.Int32,  # row of users.parquet
@@ -65,7 +68,7 @@ class DatasetInfo(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: int = 1
+    format: int = FORMAT
     name: str
     source: str  # the files it was made from, in words
     terms: str  # the terms of use, in words
@@ -108,11 +111,15 @@ class PreparedDataset:
                 f"{self.path} is not a prepared data set (no {MANIFEST}); make one with 'latentcrs data prepare'."
             )
         try:
-            self.info = DatasetInfo.model_validate_json(manifest.read_text("utf-8"))
+            text = manifest.read_text("utf-8")
+            refuse_other_format(manifest, json.loads(text), FORMAT)
+            self.info = DatasetInfo.model_validate_json(text)
         except ValidationError as error:
             raise UserError(
                 f"{manifest} cannot be read: {error.errors()[0]['msg']}; prepare the data set again."
             ) from None
+        except ValueError as error:  # no UTF-8, no JSON
+            raise UserError(f"{manifest} cannot be read: {first_line(error)}; prepare the data set again.") from None
 
     def file(self, name: str) -> Path:
         """Where a file of the data set is, for those who read it piece by piece.

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -133,26 +133,37 @@ def read_mapping(path: Path | None) -> Mapping:
     if path is None:
         return Mapping()
     try:
-        mapping = Mapping.model_validate(tomllib.loads(path.read_text("utf-8-sig")))
+        values = tomllib.loads(path.read_text("utf-8-sig"))
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{path} does not exist; --mapping wants a TOML file.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}.") from None
+    return mapping_of(values, path)
+
+
+def mapping_of(values: dict[str, Any], where: Path | str) -> Mapping:
+    """The mapping that these values say; `where` names them in messages.
+
+    Raises:
+        UserError: they say something that a mapping does not have.
+    """
+    try:
+        mapping = Mapping.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"])
         raise UserError(
-            f"{path}: {where}: {first['msg']}; a mapping has "
+            f"{where}: {place}: {first['msg']}; a mapping has "
             f"[interactions] with {', '.join(LogColumns.model_fields)}, "
             f"[items] with {', '.join(CatalogueColumns.model_fields)}, [events] with weights, takes_away, "
             "[ratings] with threshold, words, and [ids] with same."
         ) from None
     for column, kind in mapping.items.kinds.items():
         if kind not in (*KINDS, "skip"):
-            raise UserError(f"{path}: items.kinds.{column}: no kind {kind!r}; use {', '.join(KINDS)} or skip.")
-    refuse_unknown(mapping.ids.same, f"{path}: ids.same")
+            raise UserError(f"{where}: items.kinds.{column}: no kind {kind!r}; use {', '.join(KINDS)} or skip.")
+    refuse_unknown(mapping.ids.same, f"{where}: ids.same")
     return mapping
 
 

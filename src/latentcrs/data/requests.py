@@ -34,11 +34,11 @@ class ImportedRequests:
         return dict(self.dropped["reason"].value_counts(sort=True).iter_rows())
 
 
-def import_requests(folder: Path, path: Path, raw: RawData) -> ImportedRequests:
+def import_requests(folder: Path, path: Path, raw: RawData, name: str | None = None) -> ImportedRequests:
     """Read the requests at `path` for the data set in `folder` (prepared from `raw`) and write them into it.
 
     Lines that only lost something to filtering are dropped, counted in the manifest, and listed in the data set's
-    file of dropped rows.
+    file of dropped rows. name: what the file is called in messages, its path by default.
 
     Raises:
         UserError: a line is wrong (all wrong lines are named, up to twenty), or no request is left. Nothing is
@@ -46,7 +46,7 @@ def import_requests(folder: Path, path: Path, raw: RawData) -> ImportedRequests:
     """
     dataset = PreparedDataset(folder)
     with step("Importing requests"):
-        imported = read_requests(path, dataset, raw)
+        imported = read_requests(path, dataset, raw, name)
     dropped_file = folder / DROPPED_FILE
     with atomic_file(dropped_file) as temporary:
         pl.concat([pl.scan_parquet(dropped_file), imported.dropped.lazy()]).sink_parquet(temporary)
@@ -58,7 +58,7 @@ def import_requests(folder: Path, path: Path, raw: RawData) -> ImportedRequests:
     return imported
 
 
-def read_requests(path: Path, dataset: PreparedDataset, raw: RawData) -> ImportedRequests:
+def read_requests(path: Path, dataset: PreparedDataset, raw: RawData, name: str | None = None) -> ImportedRequests:
     """The requests at `path` in terms of `dataset`, and what of them was filtered out.
 
     The history of a user of the log is what precedes the target. Its split has to be where the target lies: test is
@@ -68,14 +68,15 @@ def read_requests(path: Path, dataset: PreparedDataset, raw: RawData) -> Importe
     Raises:
         UserError: see `import_requests`.
     """
+    called = name or str(path)
     lines, mistakes = parse_lines(path)
     total = pl.concat([lines["line"], mistakes["line"]]).n_unique()
     if total == 0:
-        raise UserError(f"{path} holds no requests; it wants one JSON object per line.")
+        raise UserError(f"{called} holds no requests; it wants one JSON object per line.")
     placed, more = place(lines, dataset, raw)
     mistakes = pl.concat([mistakes, more])
     if len(mistakes):
-        raise UserError(list_mistakes(path, mistakes.sort("line"), total))
+        raise UserError(list_mistakes(called, mistakes.sort("line"), total))
     left_out = placed.filter(pl.col("reason").is_not_null()).select(
         "line", "user_id", pl.col("target").alias("item_id"), "reason"
     )
@@ -83,10 +84,10 @@ def read_requests(path: Path, dataset: PreparedDataset, raw: RawData) -> Importe
     if len(requests) == 0:
         reasons = left_out["reason"].value_counts(sort=True).iter_rows()
         told = "; ".join(f"{count:,} x {reason}" for reason, count in reasons)
-        raise UserError(f"None of the {total:,} requests in {path} is left after filtering: {told}.")
+        raise UserError(f"None of the {total:,} requests in {called} is left after filtering: {told}.")
     gone = requests.explode("gone", keep_nulls=False, empty_as_null=False)
     gone = gone.select("line", "user_id", pl.col("gone").alias("item_id"), pl.lit(HISTORY_GONE).alias("reason"))
-    dropped = pl.concat([left_out, gone]).with_columns(pl.lit(path.name).alias("file"))
+    dropped = pl.concat([left_out, gone]).with_columns(pl.lit(name or path.name).alias("file"))
     requests = requests.with_columns(pl.col("item").alias("target"), pl.lit("imported").alias("source"))
     return ImportedRequests(
         requests.select([pl.col(name).cast(kind) for name, kind in REQUESTS_SCHEMA.items()]),
@@ -216,7 +217,7 @@ def look_up(lines: pl.DataFrame, table: pl.DataFrame, *on: str) -> pl.DataFrame:
     return lines.join(table, on=on, how="left", maintain_order="left")
 
 
-def list_mistakes(path: Path, mistakes: pl.DataFrame, total: int) -> str:
+def list_mistakes(path: str, mistakes: pl.DataFrame, total: int) -> str:
     """All that is wrong with the file, a line each."""
     wrong = mistakes["line"].n_unique()
     shown = [f"{path}:{line}: {mistake}" for line, mistake in mistakes.head(SHOWN).iter_rows()]

@@ -121,7 +121,9 @@ class Conversing:
 class Unexplained(Recommender):
     """Recommends without saying why."""
 
-    def explain(self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Recommendation]:
+    def with_reasons(
+        self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]
+    ) -> list[Recommendation]:
         """The items without reasons: what is only compared has no labels for its intents."""
         items = self.bundle.items
         return [

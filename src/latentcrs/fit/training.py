@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-import latentcrs
 from latentcrs.base.checkpoint import Checkpoint
 from latentcrs.base.device import resolve_device
 from latentcrs.base.errors import UserError
@@ -47,14 +46,26 @@ from latentcrs.intent import EM, Config, GenerativeModel, InferenceModel, Rows, 
 from latentcrs.intent.calibration import calibrate
 from latentcrs.intent.em import stages
 from latentcrs.intent.tuning import tune_encoder
-from latentcrs.recommend.bundle import MANIFEST, BundleInfo, save_bundle
+from latentcrs.recommend.bundle import MANIFEST, Bundle, BundleInfo, make_bundle, save_bundle
 from latentcrs.text import TextEncoder, open_encoder
 from latentcrs.users import fill_requests
 
+SINCE = {stage: "0.1.0" for stage in ("behaviour", "inputs", "inference", "generative", "em", "direct", "tuned")}
+"""The release in which what a stage makes of the same data and settings last changed: written down here with such a
+change, or else what was trained before is taken for it. A release that changes nothing trains nothing anew.
+"""
 
-def fingerprint(*parts: Any) -> str:
-    """A short name for data and configuration: the same parts give the same name."""
-    return hashlib.sha256(json.dumps([latentcrs.__version__, *parts], sort_keys=True).encode()).hexdigest()[:16]
+
+def fingerprint(*parts: Any, release: str = "0.1.0") -> str:
+    """A short name for data and configuration: the same parts give the same name. release: the one in which what is
+    made of them last changed (see `since`).
+    """
+    return hashlib.sha256(json.dumps([release, *parts], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def since(*made_by: str) -> str:
+    """The release in which what these stages make, one after the other, last changed."""
+    return max((SINCE[stage] for stage in made_by), key=lambda release: [int(part) for part in release.split(".")])
 
 
 def work_folder() -> Path:
@@ -77,7 +88,8 @@ def fit_behaviour(
     section = config.behaviour.model_dump()
     named = dataset.named_histories if config.behaviour.unordered else None
     talk = [dataset.info.checksums["mentions.parquet"]] if named is not None and len(named) else []
-    name = f"behaviour-{fingerprint(dataset.info.checksums['interactions.parquet'], section, *talk)}"
+    log = dataset.info.checksums["interactions.parquet"]
+    name = f"behaviour-{fingerprint(log, section, *talk, release=since('behaviour'))}"
     folder = folder or work_folder()
     finished, checkpoint = below(folder, f"{name}.safetensors"), below(folder, f"{name}.checkpoint.safetensors")
     if fresh:
@@ -200,7 +212,8 @@ def inputs_mark(dataset: PreparedDataset, behaviour: BehaviourEncoder, encoder: 
     files |= {name: dataset.info.checksums[name] for name in ("spoken.parquet",) if name in dataset.info.checksums}
     seen = [config.em.max_history, config.em.raw_rows_only, *["clues"] * config.model.clues]
     trained = [behaviour.report.get("validation_ndcg@20"), *filter(None, [behaviour.report.get("tuned")])]
-    return fingerprint(files, seen, encoder.id, config.behaviour.model_dump(), *trained)
+    sections = [seen, encoder.id, config.behaviour.model_dump()]
+    return fingerprint(files, *sections, *trained, release=since("behaviour", "inputs"))
 
 
 AFTER_INFERENCE = {"alpha_e", "alpha_m", "kl", "infonce", "infonce_negatives", "scheme"}
@@ -228,7 +241,8 @@ def stage_checkpoints(mark: str, config: Config, folder: str | Path | None = Non
         parts[stage] = [{name: value for name, value in em.items() if name not in later}, shape]
     found = {}
     for stage, part in parts.items():
-        name = fingerprint(mark, stage, *part)
+        before = list(parts)[: list(parts).index(stage)]
+        name = fingerprint(mark, stage, *part, release=since(*before, stage))
         found[stage] = Checkpoint(
             below(folder or work_folder(), f"intent-{name}.{STAGE_FILES[stage]}.safetensors"), name
         )
@@ -354,28 +368,36 @@ def train(
             else's folder, or `checkpoints` cannot be reached.
     """
     config = load_config(preset, list(settings))
+    refuse_foreign_folder(Path(out), MANIFEST)
+    bundle = fit_bundle(PreparedDataset(dataset), config, device, fresh, command, checkpoints, together)
+    return save_bundle(Path(out), bundle)
+
+
+def fit_bundle(
+    dataset: PreparedDataset,
+    config: Config,
+    device: str = "auto",
+    fresh: bool = False,
+    command: str = "latentcrs.train",
+    checkpoints: str | Path | None = None,
+    together: Together | None = None,
+) -> Bundle:
+    """What `train` writes, in memory.
+
+    Raises:
+        UserError: as `train`.
+    """
     folder = local_place(checkpoints or work_folder())
     if isinstance(folder, Path) and folder.is_file():
         raise UserError(f"{folder} is a file; --checkpoints wants a folder.")
-    refuse_foreign_folder(Path(out), MANIFEST)
-    prepared = PreparedDataset(dataset)
-    complete_requests(prepared)
+    complete_requests(dataset)
     encoder = open_encoder(config.text_encoder, device)
-    behaviour = fit_behaviour(prepared, config, device, fresh, folder, together)
-    inputs = gather_inputs(prepared, behaviour, encoder, config)
+    behaviour = fit_behaviour(dataset, config, device, fresh, folder, together)
+    inputs = gather_inputs(dataset, behaviour, encoder, config)
     made = fit_model(inputs, behaviour, config, fresh, folder, together)
     report = {"behaviour": made.behaviour.report, **made.report}
-    return save_bundle(
-        Path(out),
-        prepared,
-        made.behaviour,
-        made.inference,
-        made.generative,
-        encoder,
-        config,
-        report,
-        command,
-        inputs.reader,
+    return make_bundle(
+        dataset, made.behaviour, made.inference, made.generative, encoder, config, report, command, inputs.reader
     )
 
 

@@ -50,7 +50,11 @@ def load(path: str | Path, device: str = "cpu", text_encoder: TextEncoder | None
     Raises:
         UserError: no bundle there, a damaged one, or a text encoder other than the one it was trained with.
     """
-    recommender = load_unhearing(path, device, text_encoder)
+    return hearing(load_unhearing(path, device, text_encoder))
+
+
+def hearing(recommender: Recommender) -> Recommender:
+    """`recommender`, which from now on hears how a request stands to the titles in it."""
     of = ref(recommender)
     recommender.refused_in = lambda request: [] if (own := of()) is None else hearer_of(own).refused(request)
     return recommender

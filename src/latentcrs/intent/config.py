@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -156,8 +157,13 @@ class Config(Section):
     em: EMSection = EMSection()
 
 
-def load_config(preset: str = "default", settings: list[str] | tuple[str, ...] = ()) -> Config:
-    """The preset `preset` with `settings` of the form "em.alpha_m=1" laid over it.
+def load_config(
+    preset: str = "default",
+    settings: list[str] | tuple[str, ...] = (),
+    sections: Mapping[str, Any] | None = None,
+) -> Config:
+    """The preset `preset` with `settings` of the form "em.alpha_m=1" laid over it, and `sections` as a preset has
+    them: {"em": {"alpha_m": 1}}.
 
     Raises:
         UserError: no such preset, or a setting that is unknown or of the wrong type.
@@ -166,6 +172,7 @@ def load_config(preset: str = "default", settings: list[str] | tuple[str, ...] =
         raise UserError(f"There is no preset {preset!r}; choose {' or '.join(PRESETS)}.")
     text = resources.files("latentcrs.intent").joinpath(f"presets/{preset}.toml").read_text("utf-8")
     values = tomllib.loads(text)
+    _lay_over(values, sections or {})
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -182,6 +189,15 @@ def load_config(preset: str = "default", settings: list[str] | tuple[str, ...] =
         return Config.model_validate(values)
     except ValidationError as error:
         raise _refused(error, values) from None
+
+
+def _lay_over(values: dict[str, Any], others: Mapping[str, Any]) -> None:
+    """Put `others` into `values`, section by section."""
+    for name, value in others.items():
+        if isinstance(value, Mapping) and isinstance(values.get(name), dict):
+            _lay_over(values[name], value)
+        else:
+            values[name] = value
 
 
 def _refused(error: ValidationError, values: dict[str, Any], section: str = "") -> UserError:

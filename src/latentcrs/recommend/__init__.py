@@ -1,7 +1,7 @@
 """From a trained bundle to ranked items with reasons: filter, search, explain."""
 
 from latentcrs.data.rules import Rule
-from latentcrs.recommend.bundle import Bundle, BundleInfo, load_bundle, save_bundle
+from latentcrs.recommend.bundle import Bundle, BundleInfo, load_bundle, make_bundle, save_bundle
 from latentcrs.recommend.explain import Reason
 from latentcrs.recommend.recommender import Query, Recommendation, Recommender, load
 
@@ -15,5 +15,6 @@ __all__ = [
     "Rule",
     "load",
     "load_bundle",
+    "make_bundle",
     "save_bundle",
 ]

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from latentcrs.base.checkpoint import load_tensors, save_tensors
 from latentcrs.base.errors import UserError, first_line
-from latentcrs.base.files import atomic_folder, sha256_of
+from latentcrs.base.files import atomic_folder, refuse_other_format, sha256_of
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.behaviour.comentions import CoMentions
 from latentcrs.data import ColumnKind, PreparedDataset
@@ -40,6 +40,8 @@ CLUES, OUTSIDE = "clues.safetensors", "outside.parquet"
 BEHAVIOUR_INDEX = "behaviour.faiss"
 """The index of V, written for a large catalogue; for a small one it is made in no time."""
 
+JOINED = "V_joined"
+"""The behaviour embeddings of items that joined the catalogue after training, among the tensors of `intent`."""
 
 FORMAT = 1
 """Of a bundle: counted up when an older version could not read it any more."""
@@ -109,8 +111,7 @@ class Bundle:
         return self.info.dataset.items
 
 
-def save_bundle(
-    out: Path,
+def make_bundle(
     dataset: PreparedDataset,
     behaviour: BehaviourEncoder,
     inference: InferenceModel,
@@ -120,18 +121,14 @@ def save_bundle(
     report: dict[str, Any],
     command: str,
     reader: ClueReader | None = None,
-) -> BundleInfo:
-    """Write a bundle to the folder `out`, whole or not at all."""
+) -> Bundle:
+    """What was trained as a bundle in memory, the same as one that was saved and loaded."""
+    inference, generative = inference.eval(), generative.eval()
     with torch.inference_mode():
         affinity = relevance(generative)
         vectors = generative.items().cpu().numpy()
-    tensors: dict[str, Tensor] = {f"q/{name}": tensor for name, tensor in inference.state_dict().items()}
-    tensors |= {f"fg/{name}": tensor for name, tensor in generative.state_dict().items()}
-    tensors |= {
-        "T": generative.T.half(),
-        "log_popularity": generative.log_popularity,
-        "log_suggested": generative.log_suggested,
-    }
+    V = generative.V.cpu().numpy()
+    generative.T = generative.T.half().float()  # as precisely as it is saved
     info = BundleInfo(
         command=command,
         config=config,
@@ -150,18 +147,50 @@ def save_bundle(
             **{name: version(name) for name in ("latentcrs", "torch", "faiss-cpu", "sentence-transformers")},
         },
     )
+    return Bundle(
+        info=info,
+        behaviour=behaviour,
+        inference=inference,
+        generative=generative,
+        items=dataset.items,
+        intents=label_intents(affinity, dataset.items, dataset.info.columns),
+        index=ItemIndex.build(vectors),
+        behaviour_index=ItemIndex.build(V) if kind_for(*V.shape) != "full" else None,
+        reader=reader,
+        outside=None if reader is None else dataset.outside,
+    )
+
+
+def save_bundle(out: Path, bundle: Bundle) -> BundleInfo:
+    """Write a bundle to the folder `out`, whole or not at all; items that joined it are in it.
+
+    Raises:
+        UserError: `out` is a file, or a folder that holds something else.
+    """
+    generative, trained = bundle.generative, bundle.trained_items
+    tensors: dict[str, Tensor] = {f"q/{name}": tensor for name, tensor in bundle.inference.state_dict().items()}
+    tensors |= {f"fg/{name}": tensor for name, tensor in generative.state_dict().items()}
+    tensors |= {
+        "T": generative.T.half(),
+        "log_popularity": generative.log_popularity,
+        "log_suggested": generative.log_suggested,
+    }
+    if len(bundle.items) > trained:
+        tensors[JOINED] = generative.V[trained:]
     with atomic_folder(out, MANIFEST) as folder:
-        behaviour.save(folder / "behaviour.safetensors", report.get("behaviour"))
+        bundle.behaviour.save(folder / "behaviour.safetensors", bundle.info.report.get("behaviour"))
         save_tensors(folder / "intent.safetensors", tensors, {})
-        dataset.items.write_parquet(folder / "items.parquet")
-        label_intents(affinity, dataset.items, dataset.info.columns).write_parquet(folder / "intents.parquet")
-        if reader is not None:
-            save_clues(folder / CLUES, reader)
-            dataset.outside.write_parquet(folder / OUTSIDE)
-        ItemIndex.build(vectors).save(folder / INDEX)
-        if kind_for(*generative.V.shape) != "full":
-            ItemIndex.build(generative.V.cpu().numpy()).save(folder / BEHAVIOUR_INDEX)
-        info.checksums = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+        bundle.items.write_parquet(folder / "items.parquet")
+        bundle.intents.write_parquet(folder / "intents.parquet")
+        if bundle.reader is not None:
+            save_clues(folder / CLUES, bundle.reader)
+        if bundle.outside is not None:
+            bundle.outside.write_parquet(folder / OUTSIDE)
+        bundle.index.save(folder / INDEX)
+        if bundle.behaviour_index is not None:
+            bundle.behaviour_index.save(folder / BEHAVIOUR_INDEX)
+        checksums = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+        info = bundle.info.model_copy(update={"checksums": checksums})
         (folder / MANIFEST).write_text(info.model_dump_json(indent=2), "utf-8")
     return info
 
@@ -177,12 +206,7 @@ def read_manifest(folder: Path) -> BundleInfo:
         raise UserError(f"{folder} is not a model bundle (no {MANIFEST}); make one with 'latentcrs train'.")
     try:
         text = path.read_text("utf-8")
-        found = json.loads(text)
-        written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
-        if written != FORMAT:  # before all else, for what a newer one holds is not known here
-            raise UserError(
-                f"{path} has format {written}, and this LatentCRS reads {FORMAT}; upgrade it, or train again."
-            )
+        refuse_other_format(path, json.loads(text), FORMAT)  # before all else: what a newer one holds is not known
         return BundleInfo.model_validate_json(text)
     except ValueError as error:  # no UTF-8, no JSON, no manifest
         raise UserError(f"{path} cannot be read ({first_line(error)}); train again.") from None
@@ -208,10 +232,13 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
     behaviour = BehaviourEncoder.load(folder / "behaviour.safetensors", device)
     tensors, _ = load_tensors(folder / "intent.safetensors")
     tensors = {name: tensor.to(behaviour.device) for name, tensor in tensors.items()}
-    V, items = behaviour.item_vectors(), pl.read_parquet(folder / "items.parquet")
+    own = behaviour.item_vectors()
+    V, items = own, pl.read_parquet(folder / "items.parquet")
+    if JOINED in tensors:
+        V = torch.cat([V, tensors[JOINED]])
     if len(V) != len(items):
         raise UserError(f"{folder} has {len(items):,} items and vectors of {len(V):,}; train again.")
-    inference = InferenceModel(tensors["q/M"], V)
+    inference = InferenceModel(tensors["q/M"], own)
     generative = GenerativeModel(
         tensors["q/M"],
         V,

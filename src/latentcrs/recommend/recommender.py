@@ -12,13 +12,15 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from rapidfuzz import fuzz, process, utils
 
 from latentcrs.base.errors import UserError, first_line
 from latentcrs.base.waiting import still_wanted
 from latentcrs.behaviour.comentions import FEW
 from latentcrs.data import Histories
 from latentcrs.data.rules import Rule, rules_expression
-from latentcrs.recommend.bundle import Bundle, load_bundle
+from latentcrs.data.titles import split_title
+from latentcrs.recommend.bundle import Bundle, load_bundle, save_bundle
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
 from latentcrs.recommend.new_items import new_rows, with_items
@@ -31,6 +33,10 @@ SEEN, TOLD = 20, 0.15
 """Items whose intents are what somebody is believed to be after, and the least share of one that a reason names."""
 NAMED = 0.8
 """How certain a title has to be."""
+LEAST_ALIKE = 75
+"""Of 100: how alike the letters of a title are that is asked about where none is called so."""
+TOGETHER = 256
+"""People whose requests are read at once."""
 NOTHING = np.zeros(0, np.int64)
 MASK_BYTES = 1 << 26
 """Memory that remembered masks of rules may take."""
@@ -95,6 +101,10 @@ class Recommender:
         if text_encoder is not None:
             self.text_encoder = text_encoder
             self._check_encoder()
+
+    def __repr__(self) -> str:
+        trained_on, intents = self.bundle.info.dataset.name, len(self.bundle.intents)
+        return f"Recommender({len(self.bundle.items):,} items, {intents} intents, trained on {trained_on})"
 
     def _check_encoder(self) -> None:
         trained = self.bundle.info.text_encoder
@@ -193,6 +203,52 @@ class Recommender:
             numbers.append(number)
         return np.array(numbers, np.int64)
 
+    @cached_property
+    def _titled(self) -> dict[str, int]:
+        """The item of each title in small letters, with its year and without: of several the most chosen one."""
+        items = self.bundle.items
+        whole = pl.col("title").str.to_lowercase().str.strip_chars()
+        names = [whole.alias("0"), split_title("title")[0].str.to_lowercase().alias("1")]
+        years = [name for name, kind in self.bundle.columns.items() if kind == "year"]
+        names += [pl.format("{} ({})", whole, name).alias(str(2 + place)) for place, name in enumerate(years)]
+        popularity = self.bundle.generative.log_popularity.cpu().numpy()
+        order = np.argsort(popularity, kind="stable")  # the most chosen last: it stays
+        found = items.select(names)[order]
+        titled: dict[str, int] = {}
+        for column in reversed(found.columns):  # a whole title before any part of one
+            pairs = zip(found[column].to_list(), order.tolist(), strict=True)
+            titled.update((title, number) for title, number in pairs if title)
+        return titled
+
+    def find_items(self, items: Iterable[object], what: str = "history") -> NDArray[np.int64]:
+        """Dense indices of items by id, or by title (in any case, with the year in brackets or without; of several
+        that are called alike the most chosen one).
+
+        Raises:
+            UserError: one that the catalogue does not have, or `items` (called `what`) is no list.
+        """
+        if isinstance(items, str):
+            raise UserError(f"{what} is a list of item ids or titles: [{items!r}] in place of {items!r}.")
+        numbers = []
+        for item in items:
+            whole = isinstance(item, float) and item.is_integer()  # as pandas has numbers beside missing ones
+            number = self._item_number.get(str(int(item) if whole else item))  # type: ignore[call-overload]
+            if number is None and isinstance(item, str):
+                number = self._titled.get(" ".join(item.lower().split()))
+            if number is None:
+                raise self.unknown(str(item))
+            numbers.append(number)
+        return np.array(numbers, np.int64)
+
+    def unknown(self, item: str) -> UserError:
+        """What to say where nothing is called like this: the titles that are nearest in letters."""
+        titles = self.bundle.items["title"].unique(maintain_order=True).to_list()
+        near = process.extract(
+            item, titles, scorer=fuzz.WRatio, processor=utils.default_process, limit=3, score_cutoff=LEAST_ALIKE
+        )
+        hint = f"; did you mean {' or '.join(repr(title) for title, *_ in near)}?" if near else "."
+        return UserError(f"The catalogue has no item with the id or title {item!r}{hint}")
+
     def find_item(self, title: str) -> str:
         """The id of the item with this title: exactly, else the most chosen one that contains it.
 
@@ -261,7 +317,7 @@ class Recommender:
             vectors.append(self.text_encoder.encode(texts[place : place + EMBEDDED_AT_ONCE]))
         self.bundle = with_items(self.bundle, typed, np.concatenate(vectors))
         self._masks.clear()
-        for name in ("_item_number", "_behaviour_index", "_likelihood", "titles"):
+        for name in ("_item_number", "_titled", "_behaviour_index", "_lengths", "_likelihood", "titles"):
             self.__dict__.pop(name, None)
         return len(typed)
 
@@ -273,7 +329,7 @@ class Recommender:
         where: pl.Expr | Rule | Sequence[Rule] | None = None,
         exclude: Sequence[object] = (),
     ) -> list[Recommendation]:
-        """The best k items for someone with this history (item ids, oldest first) who said this, best first.
+        """The best k items for someone with this history (ids or titles, oldest first) who said this, best first.
 
         `where` keeps only items that pass the rules, or a Polars expression over the catalogue. Items of the history
         (but of data whose items come again) and of `exclude` are left out, and so is what the request names, which
@@ -281,39 +337,126 @@ class Recommender:
         when fewer are left.
 
         Raises:
-            UserError: k below 1, an unknown item id, or a `where` that does not fit the catalogue.
+            UserError: k below 1, an unknown item, or a `where` that does not fit the catalogue.
+
+        >>> found = model.recommend(["Toy Story"], "a comedy from the nineties", k=3)
+        >>> len(found), found[0].title in set(items["title"])
+        (3, True)
         """
         if k < 1:
             raise UserError(f"k must be at least 1, not {k}.")
-        past = self.item_numbers(history)
+        past = self.find_items(history)
         passing = self.passing(where)
         passing = np.ones(len(self.bundle.items), bool) if passing is None else passing.copy()
         passing[self.not_again(past)] = False
-        passing[self.item_numbers(exclude)] = False
+        passing[self.find_items(exclude, "exclude")] = False
         if not passing.any():
             return []
-        refused = NOTHING
-        if self.refused_in is not None and self.named_in(request):
-            refused = np.array(self.refused_in(request), np.int64)
+        refused = self._refused(request)
         query = self.read(past, request, self.embed(request), refused)
         passing[query.left_out], passing[refused] = False, False
-        return self.explain(query, *query.top(k, passing)) if passing.any() else []
+        return self.with_reasons(query, *query.top(k, passing)) if passing.any() else []
+
+    def recommend_many(
+        self,
+        histories: Iterable[Iterable[object]],
+        requests: Iterable[str | None] | None = None,
+        k: int = 5,
+        where: pl.Expr | Rule | Sequence[Rule] | None = None,
+        exclude: Sequence[object] = (),
+    ) -> pl.DataFrame:
+        """`recommend` for many people at once: rows of query (which of `histories`, from 0), rank (from 1), item_id,
+        title, score. requests: what each of them said, None or "" for nothing; None: nobody said anything.
+
+        Raises:
+            UserError: as `recommend`, or there are not as many requests as histories.
+
+        >>> model.recommend_many([["Toy Story"], []], ["a comedy", "something scary"], k=2).columns
+        ['query', 'rank', 'item_id', 'title', 'score']
+        """
+        if k < 1:
+            raise UserError(f"k must be at least 1, not {k}.")
+        pasts = [self.find_items(history, "each of histories") for history in histories]
+        if isinstance(requests, str):
+            raise UserError("requests is a list with what each person said, not one request.")
+        said = [""] * len(pasts) if requests is None else [text if isinstance(text, str) else "" for text in requests]
+        if len(said) != len(pasts):
+            raise UserError(f"There are {len(pasts):,} histories and {len(said):,} requests; give one for each.")
+        mask = self.passing(where)
+        mask = np.ones(len(self.bundle.items), bool) if mask is None else mask.copy()
+        mask[self.find_items(exclude, "exclude")] = False
+        tops: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
+        spoken = [place for place, text in enumerate(said) if text.strip()]
+        silent = [place for place, text in enumerate(said) if not text.strip()]
+        for group in (spoken, silent):  # without words the behaviour encoder ranks alone
+            for start in range(0, len(group), TOGETHER):
+                places = group[start : start + TOGETHER]
+                texts = [said[place] for place in places]
+                X = self.text_encoder.encode(texts) if group is spoken else None
+                refused = [self._refused(text) for text in texts]
+                queries = self.read_many([pasts[place] for place in places], texts, X, refused)
+                for place, query, unliked in zip(places, queries, refused, strict=True):
+                    passing = mask.copy()
+                    for gone in (self.not_again(pasts[place]), query.left_out, unliked):
+                        passing[gone] = False
+                    tops[place] = query.top(k, passing) if passing.any() else (NOTHING, np.zeros(0, np.float32))
+        ranked = [tops[place] for place in range(len(pasts))]
+        numbers = np.concatenate([NOTHING, *(found for found, _ in ranked)])
+        catalogue = self.bundle.items.select("item_id", "title")[numbers]
+        return pl.DataFrame(
+            {
+                "query": np.repeat(np.arange(len(ranked)), [len(found) for found, _ in ranked]),
+                "rank": np.concatenate([NOTHING, *(np.arange(1, len(found) + 1) for found, _ in ranked)]),
+                "item_id": catalogue["item_id"],
+                "title": catalogue["title"],
+                "score": np.concatenate([np.zeros(0, np.float32), *(scores for _, scores in ranked)]),
+            }
+        )
+
+    def _refused(self, request: str) -> NDArray[np.int64]:
+        """The items that a request names without liking them."""
+        if self.refused_in is None or not self.named_in(request):
+            return NOTHING
+        return np.array(self.refused_in(request), np.int64)
+
+    def explain(self, item: object, history: Sequence[object] = (), request: str = "") -> Recommendation:
+        """Why `item` (its id or title) would be recommended to this person, and its score; see `recommend`.
+
+        Raises:
+            UserError: an unknown item.
+
+        >>> model.explain("Babe", ["Toy Story"], "a comedy").reason.words
+        ['Comedy']
+        """
+        number, past = self.find_items([item]), self.find_items(history)
+        query = self.read(past, request, self.embed(request), self._refused(request))
+        (found,) = self.with_reasons(query, number, query.scores()[number])
+        return found
+
+    @cached_property
+    def _lengths(self) -> NDArray[np.float32]:
+        """The length of each item's behaviour embedding, (n,)."""
+        rows = np.arange(len(self.bundle.items))
+        parts = [np.linalg.norm(self._behaviour_index.rows(part), axis=1) for part in np.array_split(rows, 64)]
+        return np.concatenate(parts)
 
     def similar_items(
         self, item: object, k: int = 5, where: pl.Expr | Rule | Sequence[Rule] | None = None
     ) -> list[tuple[str, str, float]]:
-        """The k items most like `item` (its id) by what people did: (item_id, title, cosine of the behaviour
+        """The k items most like `item` (its id or title) by what people did: (item_id, title, cosine of the behaviour
         embeddings), best first. `where` as for `recommend`.
 
         Raises:
-            UserError: k below 1, an unknown item id, or a `where` that does not fit the catalogue.
+            UserError: k below 1, an unknown item, or a `where` that does not fit the catalogue.
+
+        >>> len(model.similar_items("Toy Story", k=3))
+        3
         """
         if k < 1:
             raise UserError(f"k must be at least 1, not {k}.")
-        this = self.item_numbers([item])
-        V = self._behaviour_index.rows(np.arange(len(self.bundle.items)))
-        lengths = np.linalg.norm(V, axis=1)
-        cosines = V @ V[this[0]] / np.maximum(lengths * lengths[this[0]], 1e-12)
+        this = self.find_items([item])
+        index, lengths = self._behaviour_index, self._lengths
+        cosines = index.scores(index.rows(this)[0]) / np.maximum(lengths * lengths[this[0]], 1e-12)
         passing = self.passing(where)
         cosines[this if passing is None else np.union1d(this, np.flatnonzero(~passing))] = -np.inf
         best = np.argsort(-cosines, kind="stable")[:k]
@@ -323,6 +466,19 @@ class Recommender:
             for n in best.tolist()
             if np.isfinite(cosines[n])
         ]
+
+    def save(self, path: str | Path) -> None:
+        """Write the bundle to the folder `path`, whole or not at all, for `latentcrs.load` and every command.
+
+        Raises:
+            UserError: `path` is a file, or a folder that holds something else.
+
+        >>> model.save(folder / "films")
+        >>> again = latentcrs.load(folder / "films")
+        >>> again.recommend(request="a comedy") == model.recommend(request="a comedy")
+        True
+        """
+        save_bundle(Path(path), self.bundle)
 
     def embed(self, request: str) -> NDArray[np.float32] | None:
         """X of a request, (1, d_x); None where it has no words."""
@@ -388,7 +544,9 @@ class Recommender:
         rows = zip(requests, pasts, f.cpu().numpy(), vectors.cpu().numpy(), bonuses, left_out, strict=True)
         return [Query(request, past, f, vector, index, bonus, out) for request, past, f, vector, bonus, out in rows]
 
-    def explain(self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Recommendation]:
+    def with_reasons(
+        self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]
+    ) -> list[Recommendation]:
         """Ranked item numbers and their scores as recommendations with reasons."""
         titles, near = self.bundle.items["title"], self._behaviour_index
         answers = []

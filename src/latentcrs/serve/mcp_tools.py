@@ -278,7 +278,7 @@ class CatalogueTools:
         query = recommender.read(past, request, recommender.embed(request))
         number = recommender.item_numbers([item_id])
         scores = query.scores()
-        (explained,) = recommender.explain(query, number, scores[number])
+        (explained,) = recommender.with_reasons(query, number, scores[number])
         reason: Reason = explained.reason
         row, columns = self.display.facts(item_id), recommender.bundle.columns
         texts = [str(row[name]) for name, kind in columns.items() if kind == "text" and row[name] is not None]

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 
 import polars as pl
-from rapidfuzz import fuzz, process, utils
 
 from latentcrs.base.errors import UserError
 from latentcrs.recommend import Recommender
 
 TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>[12]\d{3})\)$")
-
-LEAST_ALIKE = 75
 
 
 def find_item(recommender: Recommender, reference: str) -> str:
@@ -31,7 +28,7 @@ def find_item(recommender: Recommender, reference: str) -> str:
     except UserError:
         dated = TITLE_AND_YEAR.match(wanted)
         if dated is None:
-            raise _nearest(recommender, wanted) from None
+            raise recommender.unknown(wanted) from None
     title, year = dated["title"], int(dated["year"])
     for name, kind in recommender.bundle.columns.items():
         if kind == "year":
@@ -41,17 +38,7 @@ def find_item(recommender: Recommender, reference: str) -> str:
     try:
         return recommender.find_item(title)
     except UserError:
-        raise _nearest(recommender, title) from None
-
-
-def _nearest(recommender: Recommender, wanted: str) -> UserError:
-    """What to say where nothing is called like this: the titles that are nearest in letters."""
-    titles = recommender.bundle.items["title"].unique(maintain_order=True).to_list()
-    near = process.extract(
-        wanted, titles, scorer=fuzz.WRatio, processor=utils.default_process, limit=3, score_cutoff=LEAST_ALIKE
-    )
-    hint = f"; did you mean {' or '.join(repr(title) for title, *_ in near)}?" if near else "."
-    return UserError(f"The catalogue has no item with the id or title {wanted!r}{hint}")
+        raise recommender.unknown(title) from None
 
 
 def _is_id(recommender: Recommender, text: str) -> bool:

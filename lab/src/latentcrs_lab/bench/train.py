@@ -24,7 +24,7 @@ from latentcrs.data.sources import SOURCES
 from latentcrs.evaluate import evaluate_one_turn
 from latentcrs.fit.training import fit_behaviour, fit_intents, gather_inputs
 from latentcrs.intent import load_config
-from latentcrs.recommend import Recommender, load_bundle, save_bundle
+from latentcrs.recommend import Recommender, load_bundle, make_bundle, save_bundle
 from latentcrs.text import TextEncoder, embed, missing_texts, open_encoder
 from latentcrs.users import fill_requests
 from latentcrs_lab.bench.memory import PeakMemory
@@ -144,10 +144,11 @@ def bench_train(
                 inference, generative, report = fit_intents(inputs, config)
                 notes.append(outcome(report["em"]))
             with stage("bundle"):
-                save_bundle(
-                    work / "bundle", dataset, behaviour, inference, generative, encoder, config,
-                    {"behaviour": behaviour.report, **report}, "latentcrs-lab bench train",
-                )  # fmt: skip
+                report = {"behaviour": behaviour.report, **report}
+                made = make_bundle(
+                    dataset, behaviour, inference, generative, encoder, config, report, "latentcrs-lab bench train"
+                )
+                save_bundle(work / "bundle", made)
             with stage("references for the table"):
                 result = evaluate_one_turn(work / "bundle", device=device)
             ranking = float(result.about["seconds"])

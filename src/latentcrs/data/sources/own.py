@@ -94,11 +94,11 @@ class LogForm:
 def read_own(
     interactions: Path | str,
     items: Path,
-    mapping_path: Path | None,
+    mapping: Mapping | Path | None,
     workspace: Path,
     same_ids: Sequence[str] = (),
 ) -> RawData:
-    """The log at `interactions` and the catalogue at `items`, as `mapping_path` (TOML) or usual names say.
+    """The log at `interactions` and the catalogue at `items`, as `mapping` (or a TOML file) or usual names say.
 
     The log may be a folder of Parquet files, or a URL of one. Every column of the catalogue that is neither id nor
     title is an attribute. What is guessed, and what is done to values, is said in the `notes` of what is returned.
@@ -110,23 +110,36 @@ def read_own(
     Raises:
         UserError: a file cannot be read, a column cannot be found, or one that the mapping names cannot be read.
     """
-    mapping = read_mapping(mapping_path)
+    mapping = mapping if isinstance(mapping, Mapping) else read_mapping(mapping)
     refuse_unknown(same_ids, "--same-ids")
     mapping.ids.same += [name for name in same_ids if name not in mapping.ids.same]
     log = open_table(interactions, workspace / "log", text_form(mapping.interactions))
+    catalogue = open_table(items, workspace / "catalogue", text_form(mapping.items), whole=True)
+    return read_tables(log, catalogue, mapping, {"interactions": interactions, "items": items})
+
+
+def read_tables(log: Table, table_of_items: Table, mapping: Mapping, files: dict[str, Path | str]) -> RawData:
+    """An opened log and catalogue, as `mapping` or usual names say; see `read_own`.
+
+    files: where they lie, by role; empty for tables that lie in memory, which are called by their roles.
+
+    Raises:
+        UserError: a column cannot be found, or one that the mapping names cannot be read.
+    """
+    interactions, items = files.get("interactions", "interactions"), files.get("items", "items")
     log = with_objects(log, Path(str(interactions)).name)
     found = likely_columns(log, interactions, mapping.interactions)
     table = None
-    if is_parquet(interactions):
+    if files and is_parquet(interactions):
         likely = roots(log.columns[columns[0]] for columns in found.values())
-        files = parquet_files(interactions)
-        table = LogTable(tuple(files), tuple(row_counts(files, likely)), tuple(likely), raw_interactions)
+        parts = parquet_files(interactions)
+        table = LogTable(tuple(parts), tuple(row_counts(parts, likely)), tuple(likely), raw_interactions)
     form, guessed, log_notes = learn_log(log, interactions, mapping, found)
-    catalogue, lines, item_problems, notes, decided = read_catalogue(items, mapping, workspace / "catalogue")
-    same = tuple(mapping.ids.same)
+    catalogue, lines, item_problems, notes, decided = read_catalogue(table_of_items, items, mapping)
+    same, name = tuple(mapping.ids.same), Path(str(items)).name
     if same:
-        refuse_collisions(catalogue["item_id"], same, items.name)
-        notes.append(f"{items.name}: ids are matched {words(same)}")
+        refuse_collisions(catalogue["item_id"], same, name)
+        notes.append(f"{name}: ids are matched {words(same)}")
     if table is not None:
         wanted = roots(form.columns.values())
         if not set(wanted) <= set(table.columns):
@@ -135,7 +148,7 @@ def read_own(
     guess = mapping.model_copy(update={"interactions": guessed, "items": decided})
     return RawData(
         name="own",
-        source=f"own data ({Path(interactions).name}, {items.name})",
+        source=f"own data ({Path(str(interactions)).name}, {name})" if files else "own data (frames in memory)",
         terms="your own data: its terms of use are yours to know",
         interactions=form.read(log.rows),
         items=catalogue,
@@ -149,7 +162,7 @@ def read_own(
         threshold=mapping.ratings.threshold,
         # A core on items would take a slice of a log apart whose items are mostly rare: left to --item-core.
         item_core=1,
-        files={"interactions": interactions, "items": items},
+        files=files,
         problems=[*log.problems, *item_problems],
         notes=[*log.notes, *log_notes, *notes],
         item_lines=lines,
@@ -407,7 +420,7 @@ def why_no_position(log: Table, form: LogForm, column: str, kind: pl.DataType) -
 
 
 def read_catalogue(
-    path: Path, mapping: Mapping, workspace: Path
+    table: Table, file: Path | str, mapping: Mapping
 ) -> tuple[pl.DataFrame, pl.Series, list[LineProblem], list[str], CatalogueColumns]:
     """The catalogue in memory (item_id, title, attributes; lists as lists), the line of each of its rows, what was
     wrong with the file, what was guessed, and the mapping's part as it was settled.
@@ -415,8 +428,7 @@ def read_catalogue(
     Raises:
         UserError: the file cannot be read to its end, or the mapping names a column it does not have.
     """
-    said = mapping.items
-    table = open_table(path, workspace, text_form(said), whole=True)
+    said, path = mapping.items, Path(str(file))
     try:
         frame = table.rows.select(LINE, PROBLEM, **table.columns).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
