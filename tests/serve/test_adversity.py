@@ -44,7 +44,7 @@ def test_a_turn_goes_on_without_a_model_that_says_nothing(
     service = Service(bundle, store, model=OpenAIModel(silent, "mute"), rules="llm", talks=True)
     service.warm()
     http = serve(service, turn_seconds=10)
-    at = f"/conversations/{http.post('/conversations', json={'variant': 'v'}).json()['id']}/turns"
+    at = f"/api/v1/conversations/{http.post('/api/v1/conversations', json={'variant': 'v'}).json()['id']}/turns"
     for number in (1, 2):
         answer = http.post(at, json={"utterance": "a comedy from the 90s", "number": number})
         assert answer.status_code == 200 and answer.json()["items"] and len(answer.json()["notes"]) == 3
@@ -92,14 +92,14 @@ def test_a_store_that_is_removed_or_replaced_is_noticed_at_once(
 ) -> None:
     http, file = serve(fresh, raises=False), Path(str(fresh.store.url.database))
     fresh.warm()
-    id = http.post("/conversations", json={}).json()["id"]
-    assert http.post(f"/conversations/{id}/turns", json={"utterance": "a comedy"}).status_code == 200
+    id = http.post("/api/v1/conversations", json={}).json()["id"]
+    assert http.post(f"/api/v1/conversations/{id}/turns", json={"utterance": "a comedy"}).status_code == 200
     lose(file)
     there = file.exists()
     for answer in (
-        http.post("/conversations", json={}),
-        http.post(f"/conversations/{id}/turns", json={"utterance": "a drama"}),
-        http.get(f"/conversations/{id}"),
+        http.post("/api/v1/conversations", json={}),
+        http.post(f"/api/v1/conversations/{id}/turns", json={"utterance": "a drama"}),
+        http.get(f"/api/v1/conversations/{id}"),
     ):
         assert answer.status_code == 503 and answer.headers["retry-after"]
         assert answer.json()["detail"] == "Conversations cannot be read or kept just now."
@@ -127,8 +127,8 @@ def test_a_store_that_may_only_be_read_is_refused_at_the_start_and_503_later(
     fresh.store.close()
     monkeypatch.setattr(sqlite3, "connect", read_only)
     http = serve(fresh, raises=False)
-    assert http.post("/conversations", json={}).status_code == 503
-    assert http.get(f"/conversations/{id}").status_code in (200, 503)
+    assert http.post("/api/v1/conversations", json={}).status_code == 503
+    assert http.get(f"/api/v1/conversations/{id}").status_code in (200, 503)
     with pytest.raises(UserError, match="readonly"):
         ConversationStore(str(tmp_path / "new.sqlite"))
 
@@ -149,8 +149,8 @@ def test_the_last_good_keys_go_on_and_nobody_is_told(
     else:
         file.write_bytes(good + mistake.encode("latin-1"))
     for _ in range(3):
-        assert http.get("/conversations", headers=known).status_code == 200
-        refused = http.get("/conversations", headers={"Authorization": "Bearer nobody's"})
+        assert http.get("/api/v1/conversations", headers=known).status_code == 200
+        refused = http.get("/api/v1/conversations", headers={"Authorization": "Bearer nobody's"})
         assert refused.status_code == 401 and str(file) not in refused.text
     # Once; a file that was written this very moment may be read, and spoken of, twice.
     assert len({said for said in caplog.messages if "the last good list goes on" in said}) == 1
@@ -158,7 +158,7 @@ def test_the_last_good_keys_go_on_and_nobody_is_told(
         Keys(file)  # at the start it is an error
     file.write_bytes(good)
     other = {"Authorization": f"Bearer {new_key(file, 'other')}"}
-    assert http.get("/conversations", headers=other).status_code == 200
+    assert http.get("/api/v1/conversations", headers=other).status_code == 200
 
 
 # A clock that jumps.

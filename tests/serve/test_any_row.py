@@ -29,7 +29,7 @@ def test_a_value_of_any_kind_in_any_column_is_taken_as_its_type_or_refused(
         for place, value in enumerate(VALUES):
             row = {"item_id": f"{column}-{place}", "title": "One", column: value}
             answer = http.post(
-                "/items", content=json.dumps({"items": [row]}), headers={"Content-Type": "application/json"}
+                "/api/v1/items", content=json.dumps({"items": [row]}), headers={"Content-Type": "application/json"}
             )
             assert answer.status_code in (201, 422), (row, answer.text)
             if answer.status_code == 201:
@@ -47,7 +47,7 @@ def test_a_value_of_any_kind_in_any_column_is_taken_as_its_type_or_refused(
 
 def test_a_refused_value_is_named_with_what_would_be_right(fresh: Service, serve: Callable[..., TestClient]) -> None:
     rows = [{"item_id": "good", "title": "Good"}, {"item_id": "bad", "title": "Bad", "year": 1999.5}]
-    answer = serve(fresh).post("/items", json={"items": rows})
+    answer = serve(fresh).post("/api/v1/items", json={"items": rows})
     assert answer.status_code == 422
     assert answer.json()["detail"] == "Item 'bad': year wants a year from 1500 to 2099, not 1999.5."
     assert fresh.store.items_joined(fresh.recommender.bundle.info.dataset.name) == 0
@@ -84,15 +84,15 @@ def test_a_row_that_cannot_be_read_is_left_out_said_and_counted(
         assert connection.execute(sqlalchemy.text(damage), named).rowcount == 1
     restarted = Service(bundle, ConversationStore(str(fresh.store.url.database)))
     http = serve(restarted)
-    assert http.get("/items/new-0").status_code == http.get("/items/new-2").status_code == 200
+    assert http.get("/api/v1/items/new-0").status_code == http.get("/api/v1/items/new-2").status_code == 200
     assert first in restarted.history("", "ann")
-    assert mine in [one["id"] for one in http.get("/conversations").json()]
-    assert http.post(f"/conversations/{mine}/turns", json={"utterance": "a drama"}).status_code == 200
-    assert http.post("/items", json={"items": [{"item_id": "last", "title": "Last"}]}).status_code == 201
-    assert http.get(f"/conversations/{other}").status_code < 500
-    assert http.get("/users/ann/export").status_code == 200
+    assert mine in [one["id"] for one in http.get("/api/v1/conversations").json()]
+    assert http.post(f"/api/v1/conversations/{mine}/turns", json={"utterance": "a drama"}).status_code == 200
+    assert http.post("/api/v1/items", json={"items": [{"item_id": "last", "title": "Last"}]}).status_code == 201
+    assert http.get(f"/api/v1/conversations/{other}").status_code < 500
+    assert http.get("/api/v1/users/ann/export").status_code == 200
     assert http.get("/health/ready").status_code in (200, 503)
     assert restarted.store.unreadable == 1
     assert len([said for said in caplog.messages if said.startswith("the store has a row that cannot be read")]) == 1
     assert "latentcrs_unreadable_rows 0.0" not in http.get("/metrics").text
-    assert http.delete("/users/ann").status_code == 200
+    assert http.delete("/api/v1/users/ann").status_code == 200

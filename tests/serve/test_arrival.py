@@ -19,7 +19,7 @@ from latentcrs.serve.app import create_app
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 
-POST = b"POST /conversations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+POST = b"POST /api/v1/conversations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 WHOLE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HALVES = {
     "nothing": b"",
@@ -101,7 +101,7 @@ def test_many_half_requests_keep_nobody_out(connect: Callable[[], socket.socket]
         connection.sendall(half)
     with httpx.Client(base_url=f"http://localhost:{port}") as client:
         assert client.get("/health/live").status_code == 200
-        assert client.post("/conversations", json={}).status_code == 201
+        assert client.post("/api/v1/conversations", json={}).status_code == 201
         for connection in halves:
             rest(connection)
         assert client.get("/health/live").status_code == 200
@@ -117,7 +117,7 @@ def test_a_connection_that_is_kept_and_a_turn_that_takes_long_are_not_let_go(
         assert b" 200 " in answered and b" 408 " not in answered
         time.sleep(2 * arrival.SECONDS)
     with httpx.Client(base_url=f"http://localhost:{port}", timeout=GIVEN_UP) as client:
-        at = f"/conversations/{client.post('/conversations', json={}).json()['id']}/turns"
+        at = f"/api/v1/conversations/{client.post('/api/v1/conversations', json={}).json()['id']}/turns"
         parts = [b'{"utterance": ', b'"a comedy"', b"}"]
         slow = (time.sleep(0.4 * arrival.SECONDS / len(parts)) or part for part in parts)
         answer = client.post(at, content=slow, headers={"Content-Type": "application/json"})

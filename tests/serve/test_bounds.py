@@ -53,30 +53,35 @@ TOO_MUCH = [
 def test_rules_that_ask_for_too_much_are_refused_by_every_door(
     http: TestClient, service: Service, where: list[dict[str, Any]]
 ) -> None:
-    for path in ("/items/search", "/recommendations"):
+    for path in ("/api/v1/items/search", "/api/v1/recommendations"):
         assert http.post(path, json={"where": where}).status_code == 422
     rules = [Rule.model_validate(one) for one in where]
     for door in (lambda: service.search("", rules), lambda: service.recommend(where=rules)):
         with pytest.raises(UserError, match="There may be"):  # the page and MCP come by these
             door()
-    id = http.post("/conversations", json={}).json()["id"]
+    id = http.post("/api/v1/conversations", json={}).json()["id"]
     if len(where) == 1:
-        assert http.post(f"/conversations/{id}/rules", json={"rule": where[0]}).status_code == 422
+        assert http.post(f"/api/v1/conversations/{id}/rules", json={"rule": where[0]}).status_code == 422
         with pytest.raises(UserError, match="There may be"):
             service.add_rule("", id, rules[0])
 
 
 def test_what_is_within_the_bounds_is_answered(http: TestClient) -> None:
     where = [rule(MANY[:MOST_VALUES], "not"), {"column": "text", "op": "not", "value": MANY[:MOST_VALUES]}]
-    answer = http.post("/items/search", json={"where": where, "words": " ".join("abcdefghij" * 25)[:LONGEST_SEARCH]})
+    answer = http.post(
+        "/api/v1/items/search", json={"where": where, "words": " ".join("abcdefghij" * 25)[:LONGEST_SEARCH]}
+    )
     assert answer.status_code == 200
 
 
 def test_other_lists_and_texts_have_bounds_too(http: TestClient, service: Service) -> None:
     rows = [{"item_id": f"many-{place}", "title": "x"} for place in range(MOST_NEW_ITEMS + 1)]
-    assert http.post("/items", json={"items": rows}).status_code == 422
-    assert http.post("/items", json={"items": [{"item_id": "x", "title": "x", "genres": MANY}]}).status_code == 422
-    assert http.get("/items", params={"words": "x" * (LONGEST_SEARCH + 1)}).status_code == 422
+    assert http.post("/api/v1/items", json={"items": rows}).status_code == 422
+    assert (
+        http.post("/api/v1/items", json={"items": [{"item_id": "x", "title": "x", "genres": MANY}]}).status_code
+        == 422
+    )
+    assert http.get("/api/v1/items", params={"words": "x" * (LONGEST_SEARCH + 1)}).status_code == 422
     with pytest.raises(UserError, match="characters of words"):
         service.search("x" * (LONGEST_SEARCH + 1))
 
@@ -101,10 +106,10 @@ def test_a_conversation_has_so_many_rules_and_no_more(fresh: Service) -> None:
 
 def test_what_computes_counts_as_a_turn(serve: Serve, service: Service) -> None:
     for ask in (
-        lambda http: http.get("/items"),
-        lambda http: http.post("/items/search", json={}),
-        lambda http: http.get(f"/items/{service.search('')[0]['item_id']}/similar"),
-        lambda http: http.post("/recommendations", json={}),
+        lambda http: http.get("/api/v1/items"),
+        lambda http: http.post("/api/v1/items/search", json={}),
+        lambda http: http.get(f"/api/v1/items/{service.search('')[0]['item_id']}/similar"),
+        lambda http: http.post("/api/v1/recommendations", json={}),
     ):
         http = serve(service, raises=False, turn_rate="1/minute")
         assert [ask(http).status_code, ask(http).status_code] == [200, 429]
@@ -197,11 +202,11 @@ def test_a_turn_is_answered_while_another_owner_s_requests_hold_all_that_they_ma
 
     async def ask(port: int) -> int:
         async with httpx.AsyncClient(base_url=f"http://localhost:{port}", timeout=60) as client:
-            searches = [asyncio.create_task(client.get("/items", headers=heavy)) for _ in range(40)]
+            searches = [asyncio.create_task(client.get("/api/v1/items", headers=heavy)) for _ in range(40)]
             await asyncio.sleep(0.2)
-            begun = (await client.post("/conversations", json={}, headers=other)).json()["id"]
+            begun = (await client.post("/api/v1/conversations", json={}, headers=other)).json()["id"]
             body = {"utterance": "a comedy"}
-            answer = await client.post(f"/conversations/{begun}/turns", json=body, headers=other)
+            answer = await client.post(f"/api/v1/conversations/{begun}/turns", json=body, headers=other)
             assert not any(search.done() for search in searches)
             slow_searches.set()
             await asyncio.gather(*searches)

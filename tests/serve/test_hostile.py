@@ -45,7 +45,7 @@ def refused_or_answered(answer: Any, where: str) -> None:
 
 
 def begun(http: TestClient, headers: Headers) -> str:
-    return str(http.post("/conversations", json={}, headers=headers).json()["id"])
+    return str(http.post("/api/v1/conversations", json={}, headers=headers).json()["id"])
 
 
 def test_the_corpus_has_three_hundred() -> None:
@@ -61,11 +61,11 @@ def test_hostile_utterances_are_answered_and_mean_no_more_than_they_say(
         if "utterance" not in entry:
             continue
         said, id = entry["utterance"], begun(http, headers)
-        answer = http.post(f"/conversations/{id}/turns", json={"utterance": said}, headers=headers)
+        answer = http.post(f"/api/v1/conversations/{id}/turns", json={"utterance": said}, headers=headers)
         refused_or_answered(answer, said[:80])
         assert answer.status_code == 200, f"{said[:80]}: {answer.text[:300]}"
         assert answer.json()["utterance"] == said
-        stored = http.get(f"/conversations/{id}", headers=headers)
+        stored = http.get(f"/api/v1/conversations/{id}", headers=headers)
         refused_or_answered(stored, said[:80])
         session = stored.json()["session"]
         for heard in session["rules"] + session["wishes"]:
@@ -80,7 +80,7 @@ def test_hostile_bodies_and_paths_are_refused_or_answered(attacked: tuple[TestCl
         if "utterance" in entry:
             continue
         method = entry.get("method", "POST")
-        path = entry.get("path", "/conversations/{id}/turns").replace("{id}", id)
+        path = entry.get("path", "/api/v1/conversations/{id}/turns").replace("{id}", id)
         body = entry.get("body", "").encode("utf-8", "surrogatepass")
         answer = http.request(method, path, content=body, headers=headers | JSON)
         refused_or_answered(answer, json.dumps(entry)[:200])
@@ -88,7 +88,7 @@ def test_hostile_bodies_and_paths_are_refused_or_answered(attacked: tuple[TestCl
 
 def test_half_a_character_is_refused_and_the_rest_goes_on(attacked: tuple[TestClient, Headers]) -> None:
     http, headers = attacked
-    at = f"/conversations/{begun(http, headers)}/turns"
+    at = f"/api/v1/conversations/{begun(http, headers)}/turns"
     refused = http.post(at, content=b'{"utterance": "\\ud800"}', headers=headers | JSON)
     assert refused.status_code == 422 and refused.headers["content-type"] == "application/problem+json"
     assert http.post(at, json={"utterance": "a comedy"}, headers=headers).json()["number"] == 1

@@ -46,15 +46,15 @@ def client(bundle: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ign
 @example("👨\u200d👩\u200d👧")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_item_is_refused_in_a_sentence_or_found_by_its_id(client: httpx.Client, id: str) -> None:
-    added = client.post("/items", json={"items": [{"item_id": id, "title": "A title", "year": 1999}]})
+    added = client.post("/api/v1/items", json={"items": [{"item_id": id, "title": "A title", "year": 1999}]})
     at = quote(id, safe="")
     if added.status_code == 201:
-        found = client.get(f"/items/{at}")
+        found = client.get(f"/api/v1/items/{at}")
         assert found.status_code == 200 and found.json()["item_id"] == id, found.text
-        assert client.get(f"/items/{at}/similar", params={"k": 1}).status_code == 200
-        assert client.post("/users/x/events", json={"item_id": id}).status_code == 204
-        assert id in [one["item_id"] for one in client.get("/users/x/history").json()]
-        assert client.delete(f"/users/x/events/{at}").status_code == 204
+        assert client.get(f"/api/v1/items/{at}/similar", params={"k": 1}).status_code == 200
+        assert client.post("/api/v1/users/x/events", json={"item_id": id}).status_code == 204
+        assert id in [one["item_id"] for one in client.get("/api/v1/users/x/history").json()]
+        assert client.delete(f"/api/v1/users/x/events/{at}").status_code == 204
     else:
         assert added.status_code in (409, 422) and repr(id) in added.json()["detail"], added.text
 
@@ -65,8 +65,8 @@ def test_an_item_is_refused_in_a_sentence_or_found_by_its_id(client: httpx.Clien
 @example("..")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_user_is_refused_in_a_sentence_or_found_by_their_id(client: httpx.Client, id: str) -> None:
-    begun = client.post("/conversations", json={"user": id})
-    at = f"/users/{quote(id, safe='')}"
+    begun = client.post("/api/v1/conversations", json={"user": id})
+    at = f"/api/v1/users/{quote(id, safe='')}"
     if begun.status_code == 201:
         assert client.get(f"{at}/export").json()["user"] == id
         assert client.delete(at).json() == {"forgotten": 1}
@@ -76,6 +76,6 @@ def test_a_user_is_refused_in_a_sentence_or_found_by_their_id(client: httpx.Clie
 
 @pytest.mark.parametrize("title", [" ", "\t\n", "\u200b", "\u00a0", "\u2028"])
 def test_a_title_of_blanks_is_refused(client: httpx.Client, title: str) -> None:
-    answer = client.post("/items", json={"items": [{"item_id": "blank", "title": title}]})
+    answer = client.post("/api/v1/items", json={"items": [{"item_id": "blank", "title": title}]})
     assert answer.status_code == 422 and "no title that can be read" in answer.json()["detail"]
-    assert client.get("/items/blank").status_code == 404
+    assert client.get("/api/v1/items/blank").status_code == 404

@@ -95,10 +95,10 @@ def test_without_a_key_or_with_a_wrong_one_nothing_is_answered(keyed: Keyed) -> 
 def test_one_key_never_sees_what_is_anothers(keyed: Keyed) -> None:
     http, headers = keyed
     alice, bob = headers["alice"], headers["bob"]
-    at = f"/conversations/{http.post('/conversations', json={'user': 'u'}, headers=alice).json()['id']}"
+    at = f"/api/v1/conversations/{http.post('/api/v1/conversations', json={'user': 'u'}, headers=alice).json()['id']}"
     http.post(f"{at}/turns", json={"utterance": "my secret wish"}, headers=alice)
-    item = http.get("/items?k=1", headers=alice).json()[0]["item_id"]
-    http.post("/users/u/events", json={"item_id": item}, headers=alice)
+    item = http.get("/api/v1/items?k=1", headers=alice).json()[0]["item_id"]
+    http.post("/api/v1/users/u/events", json={"item_id": item}, headers=alice)
     rule = {"rule": {"column": "year", "op": ">", "value": 1990}}
     for method, path, body in (
         ("GET", at, None),
@@ -111,19 +111,19 @@ def test_one_key_never_sees_what_is_anothers(keyed: Keyed) -> None:
         ("POST", f"{at}/rules", rule),
         ("DELETE", f"{at}/rules/0", None),
         ("PUT", f"{at}/variant", {"variant": "b"}),
-        ("DELETE", f"/users/u/events/{item}", None),
+        ("DELETE", f"/api/v1/users/u/events/{item}", None),
     ):
         answer = http.request(method, path, json=body, headers=bob)
         assert answer.status_code == 404, f"{method} {path}"
         assert "secret" not in answer.text
     assert (
-        http.get("/conversations?user=u", headers=bob).json()
+        http.get("/api/v1/conversations?user=u", headers=bob).json()
         == []
-        == http.get("/users/u/history", headers=bob).json()
+        == http.get("/api/v1/users/u/history", headers=bob).json()
     )
-    assert http.delete("/users/u", headers=bob).json() == {"forgotten": 0}
+    assert http.delete("/api/v1/users/u", headers=bob).json() == {"forgotten": 0}
     assert http.get(at, headers=alice).json()["owner"] == "alice"
-    assert http.delete("/users/u", headers=alice).json() == {"forgotten": 2}
+    assert http.delete("/api/v1/users/u", headers=alice).json() == {"forgotten": 2}
 
 
 def test_a_restricted_key_learns_nothing_of_the_people_of_the_data_set(
@@ -135,13 +135,13 @@ def test_a_restricted_key_learns_nothing_of_the_people_of_the_data_set(
     item, seen = fresh.recommender.bundle.items["item_id"][0], {}
     for key in (shop, partner):
         headers = {"Authorization": f"Bearer {key}"}
-        at = http.post("/conversations", json={"user": "5"}, headers=headers).headers["location"]
-        http.post("/users/5/events", json={"item_id": item}, headers=headers)
-        kept = http.get("/users/5/export", headers=headers).json()
+        at = http.post("/api/v1/conversations", json={"user": "5"}, headers=headers).headers["location"]
+        http.post("/api/v1/users/5/events", json={"item_id": item}, headers=headers)
+        kept = http.get("/api/v1/users/5/export", headers=headers).json()
         began = http.get(at, headers=headers).json()["session"]["history"]
-        wanted = http.post("/recommendations", json={"user": "5"}, headers=headers).json()
+        wanted = http.post("/api/v1/recommendations", json={"user": "5"}, headers=headers).json()
         seen[key] = [len(kept["history"]), len(began), any(one["because_of"] for one in wanted)]
-        gone = http.delete(f"/users/5/events/{fresh.people.trained('', '5')[0]}", headers=headers)
+        gone = http.delete(f"/api/v1/users/5/events/{fresh.people.trained('', '5')[0]}", headers=headers)
         seen[key].append(gone.status_code)
     assert seen[partner] == [1, 0, True, 404]  # what it reported itself is all
     assert seen[shop][0] > 5 and seen[shop][1] > 5 and seen[shop][3] == 204
@@ -152,10 +152,16 @@ def test_a_restricted_key_learns_nothing_of_the_people_of_the_data_set(
 def test_no_key_is_in_an_answer(keyed: Keyed) -> None:
     http, headers = keyed
     key = headers["alice"]["Authorization"].removeprefix("Bearer ")
-    for path in ("/nothing", "/conversations/none", "/conversations", "/metrics", "/users//history"):
+    for path in (
+        "/nothing",
+        "/api/v1/conversations/none",
+        "/api/v1/conversations",
+        "/metrics",
+        "/api/v1/users//history",
+    ):
         answer = http.get(path, headers=headers["alice"])
         assert key not in answer.text + str(answer.headers)
-    assert key not in http.get("/conversations", headers={"Authorization": f"Bearer {key}x"}).text
+    assert key not in http.get("/api/v1/conversations", headers={"Authorization": f"Bearer {key}x"}).text
 
 
 def test_only_this_machine_is_listened_to_without_keys(bundle: Path, tmp_path: Path) -> None:

@@ -29,11 +29,11 @@ COMEDY = {"column": "genres", "op": "has any", "value": ["Comedy"]}
 
 
 def begun(http: TestClient, **given: Any) -> str:
-    answer = http.post("/conversations", json=given)
+    answer = http.post("/api/v1/conversations", json=given)
     assert answer.status_code == 201, answer.text
     id = str(answer.json()["id"])
-    assert answer.headers["location"] == f"/conversations/{id}"
-    return f"/conversations/{id}"
+    assert answer.headers["location"] == f"/api/v1/conversations/{id}"
+    return f"/api/v1/conversations/{id}"
 
 
 def problem(answer: Any, status: int, detail: str = "") -> dict[str, Any]:
@@ -69,9 +69,9 @@ def test_a_whole_conversation(http: TestClient, ids: Callable[[str], str]) -> No
     stored = http.get(at).json()
     assert [turn["number"] for turn in stored["turns"]] == [1, 2, 3, 4, 5]
     assert stored["session"]["history"][-1] == ids("Toy Story")
-    assert stored["id"] in [found["id"] for found in http.get("/conversations", params={"user": "5"}).json()]
+    assert stored["id"] in [found["id"] for found in http.get("/api/v1/conversations", params={"user": "5"}).json()]
     again = http.post(f"{at}/again").json()["id"]
-    assert http.get(f"/conversations/{again}").json()["turns"] == []
+    assert http.get(f"/api/v1/conversations/{again}").json()["turns"] == []
     assert http.delete(at).status_code == 204
     problem(http.get(at), 404, "There is no conversation")
     problem(http.delete(at), 404)
@@ -83,7 +83,9 @@ def test_a_stream_says_the_text_then_the_turn(http: TestClient) -> None:
     assert answer.headers["content-type"].startswith("text/event-stream")
     (said, text), (last, turn) = events(answer.text)
     assert (said, last) == ("text", "turn") and turn["text"] == text["text"] and turn["items"]
-    refused = http.post("/conversations/none/turns", json={"utterance": "x"}, headers={"Accept": "text/event-stream"})
+    refused = http.post(
+        "/api/v1/conversations/none/turns", json={"utterance": "x"}, headers={"Accept": "text/event-stream"}
+    )
     problem(refused, 404)
 
 
@@ -121,7 +123,7 @@ def test_a_slow_stream_shows_signs_of_life_and_pieces(serve: Serve, fresh: Servi
 def test_a_turn_that_takes_too_long_is_kept_and_found_again(serve: Serve, fresh: Service) -> None:
     fresh.model, fresh.talks = Slow(), True
     http = serve(fresh, turn_seconds=0.02)
-    at = f"/conversations/{fresh.begin('')}"
+    at = f"/api/v1/conversations/{fresh.begin('')}"
     problem(http.post(f"{at}/turns", json={"utterance": "a comedy", "number": 1}), 504, "kept all the same")
     deadline = time.monotonic() + 20
     while not http.get(at).json()["turns"] and time.monotonic() < deadline:
@@ -131,36 +133,38 @@ def test_a_turn_that_takes_too_long_is_kept_and_found_again(serve: Serve, fresh:
 
 def test_events_and_history_and_deletion(http: TestClient, ids: Callable[[str], str]) -> None:
     event = {"item_id": ids("Babe"), "kind": "purchase", "at": "2026-01-01T12:00:00Z"}
-    assert http.post("/users/me/events", json=event).status_code == 204
-    assert http.get("/users/me/history").json() == [{"item_id": ids("Babe"), "title": "Babe"}]
-    assert http.delete(f"/users/me/events/{ids('Babe')}").status_code == 204
-    assert http.get("/users/me/history").json() == []
-    assert http.get("/users/me/export").json()["events"][0]["kind"] == "removed"
-    assert http.delete("/users/me").json() == {"forgotten": 1}
-    problem(http.post("/users/me/events", json={"item_id": "none"}), 404)
-    problem(http.post("/users/me/events", json={"item_id": "1", "kind": "removed"}), 422)
+    assert http.post("/api/v1/users/me/events", json=event).status_code == 204
+    assert http.get("/api/v1/users/me/history").json() == [{"item_id": ids("Babe"), "title": "Babe"}]
+    assert http.delete(f"/api/v1/users/me/events/{ids('Babe')}").status_code == 204
+    assert http.get("/api/v1/users/me/history").json() == []
+    assert http.get("/api/v1/users/me/export").json()["events"][0]["kind"] == "removed"
+    assert http.delete("/api/v1/users/me").json() == {"forgotten": 1}
+    problem(http.post("/api/v1/users/me/events", json={"item_id": "none"}), 404)
+    problem(http.post("/api/v1/users/me/events", json={"item_id": "1", "kind": "removed"}), 422)
 
 
 def test_recommendations_without_a_conversation(http: TestClient, ids: Callable[[str], str]) -> None:
     rule = {"column": "year", "op": "<", "value": 1960}
     wanted = {"request": "a musical", "history": [ids("Babe")], "k": 4, "where": [rule]}
-    found = http.post("/recommendations", json=wanted).json()
+    found = http.post("/api/v1/recommendations", json=wanted).json()
     assert len(found) == 4 and all(one["why"] for one in found)
-    assert all(http.get(f"/items/{one['item_id']}").json()["year"] < 1960 for one in found)
-    assert len(http.get(f"/items/{ids('Babe')}/similar", params={"k": 2}).json()) == 2
-    assert http.get("/items", params={"words": "toy story"}).json()[0]["title"] == "Toy Story"
-    problem(http.post("/recommendations", json=wanted | {"where": [rule | {"column": "colour"}]}), 422, "no column")
+    assert all(http.get(f"/api/v1/items/{one['item_id']}").json()["year"] < 1960 for one in found)
+    assert len(http.get(f"/api/v1/items/{ids('Babe')}/similar", params={"k": 2}).json()) == 2
+    assert http.get("/api/v1/items", params={"words": "toy story"}).json()[0]["title"] == "Toy Story"
+    problem(
+        http.post("/api/v1/recommendations", json=wanted | {"where": [rule | {"column": "colour"}]}), 422, "no column"
+    )
     for number in ("NaN", "Infinity", "1e999"):
         body = json.dumps(wanted).replace("1960", number)
-        answer = http.post("/recommendations", content=body, headers={"Content-Type": "application/json"})
+        answer = http.post("/api/v1/recommendations", content=body, headers={"Content-Type": "application/json"})
         assert problem(answer, 422)["errors"][0]["message"].endswith("a number must be finite")
 
 
 def test_every_refusal_is_a_problem_document(http: TestClient) -> None:
     at = begun(http)
     problem(http.get("/nothing"), 404)
-    assert "POST" in http.put("/conversations", json={}).headers["allow"]
-    problem(http.put("/conversations", json={}), 405)
+    assert "POST" in http.put("/api/v1/conversations", json={}).headers["allow"]
+    problem(http.put("/api/v1/conversations", json={}), 405)
     said = problem(http.post(f"{at}/turns", json={"utterance": 5, "mood": "\x00"}), 422)
     assert {"where": ["body", "utterance"], "message": "Input should be a valid string"} in said["errors"]
     problem(http.post(f"{at}/turns", content="{", headers={"Content-Type": "application/json"}), 422)
@@ -179,8 +183,8 @@ def test_a_wrong_method_stays_one_where_the_page_is(serve: Serve, service: Servi
     pytest.importorskip("nicegui", reason="the page needs the extra 'web'")
     http = serve(service, raises=False, page=True)
     for method, path, allowed in (
-        ("PUT", "/conversations", "POST"),
-        ("POST", "/users/5/history", "GET"),
+        ("PUT", "/api/v1/conversations", "POST"),
+        ("POST", "/api/v1/users/5/history", "GET"),
         ("DELETE", "/health", "GET"),
         ("PUT", "/", "GET"),
     ):
@@ -202,7 +206,7 @@ def test_a_fault_of_the_server_tells_nothing_of_itself(serve: Serve, fresh: Serv
         raise RuntimeError("a secret wish")
 
     fresh.conversation = broken  # type: ignore[assignment, method-assign]
-    assert "secret" not in json.dumps(problem(http.get(f"/conversations/{id}"), 500))
+    assert "secret" not in json.dumps(problem(http.get(f"/api/v1/conversations/{id}"), 500))
 
 
 def test_a_store_that_is_gone_is_said_to_be_so(serve: Serve, fresh: Service) -> None:
@@ -212,7 +216,7 @@ def test_a_store_that_is_gone_is_said_to_be_so(serve: Serve, fresh: Service) -> 
     for end in ("", "-wal", "-shm"):
         with open(f"{file}{end}", "wb") as damaged:
             damaged.write(b"no database" * 1000)
-    answer = http.get("/conversations")
+    answer = http.get("/api/v1/conversations")
     problem(answer, 503)
     assert answer.headers["retry-after"] and str(file) not in answer.text
     assert http.get("/health/ready").status_code == 503 and http.get("/health/live").status_code == 200
@@ -233,7 +237,7 @@ def test_rates_are_limited_and_say_when_to_come_back(serve: Serve, service: Serv
 
 
 def test_every_answer_has_its_id_and_security_headers(http: TestClient) -> None:
-    for answer in (http.get("/health"), http.get("/nothing"), http.get("/items", params={"k": 1})):
+    for answer in (http.get("/health"), http.get("/nothing"), http.get("/api/v1/items", params={"k": 1})):
         assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["x-frame-options"] == "DENY"
         assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
         assert answer.headers["cache-control"] == "no-store" and "access-control-allow-origin" not in answer.headers
@@ -244,11 +248,11 @@ def test_every_answer_has_its_id_and_security_headers(http: TestClient) -> None:
 def test_scripts_of_other_sites_are_let_in_by_name_only(serve: Serve, service: Service) -> None:
     http = serve(service, origins=("https://shop.example",))
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
-    yes = http.options("/conversations", headers={"Origin": "https://shop.example", **asked})
+    yes = http.options("/api/v1/conversations", headers={"Origin": "https://shop.example", **asked})
     assert yes.headers["access-control-allow-origin"] == "https://shop.example"
-    no = http.options("/conversations", headers={"Origin": "https://evil.example", **asked})
+    no = http.options("/api/v1/conversations", headers={"Origin": "https://evil.example", **asked})
     assert "access-control-allow-origin" not in no.headers
-    assert http.post("/conversations", json={}, headers={"Origin": "https://shop.example"}).status_code == 201
+    assert http.post("/api/v1/conversations", json={}, headers={"Origin": "https://shop.example"}).status_code == 201
 
 
 @pytest.fixture
@@ -278,9 +282,12 @@ def test_the_log_is_json_and_has_nobodys_words(serve: Serve, fresh: Service, log
         logging.getLogger("uvicorn.error").exception("Exception in ASGI application\nsecret cause")
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
     requests = [line for line in lines if line["event"] == "request"]
-    assert {"method": "POST", "route": "/conversations/{id}/turns", "status": 200, "request_id": "r1"}.items() <= (
-        requests[1].items()
-    )
+    assert {
+        "method": "POST",
+        "route": "/api/v1/conversations/{id}/turns",
+        "status": 200,
+        "request_id": "r1",
+    }.items() <= (requests[1].items())
     assert [line["status"] for line in requests] == [201, 200, 422, 500]
     fault = next(line for line in lines if line["event"] == "fault")
     assert fault["error"] == "RuntimeError" and fault["request_id"] == requests[-1]["request_id"]
@@ -301,7 +308,9 @@ def test_turns_steps_relaxations_and_requests_are_counted(serve: Serve, fresh: S
     assert 'latentcrs_step_seconds_count{step="total"} 2.0' in shown
     relaxed = sum(bool(turn["relaxed"]) for turn in http.get(at).json()["turns"])
     assert f"latentcrs_relaxed_turns_total {relaxed:.1f}" in shown and relaxed
-    assert 'latentcrs_requests_total{method="POST",route="/conversations/{id}/turns",status="200"} 2.0' in shown
+    assert (
+        'latentcrs_requests_total{method="POST",route="/api/v1/conversations/{id}/turns",status="200"} 2.0' in shown
+    )
     assert 'route="none",status="404"' in shown and "script" not in shown
     assert "latentcrs_live_conversations 1.0" in shown
 
@@ -386,3 +395,16 @@ def test_the_python_client_does_it_all(address: str, ids: Callable[[str], str]) 
         client.begin(k=51)
     with pytest.raises(ServerProblem, match="broke off"):
         _listened(["event: text", 'data: {"text": "a"}'], pieces.append)
+
+
+def test_a_path_of_before_says_where_its_endpoint_is_now(http: TestClient) -> None:
+    for method, path in [
+        ("GET", "/conversations?user=a%20b"),
+        ("POST", "/conversations/1/turns"),
+        ("DELETE", "/users/a%2Fb%25c/events/x"),
+        ("GET", "/items//evil.example/"),
+    ]:
+        answer = http.request(method, path, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (308, f"/api/v1{path}")
+    assert http.post("/conversations", json={}, follow_redirects=True).status_code == 201
+    assert "/conversations" not in http.get("/openapi.json").json()["paths"]

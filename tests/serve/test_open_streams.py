@@ -86,7 +86,7 @@ def test_streams_that_nobody_reads_hold_up_nobody_lose_no_turn_and_leave_nothing
         for number in range(STREAMS):
             key, words = keys[number % KEYS], f"a comedy, and {number}"
             if number % 2:
-                at = f"/conversations/{crowd[number % KEYS].begin()}/turns"
+                at = f"/api/v1/conversations/{crowd[number % KEYS].begin()}/turns"
                 streams[words] = stream(port, at, key, {"utterance": words})
             else:
                 said = [{"role": "user", "content": words}]

@@ -119,7 +119,7 @@ def test_a_conversation_that_is_deleted_during_its_turn_is_not_found(
         http = serve(fresh, raises=False)
         for _ in range(2):
             answer = http.post(
-                f"/conversations/{id}/turns", json={"utterance": "a comedy"}, headers={"Accept": accept}
+                f"/api/v1/conversations/{id}/turns", json={"utterance": "a comedy"}, headers={"Accept": accept}
             )
             streamed = answer.text.rpartition("data: ")[2]
             said: dict[str, Any] = json.loads(streamed) if answer.status_code == 200 else answer.json()
@@ -342,13 +342,13 @@ def test_a_conversation_with_another_catalogue_is_refused_in_words(fresh: Servic
 )
 def test_a_user_may_be_called_what_people_are_called(http: TestClient, user: str) -> None:
     """What is reported of them over HTTP is found again, and only under this very id."""
-    item = str(http.get("/items", params={"k": 1}).json()[0]["item_id"])
-    at = f"/users/{quote(user, safe='')}"
+    item = str(http.get("/api/v1/items", params={"k": 1}).json()[0]["item_id"])
+    at = f"/api/v1/users/{quote(user, safe='')}"
     assert http.post(f"{at}/events", json={"item_id": item, "kind": "purchase"}).status_code == 204
     assert [one["item_id"] for one in http.get(f"{at}/history").json()] == [item]
     assert http.get(f"{at}/export").json()["user"] == user
-    id = http.post("/conversations", json={"user": user}).json()["id"]
-    assert [one["id"] for one in http.get("/conversations", params={"user": user}).json()] == [id]
+    id = http.post("/api/v1/conversations", json={"user": user}).json()["id"]
+    assert [one["id"] for one in http.get("/api/v1/conversations", params={"user": user}).json()] == [id]
     assert http.get(f"{at.replace('%E2%80%8D', '').replace('%E2%80%8C', '')[:-1]}/history").json() != [item]
     assert http.delete(at).json() == {"forgotten": 2}
 

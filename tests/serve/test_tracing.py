@@ -80,16 +80,16 @@ def traced(bundle: Path, fresh: Service) -> Iterator[Traced]:
 
 
 def begun(traced: Traced) -> str:
-    return str(traced.http.post("/conversations", json={"user": "secret-person"}).headers["location"])
+    return str(traced.http.post("/api/v1/conversations", json={"user": "secret-person"}).headers["location"])
 
 
 def test_a_turn_is_a_span_of_its_request_and_has_its_steps(traced: Traced) -> None:
     at = begun(traced)
     answer = traced.http.post(f"{at}/turns", json={"utterance": "a comedy from the 90s"})
-    request = traced.named("POST /conversations/{id}/turns")
+    request = traced.named("POST /api/v1/conversations/{id}/turns")
     assert request.parent is None
     assert {
-        "http.route": "/conversations/{id}/turns",
+        "http.route": "/api/v1/conversations/{id}/turns",
         "http.response.status_code": 200,
         "latentcrs.request_id": answer.headers["x-request-id"],
     }.items() <= dict(request.attributes or {}).items()
@@ -114,13 +114,16 @@ def test_a_turn_is_a_span_of_its_request_and_has_its_steps(traced: Traced) -> No
     streamed = traced.http.post(
         f"{at}/turns", json={"utterance": "something else"}, headers={"Accept": "text/event-stream"}
     )
-    assert streamed.status_code == 200 and len(traced.children(traced.named("POST /conversations/{id}/turns"))) == 1
+    assert (
+        streamed.status_code == 200
+        and len(traced.children(traced.named("POST /api/v1/conversations/{id}/turns"))) == 1
+    )
 
 
 def test_a_request_is_a_part_of_its_callers_trace(traced: Traced) -> None:
     trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-    traced.http.get("/conversations", headers={"traceparent": f"00-{trace}-{parent}-01"})
-    span = traced.named("GET /conversations")
+    traced.http.get("/api/v1/conversations", headers={"traceparent": f"00-{trace}-{parent}-01"})
+    span = traced.named("GET /api/v1/conversations")
     assert format(span.context.trace_id, "032x") == trace
     assert span.parent is not None and format(span.parent.span_id, "016x") == parent
 
@@ -131,8 +134,8 @@ def test_nobodys_words_are_in_a_trace(traced: Traced) -> None:
     traced.model.fails = True
     traced.http.post(f"{at}/turns", json={"utterance": "another secret wish"})
     assert traced.named("chat reply").attributes["latentcrs.outcome"] == "server error"  # type: ignore[index]
-    traced.http.get("/items", params={"words": "secret words"})
-    traced.http.get("/users/secret-person/history?secret=1", headers={"User-Agent": "secret"})
+    traced.http.get("/api/v1/items", params={"words": "secret words"})
+    traced.http.get("/api/v1/users/secret-person/history?secret=1", headers={"User-Agent": "secret"})
     traced.http.get("/secret/path")
     traced.http.post(f"{at}/turns", json={"utterance": "x" * 5000 + "secret"})
 
@@ -141,7 +144,7 @@ def test_nobodys_words_are_in_a_trace(traced: Traced) -> None:
 
     traced.service.conversation = broken  # type: ignore[assignment, method-assign]
     assert traced.http.get(at).status_code == 500
-    fault = traced.named("GET /conversations/{id}")
+    fault = traced.named("GET /api/v1/conversations/{id}")
     assert not fault.status.is_ok and dict(fault.attributes or {})["error.type"] == "RuntimeError"
     everything = json.dumps([json.loads(span.to_json()) for span in traced.spans])
     assert len(traced.spans) > 20 and "secret" not in everything.lower()

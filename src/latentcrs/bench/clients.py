@@ -85,7 +85,7 @@ class Clients:
 
         async def one(client: Client, name: str) -> None:
             body = {"user": name, "history": client.script.history, "variant": client.variant}
-            answer = await self._http.post("/conversations", json=body)
+            answer = await self._http.post("/api/v1/conversations", json=body)
             if answer.status_code != 201:
                 raise UserError(f"The server did not begin a conversation: {answer.text[:300]}")
             client.id = answer.json()["id"]
@@ -119,7 +119,7 @@ class Clients:
             sent = time.perf_counter()
             try:
                 answer = await self._http.post(
-                    f"/conversations/{client.id}/turns", json={"utterance": utterance, "number": number}
+                    f"/api/v1/conversations/{client.id}/turns", json={"utterance": utterance, "number": number}
                 )
                 if answer.status_code == 200:
                     turn: dict[str, Any] = answer.json()
@@ -141,7 +141,7 @@ class Clients:
 
     async def stored(self, client: Client) -> list[tuple[str, list[str]]]:
         """What the server has of a conversation: utterance and item ids of every turn, in order."""
-        answer = await self._http.get(f"/conversations/{client.id}")
+        answer = await self._http.get(f"/api/v1/conversations/{client.id}")
         if answer.status_code != 200:
             return []
         turns = answer.json()["turns"]

@@ -95,6 +95,7 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Trac
     add_refusals(app)
     known = [Depends(callers.known)]
     app.include_router(native.router(service, settings, callers, threads), dependencies=known)
+    app.include_router(native.moved())
     if settings.openai:
         from latentcrs.serve.openai_api import router as openai_router
 

@@ -13,6 +13,7 @@ import httpx
 
 from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
+from latentcrs.serve import PREFIX
 from latentcrs.store.conversations import Stored, Summary
 from latentcrs.store.session import Turn, Variant
 
@@ -80,7 +81,7 @@ class Client:
         body, path = {"utterance": utterance, "number": number}, f"/conversations/{quote(id, '')}/turns"
         if on_text is None:
             return Turn.model_validate(self._ask("POST", path, body))
-        with self._http.stream("POST", path, json=body, headers={"Accept": "text/event-stream"}) as answer:
+        with self._http.stream("POST", PREFIX + path, json=body, headers={"Accept": "text/event-stream"}) as answer:
             if answer.status_code >= 400:
                 answer.read()
                 raise _problem(answer)
@@ -180,7 +181,7 @@ class Client:
     def _ask(
         self, method: str, path: str, body: dict[str, Any] | None = None, query: dict[str, Any] | None = None
     ) -> Any:
-        answer = self._http.request(method, path, json=body, params=query)
+        answer = self._http.request(method, PREFIX + path, json=body, params=query)
         if answer.status_code >= 400:
             raise _problem(answer)
         return answer.json() if answer.content else None

@@ -7,10 +7,12 @@ from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.waiting import still_wanted
 from latentcrs.recommend.catalogue_text import is_printable
+from latentcrs.serve import PREFIX
 from latentcrs.serve.believed import BelievedIntent
 from latentcrs.serve.bounds import LONGEST_SEARCH
 from latentcrs.serve.caller import Callers, Owner
@@ -42,6 +44,9 @@ from latentcrs.serve.threads import Threads
 from latentcrs.store.conversations import Stored, Summary
 from latentcrs.store.session import Turn
 
+MOVED = ("conversations", "items", "recommendations", "users")
+"""What the paths began with that are now below `PREFIX`."""
+
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The turn; as server-sent events (text, then turn or problem) where you accept them.",
@@ -62,12 +67,28 @@ Conversation = Annotated[str, Depends(conversation_id)]
 
 def router(service: Service, settings: Settings, callers: Callers, threads: Threads) -> APIRouter:
     """The native endpoints over one service."""
-    api = APIRouter(responses=documented(400, 401, 403, 404, 408, 413, 422, 429, 503, 504))
+    api = APIRouter(prefix=PREFIX, responses=documented(400, 401, 403, 404, 408, 413, 422, 429, 503, 504))
     _conversations(api, service, threads)
     _turns(api, service, settings, callers, threads)
     _users(api, service)
     _catalogue(api, service, callers, threads)
     return api
+
+
+def moved() -> APIRouter:
+    """The paths of before `PREFIX`: each says where its endpoint is now, for one release."""
+    old = APIRouter(include_in_schema=False)
+
+    async def answer(request: Request) -> RedirectResponse:
+        # As it was written: an id may have a slash in it, percent-encoded.
+        path = request.scope.get("raw_path", b"").decode("latin-1") or request.url.path
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{PREFIX}{path}{query}", status_code=308)
+
+    for first in MOVED:
+        for path in (f"/{first}", f"/{first}/{{rest:path}}"):
+            old.add_api_route(path, answer, methods=["GET", "POST", "PUT", "DELETE"])
+    return old
 
 
 def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
@@ -86,7 +107,7 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
             return service.begin(owner, user=wanted.user, history=history, variant=wanted.variant, k=wanted.k)
 
         id = await threads.run(request.state.caller, work, request=request)
-        response.headers["Location"] = f"/conversations/{id}"
+        response.headers["Location"] = f"{PREFIX}/conversations/{id}"
         return Begun(id=id)
 
     @api.get("/conversations", tags=tags)
@@ -108,7 +129,7 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
     def begin_again(owner: Owner, id: Conversation, response: Response) -> Begun:
         """Begin a new conversation of the same person; the old one stays."""
         new = service.begin_again(owner, id)
-        response.headers["Location"] = f"/conversations/{new}"
+        response.headers["Location"] = f"{PREFIX}/conversations/{new}"
         return Begun(id=new)
 
     @api.get("/conversations/{id}/intents", tags=tags, responses=documented(409))
