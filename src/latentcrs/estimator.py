@@ -17,7 +17,7 @@ class LatentCRS:
 
     >>> model = LatentCRS(model={"intents": 16}, em={"epochs": 4}).fit(data)
     >>> model
-    Recommender(672 items, 16 intents, trained on frames)
+    Recommender(671 items, 16 intents, trained on frames)
     """
 
     def __init__(

@@ -42,6 +42,7 @@ class Endpoint:
     url: str
     service: Service
     keys: tuple[str, str]
+    keys_file: Path
 
     def client(self, key: int = 0, **options: Any) -> OpenAI:
         return OpenAI(base_url=self.url, api_key=self.keys[key], max_retries=0, **options)
@@ -57,7 +58,7 @@ def serving(bundle: Path, folder: Path, model: ChatModel | None = None) -> Itera
     service = Service(bundle, store, model=model, talks=model is not None)
     settings = Settings(bundle=bundle, keys_file=keys_file, page=False, turn_rate="off", request_rate="off")
     with listening(create_app(settings, service)) as port:
-        yield Endpoint(f"http://127.0.0.1:{port}/v1", service, keys)
+        yield Endpoint(f"http://127.0.0.1:{port}/v1", service, keys, keys_file)
     store.close()
 
 
@@ -497,3 +498,43 @@ def test_the_schema_of_the_server_says_what_is_sent(endpoint: Endpoint) -> None:
             assert "422" not in operation["responses"] and "4XX" in operation["responses"]
     kinds = schema["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]
     assert set(kinds) == {"application/json", "text/event-stream"}
+
+
+def test_a_turn_reads_no_more_of_the_store_the_longer_the_talk_is(
+    chat: Chat, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    load = ConversationStore.load
+
+    def counted(store: ConversationStore, *which: Any) -> Any:
+        found = load(store, *which)
+        read.append(len(found.turns))
+        return found
+
+    monkeypatch.setattr(ConversationStore, "load", counted)
+    turns_read = []
+    for number in range(1, 31):
+        chat.say(f"a {('comedy', 'drama', 'thriller')[number % 3]}, please ({number})")
+        turns_read.append(sum(read))
+        read.clear()
+    assert max(turns_read) <= 1 and sum(turns_read) > 20
+    # Another process, or this one after a restart, reads them once, and then no more than they do.
+    again = Chat(chat.client, chat.messages, chat.options)
+    endpoint.service._live.renew()
+    with serving_again(endpoint) as restarted:
+        again.client = restarted
+        again.say("a western")
+        assert 30 <= sum(read) <= 45
+        read.clear()
+        assert again.say("a musical")["turn"] == 32 and sum(read) <= 1
+
+
+@contextmanager
+def serving_again(endpoint: Endpoint) -> Iterator[OpenAI]:
+    """The client of a second server over the same store."""
+    service = Service(endpoint.service.folder, ConversationStore(endpoint.service.store.url))
+    settings = Settings(bundle=service.folder, page=False, turn_rate="off", request_rate="off")
+    settings = settings.model_copy(update={"keys_file": endpoint.keys_file})
+    with listening(create_app(settings, service)) as port:
+        yield OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=endpoint.keys[0], max_retries=0)
+    service.store.close()

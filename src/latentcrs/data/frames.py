@@ -28,7 +28,7 @@ class Dataset(PreparedDataset):
 
     >>> data = Dataset.from_frames(interactions, items)
     >>> data
-    Dataset(249 users, 672 items, 15,723 interactions)
+    Dataset(80 users, 671 items, 4,866 interactions)
     >>> data.info.columns["genres"]
     'multi-category'
     """
@@ -115,7 +115,7 @@ def prepare_files(
         UserError: as `Dataset.from_frames`, or a file cannot be read.
 
     >>> latentcrs.prepare(folder / "log.csv", folder / "items.csv", folder / "films")
-    Dataset(249 users, 672 items, 15,723 interactions)
+    Dataset(80 users, 671 items, 4,866 interactions)
     """
     lines = None if requests is None else Path(requests)
     with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace:

@@ -37,7 +37,7 @@ from latentcrs.serve.openai_format import (
     usage,
 )
 from latentcrs.serve.paths import PathId
-from latentcrs.serve.recognise import Asked, reply
+from latentcrs.serve.recognise import Asked, SpokenPaths, reply
 from latentcrs.serve.service import Service
 from latentcrs.serve.shown import ShownItems
 from latentcrs.serve.threads import Threads
@@ -114,6 +114,7 @@ class ChatAnswers:
 
     def __init__(self, service: Service, callers: Callers, threads: Threads) -> None:
         self.service, self.shown = service, ShownItems(service)
+        self.paths = SpokenPaths(service, self._told)
         self._callers, self._threads = callers, threads
 
     async def whole(self, request: ChatRequest, asked: Asked, http: Request) -> Response:
@@ -177,7 +178,7 @@ class ChatAnswers:
 
         def work() -> Answered:
             spend = partial(rates.spend, "turns", caller)
-            conversation, turn = reply(self.service, asked, self._told, on_text, spend)
+            conversation, turn = reply(self.service, asked, self.paths, on_text, spend)
             years = [self.shown.year(item.item_id) for item in turn.items]
             extra = recommended(conversation, turn, years)
             return Answered(conversation, turn, self._told(turn), listed(turn, self.shown.year), extra)

@@ -32,7 +32,7 @@ def as_it_stands(service: Service, owner: str, id: str, found: Conversation | No
     extractors = served.extractors()
     recommender = extractors.recommender
     if found is None or found.session.turns != head or found.recommender.bundle.info is not recommender.bundle.info:
-        found = _loaded(service, owner, id, extractors)
+        found = _loaded(service, owner, id, max(0, head - RECENT), extractors)
     if found.recommender is not recommender:  # items joined
         found.recommender, found.fallback = recommender, extractors.lexical
         found.extractor = extractors.of(found.model)
@@ -56,14 +56,15 @@ def turn_that_was(
         return None
     if not 1 <= number <= turns:
         raise Conflict(f"The next turn of conversation {conversation.id!r} is {turns + 1}, not {number}.")
-    turn = service.conversation(owner, conversation.id).turns[number - 1]
+    turn = service.turn_of(owner, conversation.id, number)
     if turn.utterance != utterance:
         raise Conflict(f"Turn {number} of conversation {conversation.id!r} answered something else.")
     return turn
 
 
-def _loaded(service: Service, owner: str, id: str, extractors: Extractors) -> Conversation:
-    stored = service.conversation(owner, id)
+def _loaded(service: Service, owner: str, id: str, after: int, extractors: Extractors) -> Conversation:
+    """The conversation out of the store, with its turns after turn `after`."""
+    stored = service.conversation(owner, id, after)
     session, recommender = stored.session, extractors.recommender
     try:
         recommender.item_numbers([*session.past, *session.not_again, *session.listed])

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
 
 from latentcrs.base.waiting import still_wanted
 from latentcrs.llm.model import encodable
 from latentcrs.serve.errors import Conflict, NotFound, ServiceError
 from latentcrs.serve.service import Service
-from latentcrs.store.conversations import Stored
 from latentcrs.store.session import Turn
 
 MOST_REPLAYED = 50
 """Turns that are held again where an unknown conversation is taken up in its middle."""
+MOST_REMEMBERED = 1000
+"""Conversations of which it is remembered what was said in them."""
 ATTEMPTS = 5
 """How often a conversation is looked for while others go on with it at the same moment."""
 
@@ -39,9 +43,73 @@ class Exchange:
     utterance: str
     answer: str | None = None
 
-    def was(self, turn: Turn, told: Callable[[Turn], str]) -> bool:
-        """Whether the answer is that of `turn`. A client may have seen the beginning of another, which broke off."""
-        return not (self.answer or "").strip() or _bare(self.answer or "").endswith(_bare(told(turn)))
+
+@dataclass(frozen=True)
+class Spoken:
+    """A turn of the store, as far as it tells whether a client means it. number: among all turns, those of buttons
+    too. length, digest: of the bare answer.
+    """
+
+    number: int
+    utterance: str
+    length: int
+    digest: bytes
+
+    @classmethod
+    def of(cls, turn: Turn, told: Callable[[Turn], str]) -> Spoken:
+        """`told`: the turn's answer as clients have it."""
+        answer = _bare(told(turn))
+        return cls(turn.number, turn.utterance, len(answer), _digest(answer))
+
+    def answered(self, exchange: Exchange) -> bool:
+        """Whether this was the answer. A client may have seen the beginning of another, which broke off."""
+        answer = _bare(exchange.answer or "")
+        end = answer[len(answer) - self.length :] if self.length else ""
+        return not answer or (len(answer) >= self.length and _digest(end) == self.digest)
+
+
+@dataclass(frozen=True)
+class SpokenPath:
+    """What was said in a conversation that has so many `turns`, and `began` then."""
+
+    began: datetime
+    turns: int = 0
+    spoken: tuple[Spoken, ...] = ()
+
+
+class SpokenPaths:
+    """What was said in the conversations that were asked about last: of one that went on, only the turns that are new
+    are read out of the store, so that a turn costs no more the longer the talk is.
+    """
+
+    def __init__(self, service: Service, told: Callable[[Turn], str], most: int = MOST_REMEMBERED) -> None:
+        self._service, self._told, self._most = service, told, most
+        self._paths: OrderedDict[tuple[str, str], SpokenPath] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, owner: str, id: str) -> SpokenPath | None:
+        """As it stands in the store; None where this owner has no such conversation."""
+        standing = self._service.store.standing(id, owner)
+        with self._lock:
+            known = self._paths.pop((owner, id), None)
+        if standing is None:
+            return None
+        turns, began = standing
+        if known is None or known.began != began or known.turns > turns:
+            known = SpokenPath(began)
+        if known.turns < turns:
+            try:
+                stored = self._service.conversation(owner, id, known.turns)
+            except NotFound:  # forgotten meanwhile
+                return None
+            # What was done by buttons is not in a client's messages.
+            new = [Spoken.of(turn, self._told) for turn in stored.turns if turn.kind != "command"]
+            known = SpokenPath(began, stored.session.turns, (*known.spoken, *new))
+        with self._lock:
+            self._paths[owner, id] = known
+            while len(self._paths) > self._most:
+                self._paths.popitem(last=False)
+        return known
 
 
 @dataclass(frozen=True)
@@ -70,14 +138,13 @@ class Asked:
 def reply(
     service: Service,
     asked: Asked,
-    told: Callable[[Turn], str],
+    paths: SpokenPaths,
     on_text: Callable[[str], None],
     spend: Callable[[], None] = lambda: None,
 ) -> tuple[str, Turn]:
     """The conversation and the turn that answers the newest of what is asked. What was answered before is answered
-    the same again, without a new turn. `told`: a turn's answer as clients have it. `on_text`: see `Service.turn`.
-    `spend`: called before each earlier turn that is held again; what it refuses ends there, and a repeated request
-    goes on from there.
+    the same again, without a new turn. `on_text`: see `Service.turn`. `spend`: called before each earlier turn that
+    is held again; what it refuses ends there, and a repeated request goes on from there.
 
     Raises:
         TooLong: the conversation is not known here, and too long to be held again.
@@ -85,7 +152,7 @@ def reply(
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _reply(service, asked, told, on_text, spend)
+            return _reply(service, asked, paths, on_text, spend)
         except Conflict:  # it went on meanwhile; what is stored now says where
             if attempt == ATTEMPTS:
                 raise
@@ -95,24 +162,25 @@ def reply(
 def _reply(
     service: Service,
     asked: Asked,
-    told: Callable[[Turn], str],
+    paths: SpokenPaths,
     on_text: Callable[[str], None],
     spend: Callable[[], None],
 ) -> tuple[str, Turn]:
-    id, stored, length = _found(service, asked, told)
-    turns = _spoken(stored)
-    if len(turns) >= length:
-        on_text(turns[length - 1].text)
-        return id, turns[length - 1]
-    missed = asked.path[len(turns) : -1]
+    id, path, length = _found(service, asked, paths)
+    spoken = _spoken(path)
+    if len(spoken) >= length:
+        turn = service.turn_of(asked.owner, id, spoken[length - 1].number)
+        on_text(turn.text)
+        return id, turn
+    missed = asked.path[len(spoken) : -1]
     if len(missed) > MOST_REPLAYED:
         raise TooLong(
             f"This conversation is not known here, and with {len(asked.path)} messages of yours it is too long to be "
             "taken up; begin a new one."
         )
-    if stored is None:
+    if path is None:
         service.begin(asked.owner, user=asked.user, id=id)
-    before = 0 if stored is None else stored.session.turns
+    before = 0 if path is None else path.turns
     for number, exchange in enumerate(missed, before + 1):
         still_wanted()
         spend()
@@ -120,44 +188,44 @@ def _reply(
     return id, service.turn(asked.owner, id, asked.path[-1].utterance, on_text, before + len(missed) + 1)
 
 
-def _found(service: Service, asked: Asked, told: Callable[[Turn], str]) -> tuple[str, Stored | None, int]:
-    """The id of the conversation that the path belongs to, what is stored of it, and the number among its spoken
-    turns that the newest utterance has or is to have.
+def _found(service: Service, asked: Asked, paths: SpokenPaths) -> tuple[str, SpokenPath | None, int]:
+    """The id of the conversation that the path belongs to, what was said in it, and the number among its spoken turns
+    that the newest utterance has or is to have.
     """
     id, same = asked.id(service.path, 1), 0
     if asked.name:
-        id = asked.name if _stored(service, asked.owner, asked.name) else asked.id(service.path, 0)
-        stored = _stored(service, asked.owner, id)
-        length = _going_on(_spoken(stored), asked)
+        id = asked.name if paths.of(asked.owner, asked.name) else asked.id(service.path, 0)
+        path = paths.of(asked.owner, id)
+        length = _going_on(_spoken(path), asked)
         if length:
-            return id, stored, length
+            return id, path, length
     for _ in range(len(asked.path) + 2):
         still_wanted()
-        stored = _stored(service, asked.owner, id)
-        parting = _parting(_spoken(stored), asked.path, same, told)
+        path = paths.of(asked.owner, id)
+        parting = _parting(_spoken(path), asked.path, same)
         if parting is None:
-            return id, stored, len(asked.path)
+            return id, path, len(asked.path)
         id, same = asked.id(service.path, parting + 1), parting
     raise AssertionError("every parting is behind the one before")
 
 
-def _parting(turns: Sequence[Turn], path: Sequence[Exchange], same: int, told: Callable[[Turn], str]) -> int | None:
-    """The first place (from `same`) at which something else was said than in `turns`, or was said after another
+def _parting(spoken: Sequence[Spoken], path: Sequence[Exchange], same: int) -> int | None:
+    """The first place (from `same`) at which something else was said than was `spoken`, or was said after another
     answer; None where there is none.
     """
-    for place, (turn, exchange) in enumerate(zip(turns[same:], path[same:], strict=False), same):
+    for place, (turn, exchange) in enumerate(zip(spoken[same:], path[same:], strict=False), same):
         if turn.utterance != exchange.utterance:
             return place
-        if place + 1 < len(path) and not exchange.was(turn, told):
+        if place + 1 < len(path) and not turn.answered(exchange):
             return place + 1
     return None
 
 
-def _going_on(turns: Sequence[Turn], asked: Asked) -> int:
+def _going_on(spoken: Sequence[Spoken], asked: Asked) -> int:
     """Where the newest utterance stands in a conversation that the client names: such a client may send the newest
     messages alone. 0 where it does not follow from what was said.
     """
-    said, path = [turn.utterance for turn in turns], [one.utterance for one in asked.path]
+    said, path = [turn.utterance for turn in spoken], [one.utterance for one in asked.path]
     if len(path) - 1 <= len(said) <= len(path) and said == path[: len(said)]:  # all of it was sent
         return len(path)
     earlier = path[:-1]
@@ -166,17 +234,13 @@ def _going_on(turns: Sequence[Turn], asked: Asked) -> int:
     return len(said) + 1 if said[len(said) - len(earlier) :] == earlier else 0
 
 
-def _spoken(stored: Stored | None) -> list[Turn]:
-    """The turns in which something was said; what was done by buttons is not in a client's messages."""
-    return [] if stored is None else [turn for turn in stored.turns if turn.kind != "command"]
-
-
-def _stored(service: Service, owner: str, id: str) -> Stored | None:
-    try:
-        return service.conversation(owner, id)
-    except NotFound:
-        return None
+def _spoken(path: SpokenPath | None) -> Sequence[Spoken]:
+    return () if path is None else path.spoken
 
 
 def _bare(text: str) -> str:
     return " ".join(text.split())
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

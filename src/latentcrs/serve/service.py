@@ -269,14 +269,23 @@ class Service:
         old = self.conversation(owner, id).session
         return self.begin(owner, user=old.user, history=old.history, variant=old.variant, k=old.k)
 
-    def conversation(self, owner: str, id: str) -> Stored:
-        """A conversation with all its turns.
+    def conversation(self, owner: str, id: str, after: int = 0) -> Stored:
+        """A conversation with all its turns, or with those after turn `after`.
 
         Raises:
             NotFound: this owner has no such conversation.
         """
         with _answered():
-            return self.store.load(id, owner)
+            return self.store.load(id, owner, after)
+
+    def turn_of(self, owner: str, id: str, number: int) -> Turn:
+        """One turn of a conversation.
+
+        Raises:
+            NotFound: this owner has no such conversation, or it no such turn.
+        """
+        with _answered():
+            return self.store.turn(id, number, owner)
 
     def conversations(self, owner: str, user: str | None = None) -> list[Summary]:
         """The conversations held with this bundle, the one that went on last first; of `user` where it is given."""

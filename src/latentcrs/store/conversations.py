@@ -191,13 +191,14 @@ class ConversationStore:
                 changed["words"] = _first_words(turn.utterance)
             connection.execute(update(CONVERSATIONS).where(here).values(changed))
 
-    def load(self, id: str, owner: str = "") -> Stored:
-        """A conversation with all its turns.
+    def load(self, id: str, owner: str = "", after: int = 0) -> Stored:
+        """A conversation with all its turns, or with those after turn `after`.
 
         Raises:
             UserError: this owner has no such conversation, or it cannot be read.
         """
-        turns = select(TURNS.c.turn).where(is_named(TURNS.c.conversation, id)).order_by(TURNS.c.number)
+        here = is_named(TURNS.c.conversation, id) & (TURNS.c.number > after)
+        turns = select(TURNS.c.turn).where(here).order_by(TURNS.c.number)
         with self._readable(id), self._reading() as connection:
             row = connection.execute(select(CONVERSATIONS).where(_one(id, owner))).one_or_none()
             if row is None:
@@ -213,9 +214,23 @@ class ConversationStore:
                 turns=[Turn.model_validate(turn) for turn in connection.execute(turns).scalars()],
             )
         numbers = [turn.number for turn in stored.turns]
-        if numbers != list(range(1, row.turns + 1)) or stored.session.turns != row.turns:
-            raise self._unreadable(id, f"it should have {row.turns} turns and has {len(numbers)}")
+        if numbers != list(range(after + 1, row.turns + 1)) or stored.session.turns != row.turns:
+            raise self._unreadable(id, f"it should have {row.turns} turns and has {after + len(numbers)}")
         return stored
+
+    def turn(self, id: str, number: int, owner: str = "") -> Turn:
+        """One turn of a conversation.
+
+        Raises:
+            UserError: this owner has no such conversation or it no such turn, or it cannot be read.
+        """
+        joined = TURNS.join(CONVERSATIONS, TURNS.c.conversation == CONVERSATIONS.c.id)
+        found = select(TURNS.c.turn).select_from(joined).where(_one(id, owner), TURNS.c.number == number)
+        with self._readable(id), self._reading() as connection:
+            row = connection.execute(found).one_or_none()
+            if row is None:
+                raise _missing(id)
+            return Turn.model_validate(row.turn)
 
     def head(self, id: str, owner: str = "") -> int | None:
         """The number of a conversation's last turn, 0 before the first; None where this owner has no such one."""
@@ -223,6 +238,15 @@ class ConversationStore:
         with self._reading() as connection:
             turns: int | None = connection.execute(found).scalar()
             return turns
+
+    def standing(self, id: str, owner: str = "") -> tuple[int, datetime] | None:
+        """The number of a conversation's last turn, and when it began: of two with one id, which one it is. None
+        where this owner has no such one.
+        """
+        found = select(CONVERSATIONS.c.turns, raw(CONVERSATIONS.c.created)).where(_one(id, owner))
+        with self._readable(id), self._reading() as connection:
+            row = connection.execute(found).one_or_none()
+            return None if row is None else (row.turns, moment(row.created))
 
     def summaries(self, owner: str = "", user: str | None = None) -> list[Summary]:
         """The conversations of an owner, the one that went on last first; only those of `user` where it is given."""
