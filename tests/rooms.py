@@ -20,7 +20,6 @@ DOORS = {
     ("fit/training.py", "recommend"): "training ends in a bundle",
     ("fit/training.py", "users"): "training simulates the requests that a data set lacks",
     ("serve/app.py", "web"): "the page is opened where its extra is installed",
-    ("systems/open.py", "plugins"): "other packages' systems",
 }
 """Imports against that order, each with its reason; the list only gets shorter."""
 TEXT = {".py", ".toml", ".j2", ".css", ".js", ".html"}

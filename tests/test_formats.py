@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import latentcrs
-from latentcrs import training
+from latentcrs.fit import training
 from latentcrs.intent import load_config
 
 KEPT = Path(__file__).parent / "kept"

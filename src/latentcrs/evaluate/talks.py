@@ -16,7 +16,7 @@ from latentcrs.llm import ChatModel
 from latentcrs.store.session import Variant
 from latentcrs.systems.open import LABORATORY, find_system, reports_of, system_names
 from latentcrs.users.dialogue import Conversationalist
-from latentcrs.users.open import USERS, open_user
+from latentcrs.users.open import check_user, open_user
 
 VARIANTS = ("b", "f", "v", "b-paper", "f-paper")
 REFERENCES = ("popularity", "behaviour", "text", "sum", "fusion", *WITH_BM25)
@@ -53,8 +53,7 @@ def multi_turn(
     if unknown := [name for name in variants if name not in (*own, *others)]:
         known = ", ".join((*own, *others))
         raise UserError(f"There is no system {unknown[0]!r}; choose of {known}. {LABORATORY}")
-    if user not in USERS:
-        raise UserError(f"There is no simulated user {user!r}; choose {', '.join(USERS)}.")
+    check_user(user, user_model or model)
     if split not in ("valid", "test"):
         raise UserError(f"--split {split}: choose valid or test.")
     needs = rules == "llm" or any(name == "v" or (name not in own and find_system(name).asks) for name in variants)

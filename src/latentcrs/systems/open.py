@@ -12,10 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.base.errors import UserError
+from latentcrs.base.plugins import load_plugin, plugin_names
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.histories import Histories
 from latentcrs.llm import ChatModel
-from latentcrs.plugins import load_plugin, plugin_names
 from latentcrs.recommend import Recommender
 from latentcrs.users.dialogue import Conversationalist
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from latentcrs.base.device import fast_dtype, resolve_device
 from latentcrs.base.errors import UserError
+from latentcrs.base.plugins import is_plugged_in, load_plugin, plugin_names
 from latentcrs.text.model_folders import (
     embedded_minilm,
     embedding_width,
@@ -310,7 +311,8 @@ def open_encoder(spec: str = "minilm", device: str = "auto", precision: Precisio
 
     `minilm` (inside a package, needs no network), `st:NAME_OR_FOLDER` (any sentence-transformers model),
     `prompteol:NAME_OR_FOLDER` (any causal language model), a bare folder, whose kind is recognised, or
-    `https://host/v1#MODEL`, a model behind an OpenAI-compatible embeddings endpoint.
+    `https://host/v1#MODEL`, a model behind an OpenAI-compatible embeddings endpoint; `NAME` or `NAME:...` is a
+    plug-in's (`base.plugins`).
 
     Raises:
         UserError: no such model, or no such device.
@@ -329,11 +331,15 @@ def open_encoder(spec: str = "minilm", device: str = "auto", precision: Precisio
         folder = find_model(rest)
         name = folder.name if Path(rest).expanduser().is_dir() else rest
         return classes[scheme](folder, name, device, precision)
+    if is_plugged_in("encoder", scheme):
+        encoder: TextEncoder = load_plugin("encoder", scheme)(rest, device, precision)
+        return encoder
     folder = Path(spec).expanduser()
     if not folder.is_dir():
+        others = "".join(f"{name}, " for name in plugin_names("encoder"))
         raise UserError(
-            f"There is no encoder '{spec}'; write minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, a model's folder, or "
-            "https://host/v1#MODEL."
+            f"There is no encoder '{spec}'; write minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, {others}a model's "
+            "folder, or https://host/v1#MODEL."
         )
     folder = folder.resolve()
     chosen = SentenceEncoder if folder_kind(folder) == "sentence-transformers" else PromptEOL

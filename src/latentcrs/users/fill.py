@@ -11,9 +11,9 @@ from latentcrs.base.progress import Step, step
 from latentcrs.data.dataset import REQUESTS_SCHEMA, SPLITS, PreparedDataset
 from latentcrs.llm.model import ChatModel
 from latentcrs.users.attributes import AttributesUser, requests_for
-from latentcrs.users.dialogue import dialogues_of
+from latentcrs.users.dialogue import SimulatedUser, dialogues_of
 from latentcrs.users.draws import mixed, uniform
-from latentcrs.users.open import USERS
+from latentcrs.users.open import check_user, open_user
 from latentcrs.users.plot import PlotUser
 from latentcrs.users.role_play import RolePlayUser
 from latentcrs.users.rows import request_rows
@@ -47,19 +47,16 @@ def fill_requests(
 ) -> Filled | None:
     """Let `user` speak for every split without requests and write them beside those that are there.
 
-    user: "attributes", "plot", or "llm", played by `model` (one call per row, kept in the data set's folder: a run
-    that was interrupted goes on where it stopped). sample: at most so many rows of each split, the same ones every
-    time. noun: what an item is called (attributes). `force` replaces all. plots: for this share of the training and
-    validation rows, of items that have a text, `plot` speaks as well: a model that only ever heard conditions does
-    not understand people who tell what an item is about. Returns None when nothing was missing.
+    user: "attributes", "plot", a plug-in, or "llm", played by `model` (one call per row, kept in the data set's
+    folder: a run that was interrupted goes on where it stopped). sample: at most so many rows of each split, the same
+    ones every time. noun: what an item is called (attributes). `force` replaces all. plots: for this share of the
+    training and validation rows, of items that have a text, `plot` speaks as well: a model that only ever heard
+    conditions does not understand people who tell what an item is about. Returns None when nothing was missing.
 
     Raises:
         UserError: there is no such user, it has no model, or the model answers nothing from the beginning.
     """
-    if user not in USERS:
-        raise UserError(f"There is no simulated user {user!r}; choose {', '.join(USERS)}.")
-    if user == "llm" and model is None:
-        raise UserError("The simulated user llm is played by a language model, and none is given.")
+    check_user(user, model)
     missing = list(SPLITS) if force else list(dataset.missing_splits)
     if not missing:
         return None
@@ -77,14 +74,13 @@ def fill_requests(
                 teller = PlotUser(dataset, seed)
                 told, leaked = _opened(dataset, teller, _tellable(rows, teller, plots, seed), "plot", running)
                 requests, redrawn = pl.concat([requests, told]), redrawn + leaked
-        elif user == "plot" or model is None:
-            teller = PlotUser(dataset, seed)
-            requests, redrawn = _opened(dataset, teller, rows, "plot", running)
-            without = sum(not teller.has_something_to_tell(item) for item in requests["target"])
         else:
-            player = RolePlayUser(dataset, model, seed)
-            requests, redrawn = _opened(dataset, player, rows, "llm", running)
-            failed = player.failed
+            speaker = open_user(user, dataset, seed, model)
+            requests, redrawn = _opened(dataset, speaker, rows, user, running)
+            if isinstance(speaker, PlotUser):
+                without = sum(not speaker.has_something_to_tell(item) for item in requests["target"])
+            if isinstance(speaker, RolePlayUser):
+                failed = speaker.failed
         running.note(f"{len(requests):,} written")
     dataset.write_requests(requests if kept is None else pl.concat([kept, requests]))
     return Filled(requests, kept, redrawn, without, user == "llm", failed)
@@ -106,12 +102,12 @@ def _tellable(rows: pl.DataFrame, teller: PlotUser, share: float, seed: int) -> 
 
 
 def _opened(
-    dataset: PreparedDataset, user: PlotUser | RolePlayUser, rows: pl.DataFrame, source: str, running: Step
+    dataset: PreparedDataset, user: SimulatedUser, rows: pl.DataFrame, source: str, running: Step
 ) -> tuple[pl.DataFrame, int]:
     """Requests that are the openings of conversations with `user`, and how many sentences leaked before them."""
     texts: list[str] = []
     leaked = 0
-    together = _PLOTS_TOGETHER if source == "plot" else _CALLS_TOGETHER
+    together = _CALLS_TOGETHER if source == "llm" else _PLOTS_TOGETHER
     for batch in rows.iter_slices(together):
         dialogues = dialogues_of(dataset, batch)
         user.speak(dialogues)

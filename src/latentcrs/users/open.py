@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from latentcrs.base.errors import UserError
+from latentcrs.base.plugins import load_plugin
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.llm import ChatModel
 from latentcrs.users.dialogue import SimulatedUser
@@ -13,10 +14,21 @@ UserName = Literal["attributes", "plot", "llm"]
 USERS: tuple[UserName, ...] = get_args(UserName)
 
 
+def check_user(name: str, model: ChatModel | None = None) -> None:
+    """Raises:
+    UserError: there is no simulated user called `name`, or it is played by a language model and none is given.
+    """
+    if name not in USERS:
+        load_plugin("user", name, USERS)
+    if name == "llm" and model is None:
+        raise UserError("The simulated user llm is played by a language model; name one with --llm.")
+
+
 def open_user(
     name: str, dataset: PreparedDataset, seed: int = 0, model: ChatModel | None = None, noun: str | None = None
 ) -> SimulatedUser:
-    """The simulated user called `name`; `model` plays "llm". noun: what an item is called.
+    """The simulated user called `name`, ours or a plug-in's (`base.plugins`); `model` plays "llm". noun: what an item
+    is called.
 
     Raises:
         UserError: there is no such user, or it needs a language model and none is given.
@@ -30,9 +42,10 @@ def open_user(
 
         return PlotUser(dataset, seed)
     if name != "llm":
-        raise UserError(f"There is no simulated user {name!r}; choose {', '.join(USERS)}.")
-    if model is None:
-        raise UserError("The simulated user llm is played by a language model; name one with --llm.")
+        user: SimulatedUser = load_plugin("user", name, USERS)(dataset, seed, model)
+        return user
+    check_user(name, model)
+    assert model is not None
     from latentcrs.users.role_play import RolePlayUser
 
     return RolePlayUser(dataset, model, seed)

@@ -8,7 +8,7 @@ import pytest
 
 from installed import install
 from latentcrs.base.errors import UserError
-from latentcrs.plugins import is_plugged_in, load_plugin, plugin_names
+from latentcrs.base.plugins import is_plugged_in, load_plugin, plugin_names
 
 SHOP = "[latentcrs.systems]\nnewest = shop:open_newest\n"
 
