@@ -70,8 +70,8 @@ def test_what_is_public_can_be_had_and_importing_the_package_imports_no_pytorch(
         "[getattr(latentcrs, name) for name in latentcrs.__all__]; assert dir(latentcrs) == sorted(latentcrs.__all__)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
-    with pytest.raises(AttributeError, match="no attribute 'fit'"):
-        latentcrs.fit  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'recommended'"):
+        latentcrs.recommended  # noqa: B018
 
 
 @pytest.mark.parametrize("module", MODULES)

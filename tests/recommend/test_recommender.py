@@ -120,7 +120,7 @@ def test_all_rules_hold_at_once_and_fewer_than_k_come_back_when_fewer_pass(recom
     ("arguments", "sentence"),
     [
         ({"k": 0}, r"k must be at least 1, not 0"),
-        ({"history": ["no such film"]}, r"no item with the id 'no such film'"),
+        ({"history": ["no such film"]}, r"no item with the id or title 'no such film'"),
         ({"exclude": [-1]}, r"no item with the id '-1'"),
         ({"where": Rule(column="colour", op="is", value="red")}, r"no column 'colour'"),
         ({"where": Rule(column="year", op="contains", value="199")}, r"'year' is a year column"),

@@ -532,7 +532,7 @@ def test_a_turn_reads_no_more_of_the_store_the_longer_the_talk_is(
 @contextmanager
 def serving_again(endpoint: Endpoint) -> Iterator[OpenAI]:
     """The client of a second server over the same store."""
-    service = Service(endpoint.service.folder, ConversationStore(endpoint.service.store.url))
+    service = Service(endpoint.service.folder, ConversationStore(str(endpoint.service.store.url)))
     settings = Settings(bundle=service.folder, page=False, turn_rate="off", request_rate="off")
     settings = settings.model_copy(update={"keys_file": endpoint.keys_file})
     with listening(create_app(settings, service)) as port:

@@ -93,7 +93,7 @@ def test_people_talk_on_while_the_bundle_is_swapped_and_no_request_fails(
             until(lambda: all(said for said in turns))
             assert not any(is_new(said[0]) for said in turns)
             put(new, place)
-            until(lambda: client._ask("GET", "/health")["bundle"] == fingerprint)
+            until(lambda: client._http.get("/health").json()["bundle"] == fingerprint)
         finally:
             swapped.set()
         ids = [talk.result() for talk in talks]

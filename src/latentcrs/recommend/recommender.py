@@ -235,9 +235,9 @@ class Recommender:
             number = self._item_number.get(str(int(item) if whole else item))  # type: ignore[call-overload]
             if number is None and isinstance(item, str):
                 number = self._titled.get(" ".join(item.lower().split()))
-            if number is None:
-                raise self.unknown(str(item))
-            numbers.append(number)
+            if number is None and isinstance(item, str):
+                raise self.unknown(item)
+            numbers.append(self.item_numbers([item])[0] if number is None else number)
         return np.array(numbers, np.int64)
 
     def unknown(self, item: str) -> UserError:
