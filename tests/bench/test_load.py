@@ -19,7 +19,7 @@ from latentcrs.bench.failing_endpoint import ANSWERED, failing_endpoint, least
 from latentcrs.bench.serve import bench_serve, compared
 from latentcrs.cli.main import app
 from latentcrs.hear.askable import answer_schema, askable_columns
-from latentcrs.llm import Call, Message, ModelError
+from latentcrs.llm import Call, ChatRequest, Message, ModelError
 from latentcrs.llm.openai_model import OpenAIModel
 from latentcrs.llm.schema import strict_schema
 from latentcrs.recommend import Recommender
@@ -78,7 +78,7 @@ def test_the_endpoint_fails_in_every_way_that_it_names() -> None:
         model = OpenAIModel(endpoint.url, "bench", timeout=10, max_retries=0)
         while min(count for how, count in endpoint.counts().items() if how != ANSWERED) == 0:
             with pytest.raises(ModelError) as failed:
-                model.complete([Message("user", "hi")], Call("reply"))
+                model.complete(ChatRequest([Message("user", "hi")], Call("reply")))
             outcomes.add(failed.value.outcome)
     assert outcomes == {"server error", "rate limited", "unreachable", "invalid"}
 

@@ -9,7 +9,7 @@ from typing import Any
 from latentcrs.converse.conversation import Conversation
 from latentcrs.data.rules import Rule
 from latentcrs.hear import Heard, HeardRule
-from latentcrs.llm import Call, Completion, Message
+from latentcrs.llm import Call, ChatRequest, Completion
 
 Talk = Callable[..., Conversation]
 """The fixture `talk`: begins a conversation."""
@@ -63,7 +63,7 @@ class Failing:
     def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
         raise self.error
 
-    def complete(self, *arguments: Any, **options: Any) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         raise self.error
 
 
@@ -77,10 +77,10 @@ class Says:
         self.prompts: list[str] = []
         self.calls: list[Call] = []
 
-    def complete(self, messages: Sequence[Message], call: Call, **options: Any) -> Completion:
-        self.prompts.append("\n".join(message.content for message in messages))
-        self.calls.append(call)
-        return Completion(self.says(messages[0].content), 10, 2, 1.0, self.id)
+    def complete(self, request: ChatRequest) -> Completion:
+        self.prompts.append("\n".join(message.content for message in request.messages))
+        self.calls.append(request.call)
+        return Completion(self.says(request.messages[0].content), 10, 2, 1.0, self.id)
 
 
 def graded(grades: Sequence[object]) -> str:

@@ -19,7 +19,7 @@ from latentcrs.fit.rows import request_rows
 from latentcrs.hear import Hearer
 from latentcrs.intent import Rows
 from latentcrs.intent.em import model_scores
-from latentcrs.llm import Completion, ModelError
+from latentcrs.llm import ChatRequest, Completion, ModelError
 from latentcrs.recommend import Recommender
 from latentcrs.store.session import Session
 
@@ -34,7 +34,7 @@ class Judge:
     def __init__(self, grades: Sequence[int] | None) -> None:
         self.grades = grades
 
-    def complete(self, *_: object, **__: object) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         if self.grades is None:
             raise ModelError("timeout", "It took too long.")
         return Completion(f'{{"grades": {list(self.grades)}}}', 1, 1, 1.0, self.id)

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import console
 from latentcrs.cli.main import app
-from latentcrs.llm import Call, Message, ModelError, open_chat_model
+from latentcrs.llm import Call, ChatRequest, Message, ModelError, open_chat_model
 from latentcrs.llm.completions import Cached, Completions
 from latentcrs.llm.embedded import NAME
 from latentcrs.llm.ledger import Ledger, Recorded, ledger_path
@@ -53,7 +53,7 @@ def test_every_call_is_summed_by_purpose_and_failures_count(server: MisbehavingS
     model = recorded(server, ledger)
     for purpose, turn in (("rules", 1), ("rules", 2), ("rules", 3), ("reply", 3), ("reply", 4)):
         with suppress(ModelError):
-            model.complete(ASK, Call(purpose, "c1" if turn < 3 else "c2", turn))
+            model.complete(ChatRequest(ASK, Call(purpose, "c1" if turn < 3 else "c2", turn)))
     reply, rules = ledger.spent()
     assert (rules.purpose, rules.model, rules.calls, rules.failures) == ("rules", model.id, 3, 1)
     assert (rules.input_tokens, rules.output_tokens) == (12, 5)
@@ -68,7 +68,10 @@ def test_every_call_is_summed_by_purpose_and_failures_count(server: MisbehavingS
 
 def test_the_tokens_of_the_served_model_are_in_the_sums(served: str, ledger: Ledger) -> None:
     model = Recorded(OpenAIModel(served, NAME, timeout=300), ledger)
-    done = [model.complete(ASK, Call("reply"), max_tokens=3, on_text=listener) for listener in (None, lambda _: None)]
+    done = [
+        model.complete(ChatRequest(ASK, Call("reply"), max_tokens=3, on_text=listener))
+        for listener in (None, lambda _: None)
+    ]
     (spent,) = ledger.spent()
     assert spent.input_tokens == sum(each.input_tokens for each in done) > 0
     assert spent.output_tokens == sum(each.output_tokens for each in done) == 6
@@ -103,7 +106,7 @@ def test_a_ledger_that_cannot_be_written_costs_no_call_and_one_warning(
     server.answers = [whole("Yes.")]
     model = recorded(server, Ledger(path))
     with caplog.at_level(logging.WARNING):
-        assert [model.complete(ASK, Call("reply")).text for _ in range(3)] == ["Yes."] * 3
+        assert [model.complete(ChatRequest(ASK, Call("reply"))).text for _ in range(3)] == ["Yes."] * 3
     assert len([record for record in caplog.records if "cannot be written" in record.getMessage()]) == 1
 
 
@@ -114,7 +117,7 @@ def test_an_answer_is_asked_for_once_and_then_comes_from_the_cache(
     answered = []
     for _ in range(2):  # the second as if in another process
         cached = Cached(OpenAIModel(server.url, "tiny"), Completions(tmp_path / "completions.sqlite"))
-        answered.append(Recorded(cached, ledger).complete(ASK, Call("reply")))
+        answered.append(Recorded(cached, ledger).complete(ChatRequest(ASK, Call("reply"))))
     first, second = answered
     assert (first.cached, second.cached) == (False, True) and second.text == first.text == "Yes."
     assert len(server.asked) == 1
@@ -127,25 +130,25 @@ def test_another_prompt_or_parameter_is_another_answer(server: MisbehavingServer
     server.answers = [whole('{"genre": "Comedy"}')]
     model = Cached(OpenAIModel(server.url, "tiny"), Completions(tmp_path / "completions.sqlite"))
     call = Call("reply")
-    model.complete(ASK, call)
-    model.complete([Message("system", "A comedy?")], call)
-    model.complete(ASK, call, seed=1)
-    model.complete(ASK, call, temperature=0.5)
-    model.complete(ASK, call, max_tokens=9)
-    model.complete(ASK, call, schema=Taste)
-    Cached(OpenAIModel(server.url, "other"), model.completions).complete(ASK, call)
+    model.complete(ChatRequest(ASK, call))
+    model.complete(ChatRequest([Message("system", "A comedy?")], call))
+    model.complete(ChatRequest(ASK, call, seed=1))
+    model.complete(ChatRequest(ASK, call, temperature=0.5))
+    model.complete(ChatRequest(ASK, call, max_tokens=9))
+    model.complete(ChatRequest(ASK, call, schema=Taste))
+    Cached(OpenAIModel(server.url, "other"), model.completions).complete(ChatRequest(ASK, call))
     assert len(server.asked) == 7
-    assert model.complete(ASK, Call("judge", "c9", 4)).cached and len(server.asked) == 7
+    assert model.complete(ChatRequest(ASK, Call("judge", "c9", 4))).cached and len(server.asked) == 7
 
 
 def test_a_failure_is_not_kept_and_a_stream_is_kept_whole(server: MisbehavingServer, tmp_path: Path) -> None:
     server.answers = [refusal(500, "oh"), stream(["Try ", "it"])]
     model = Cached(OpenAIModel(server.url, "tiny", max_retries=0), Completions(tmp_path / "completions.sqlite"))
     with pytest.raises(ModelError):
-        model.complete(ASK, Call("reply"))
+        model.complete(ChatRequest(ASK, Call("reply")))
     pieces: list[str] = []
-    model.complete(ASK, Call("reply"), on_text=pieces.append)
-    assert model.complete(ASK, Call("reply"), on_text=pieces.append).cached
+    model.complete(ChatRequest(ASK, Call("reply"), on_text=pieces.append))
+    assert model.complete(ChatRequest(ASK, Call("reply"), on_text=pieces.append)).cached
     assert pieces == ["Try ", "it", "Try it"]
 
 
@@ -157,7 +160,7 @@ def test_a_cache_that_cannot_be_used_costs_no_call_and_one_warning(
     server.answers = [whole("Yes.")]
     model = Cached(OpenAIModel(server.url, "tiny"), Completions(path))
     with caplog.at_level(logging.WARNING):
-        assert [model.complete(ASK, Call("reply")).text for _ in range(2)] == ["Yes."] * 2
+        assert [model.complete(ChatRequest(ASK, Call("reply"))).text for _ in range(2)] == ["Yes."] * 2
     assert len([record for record in caplog.records if "cannot be used" in record.getMessage()]) == 1
 
 
@@ -170,7 +173,7 @@ def test_a_model_is_opened_by_its_address_and_the_environment(
     host = server.url.removesuffix("/v1")
     for address in (server.url, host, f"{host}/", f"{server.url}/chat/completions"):
         model = open_chat_model(address)
-        assert model is not None and model.complete(ASK, Call("reply")).text == "Yes."
+        assert model is not None and model.complete(ChatRequest(ASK, Call("reply"))).text == "Yes."
     assert [asked.path for asked in server.asked] == ["/v1/chat/completions"] * 4
     assert server.asked[0].headers["authorization"] == "Bearer sk-1"
     assert ledger.spent()[0].calls == 4
@@ -178,7 +181,7 @@ def test_a_model_is_opened_by_its_address_and_the_environment(
     monkeypatch.setenv("LATENTCRS_COMPLETIONS", "1")
     for expected in (False, True):
         model = open_chat_model()
-        assert model is not None and model.complete(ASK, Call("reply")).cached is expected
+        assert model is not None and model.complete(ChatRequest(ASK, Call("reply"))).cached is expected
     assert open_chat_model("none") is None
 
 
@@ -213,7 +216,7 @@ def test_the_embedded_model_is_opened_by_name(smollm2: Path, ledger: Ledger, mon
     monkeypatch.setenv("LATENTCRS_CACHE", str(smollm2.parents[3]))
     model = open_chat_model("local")
     assert model is not None and model.id == NAME
-    model.complete(ASK, Call("reply"), max_tokens=2)
+    model.complete(ChatRequest(ASK, Call("reply"), max_tokens=2))
     assert ledger.spent()[0].model == NAME
     listed = json.loads(CliRunner().invoke(app, ["models", "list", "--json"]).stdout)[-1]
     assert listed["spec"] == "local" and listed["ready"] and listed["where"] == str(smollm2)

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from latentcrs.base.errors import UserError
-from latentcrs.llm import Call, Message, ModelError, answer
+from latentcrs.llm import Call, ChatRequest, Message, ModelError, answer
 from latentcrs.llm.embedded import NAME
 from latentcrs.llm.local_model import LocalModel, serve_local
 from latentcrs.llm.openai_model import OpenAIModel
@@ -38,14 +38,17 @@ class Verdict(BaseModel):
 
 def test_it_answers_in_this_process_and_counts_tokens(local_model: LocalModel) -> None:
     pieces: list[str] = []
-    done = local_model.complete(ASK, CALL, max_tokens=12, on_text=pieces.append)
+    done = local_model.complete(ChatRequest(ASK, CALL, max_tokens=12, on_text=pieces.append))
     assert done.text and "".join(pieces) == done.text and len(pieces) > 1
     assert (done.input_tokens, done.output_tokens, done.model, done.finished) == (38, 12, NAME, False)
-    assert local_model.complete(ASK, CALL, max_tokens=12).text == done.text
+    assert local_model.complete(ChatRequest(ASK, CALL, max_tokens=12)).text == done.text
 
 
 def test_the_same_seed_says_the_same(local_model: LocalModel) -> None:
-    texts = [local_model.complete(ASK, CALL, max_tokens=12, temperature=1.5, seed=seed).text for seed in (1, 1, 2)]
+    texts = [
+        local_model.complete(ChatRequest(ASK, CALL, max_tokens=12, temperature=1.5, seed=seed)).text
+        for seed in (1, 1, 2)
+    ]
     assert texts[0] == texts[1] != texts[2]
 
 
@@ -68,7 +71,7 @@ def test_a_schema_is_obeyed_against_the_prompt(local_model: LocalModel) -> None:
 def test_a_prompt_beyond_the_context_is_refused_not_cut(local_model: LocalModel, served: str) -> None:
     for model in (local_model, OpenAIModel(served, NAME, timeout=300)):
         with pytest.raises(ModelError, match=r"too long.*9031 tokens") as caught:
-            model.complete(LONG, CALL)
+            model.complete(ChatRequest(LONG, CALL))
         assert caught.value.outcome == "prompt too long"
 
 
@@ -81,7 +84,7 @@ def test_json_that_is_not_done_is_cut_short(local_model: LocalModel) -> None:
 def test_an_answer_that_takes_too_long_is_given_up(smollm2: Path) -> None:
     model = LocalModel(smollm2, context=512, timeout=0)
     with pytest.raises(ModelError) as caught:
-        model.complete(ASK, CALL)
+        model.complete(ChatRequest(ASK, CALL))
     assert caught.value.outcome == "timeout"
 
 
@@ -90,32 +93,37 @@ def test_what_a_listener_raises_is_raised_and_the_model_goes_on(local_model: Loc
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        local_model.complete(ASK, CALL, on_text=listen)
-    assert local_model.complete(ASK, CALL, max_tokens=2).text
+        local_model.complete(ChatRequest(ASK, CALL, on_text=listen))
+    assert local_model.complete(ChatRequest(ASK, CALL, max_tokens=2)).text
 
 
 def test_threads_share_one_model(smollm2: Path) -> None:
     model = LocalModel(smollm2, context=512, timeout=300)
     with ThreadPoolExecutor(4) as pool:
-        texts = list(pool.map(lambda _: model.complete(ASK, CALL, max_tokens=6).text, range(4)))
+        texts = list(pool.map(lambda _: model.complete(ChatRequest(ASK, CALL, max_tokens=6)).text, range(4)))
     assert len(set(texts)) == 1 and texts[0]
 
 
 def test_half_a_surrogate_pair_does_no_harm(local_model: LocalModel) -> None:
-    assert local_model.complete([Message("user", "half an emoji: \ud83d\x00")], CALL, max_tokens=3).input_tokens > 0
+    assert (
+        local_model.complete(
+            ChatRequest([Message("user", "half an emoji: \ud83d\x00")], CALL, max_tokens=3)
+        ).input_tokens
+        > 0
+    )
 
 
 def test_a_file_that_is_no_model_is_one_sentence(tmp_path: Path, smollm2: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF and nothing else")
     with pytest.raises(ModelError, match="cannot load") as caught:
-        LocalModel(broken).complete(ASK, CALL)
+        LocalModel(broken).complete(ChatRequest(ASK, CALL))
     assert caught.value.outcome == "unreachable"
 
 
 def test_the_model_in_this_process_answers_nobody_else(smollm2: Path) -> None:
     model = LocalModel(smollm2, context=512, timeout=300)
-    model.complete(ASK, CALL, max_tokens=1)
+    model.complete(ChatRequest(ASK, CALL, max_tokens=1))
     body = urllib.request.Request(
         f"{model._server.listening_address}/v1/chat/completions", b"{}", {"Content-Type": "application/json"}
     )
@@ -125,7 +133,7 @@ def test_the_model_in_this_process_answers_nobody_else(smollm2: Path) -> None:
 
 def test_the_served_model_streams_counts_and_fits_a_schema(served: str) -> None:
     model, pieces = OpenAIModel(served, NAME, timeout=300), []  # type: ignore[var-annotated]
-    done = model.complete(ASK, CALL, max_tokens=8, on_text=pieces.append)
+    done = model.complete(ChatRequest(ASK, CALL, max_tokens=8, on_text=pieces.append))
     assert "".join(pieces) == done.text and len(pieces) > 1
     assert (done.input_tokens, done.output_tokens, done.model) == (38, 8, NAME)
     assert isinstance(answer(model, ASK, CALL, Verdict, max_tokens=80), Verdict)

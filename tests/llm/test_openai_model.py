@@ -10,7 +10,7 @@ import pytest
 from misbehaving_server import HANG, Answer, MisbehavingServer, refusal, stream, whole
 from pydantic import BaseModel, Field
 
-from latentcrs.llm import Call, Message, ModelError, answer
+from latentcrs.llm import Call, ChatRequest, Message, ModelError, answer
 from latentcrs.llm.model import longest_text
 from latentcrs.llm.openai_model import OpenAIModel
 from latentcrs.llm.patience import LARGEST_ANSWER
@@ -37,13 +37,13 @@ def model(
 
 def failure(chat: OpenAIModel, streaming: bool = False, **options: object) -> ModelError:
     with pytest.raises(ModelError) as caught:
-        chat.complete(ASK, CALL, on_text=(lambda _: None) if streaming else None, **options)  # type: ignore[arg-type]
+        chat.complete(ChatRequest(ASK, CALL, on_text=(lambda _: None) if streaming else None, **options))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
     return caught.value
 
 
 def test_an_answer_comes_with_its_tokens_and_the_name_of_the_model(server: MisbehavingServer) -> None:
-    done = model(server, whole("Try Airplane!")).complete(ASK, CALL, max_tokens=9, seed=4)
+    done = model(server, whole("Try Airplane!")).complete(ChatRequest(ASK, CALL, max_tokens=9, seed=4))
     assert (done.text, done.input_tokens, done.output_tokens) == ("Try Airplane!", 7, 3)
     assert (done.model, done.cached, done.finished) == ("tiny-1", False, True)
     (asked,) = server.asked
@@ -58,19 +58,19 @@ def test_an_answer_comes_with_its_tokens_and_the_name_of_the_model(server: Misbe
 
 def test_a_streamed_answer_arrives_in_pieces_and_is_counted(server: MisbehavingServer) -> None:
     pieces: list[str] = []
-    done = model(server, stream(["Try ", "Airplane", "!"])).complete(ASK, CALL, on_text=pieces.append)
+    done = model(server, stream(["Try ", "Airplane", "!"])).complete(ChatRequest(ASK, CALL, on_text=pieces.append))
     assert pieces == ["Try ", "Airplane", "!"] and done.text == "Try Airplane!"
     assert (done.input_tokens, done.output_tokens) == (7, 3)
     assert server.asked[0].body["stream_options"] == {"include_usage": True}
 
 
 def test_an_endpoint_that_counts_no_tokens_is_taken_as_it_is(server: MisbehavingServer) -> None:
-    done = model(server, whole("Yes.", usage=None)).complete(ASK, CALL)
+    done = model(server, whole("Yes.", usage=None)).complete(ChatRequest(ASK, CALL))
     assert (done.text, done.input_tokens, done.output_tokens) == ("Yes.", 0, 0)
 
 
 def test_a_text_ended_by_max_tokens_is_an_answer_that_says_so(server: MisbehavingServer) -> None:
-    assert not model(server, whole("Try Air", "length")).complete(ASK, CALL).finished
+    assert not model(server, whole("Try Air", "length")).complete(ChatRequest(ASK, CALL)).finished
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -151,7 +151,7 @@ def test_of_a_piece_however_long_no_more_is_told_than_an_answer_may_have(
     heard: list[str] = []
     chat = model(server, stream(["Try "] * before + ["x" * size]))
     with pytest.raises(ModelError) as caught:
-        chat.complete(ASK, CALL, max_tokens=10, on_text=heard.append)
+        chat.complete(ChatRequest(ASK, CALL, max_tokens=10, on_text=heard.append))
     assert caught.value.outcome == "answer too long" and len(caught.value.text) <= longest_text(10) + 1
     assert len("".join(heard)) <= longest_text(10)
 
@@ -176,7 +176,7 @@ def test_an_address_where_nobody_listens_is_unreachable() -> None:
     "bad", [refusal(500, "oh"), refusal(503, "busy"), Answer(delay=HANG)], ids=["500", "503", "hangs"]
 )
 def test_a_passing_failure_is_tried_again(server: MisbehavingServer, bad: Answer) -> None:
-    assert model(server, bad, whole("Yes."), timeout=0.4, retries=1).complete(ASK, CALL).text == "Yes."
+    assert model(server, bad, whole("Yes."), timeout=0.4, retries=1).complete(ChatRequest(ASK, CALL)).text == "Yes."
     assert len(server.asked) == 2
 
 
@@ -187,7 +187,7 @@ def test_a_rate_limit_is_waited_for_as_long_as_the_server_asks(
     monkeypatch.setattr("openai._base_client.time.sleep", slept.append)
     limited = refusal(429, "slow down")
     limited.headers["Retry-After"] = "3"
-    assert model(server, limited, whole("Yes."), retries=2).complete(ASK, CALL).text == "Yes."
+    assert model(server, limited, whole("Yes."), retries=2).complete(ChatRequest(ASK, CALL)).text == "Yes."
     assert slept == [3.0] and len(server.asked) == 2
 
 
@@ -217,7 +217,7 @@ def test_another_services_key_in_the_environment_is_not_sent(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-for-somebody-else")
     server.answers = [whole("Yes.")]
-    OpenAIModel(server.url, "tiny").complete(ASK, CALL)
+    OpenAIModel(server.url, "tiny").complete(ChatRequest(ASK, CALL))
     assert "somebody-else" not in str(server.asked[0].headers)
 
 
@@ -226,7 +226,7 @@ def test_no_more_requests_are_under_way_than_allowed(server: MisbehavingServer) 
     answered.delay = 0.05
     chat = model(server, answered, at_once=2)
     with ThreadPoolExecutor(6) as pool:
-        texts = list(pool.map(lambda _: chat.complete(ASK, CALL).text, range(6)))
+        texts = list(pool.map(lambda _: chat.complete(ChatRequest(ASK, CALL)).text, range(6)))
     assert texts == ["Yes."] * 6 and server.most_at_once == 2
 
 
@@ -235,12 +235,12 @@ def test_what_a_listener_raises_is_raised_as_it_is(server: MisbehavingServer) ->
         raise ValueError("the window was closed")
 
     with pytest.raises(ValueError, match="the window was closed"):
-        model(server, stream(["Try "])).complete(ASK, CALL, on_text=listen)
+        model(server, stream(["Try "])).complete(ChatRequest(ASK, CALL, on_text=listen))
 
 
 def test_characters_that_no_encoding_has_do_no_harm(server: MisbehavingServer) -> None:
     body = whole("Y").body.replace(b'"Y"', b'"Y\\ud83d"')
-    done = model(server, Answer(body)).complete([Message("user", "half an emoji: \ud83d")], CALL)
+    done = model(server, Answer(body)).complete(ChatRequest([Message("user", "half an emoji: \ud83d")], CALL))
     assert done.text == "Y?" and server.asked[0].body["messages"][0]["content"] == "half an emoji: ?"
 
 
@@ -311,8 +311,8 @@ def test_parameters_that_an_endpoint_refuses_are_left_out_from_then_on(server: M
     chat = model(
         server, refusal(400, newer, param="max_tokens"), refusal(400, fixed, param="temperature"), whole("Yes.")
     )
-    assert chat.complete(ASK, CALL, max_tokens=50).text == "Yes."
-    assert chat.complete(ASK, CALL, max_tokens=50).text == "Yes."
+    assert chat.complete(ChatRequest(ASK, CALL, max_tokens=50)).text == "Yes."
+    assert chat.complete(ChatRequest(ASK, CALL, max_tokens=50)).text == "Yes."
     for asked in server.asked[2:]:
         assert asked.body["max_completion_tokens"] == 50
         assert not {"max_tokens", "temperature"} & set(asked.body)

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.waiting import model_within
-from latentcrs.llm import Call, Message, ModelError
+from latentcrs.llm import Call, ChatRequest, Message, ModelError
 from latentcrs.llm.openai_model import OpenAIModel
 from latentcrs.serve.keys import Keys, new_key
 from latentcrs.serve.limits import Rates
@@ -56,7 +56,7 @@ def test_all_calls_share_one_time(silent: str) -> None:
     with model_within(1.0):
         for purpose in ("rules", "judge", "reply"):
             with pytest.raises(ModelError) as caught:
-                model.complete([Message("user", "hello")], Call(purpose), on_text=None)
+                model.complete(ChatRequest([Message("user", "hello")], Call(purpose), on_text=None))
             assert caught.value.outcome == "timeout"
     assert time.monotonic() - began < 300  # each attempt alone would have 600 seconds
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 
-from latentcrs.llm import Completion, Message
+from latentcrs.llm import ChatRequest, Completion
 from latentcrs.serve.markdown import markdown
 from latentcrs.serve.mcp_tools import CatalogueTools
 from latentcrs.serve.service import Service
@@ -29,13 +28,11 @@ class Listening:
     def __init__(self) -> None:
         self.prompts: list[str] = []
 
-    def complete(
-        self, messages: list[Message], *_: object, on_text: Callable[[str], None] | None = None, **__: object
-    ) -> Completion:
-        self.prompts.append(messages[-1].content)
+    def complete(self, request: ChatRequest) -> Completion:
+        self.prompts.append(request.messages[-1].content)
         text = "<img src=x onerror=alert(1)> **Buy** [here](http://evil.example)"
-        if on_text is not None:
-            on_text(text)
+        if request.on_text is not None:
+            request.on_text(text)
         return Completion(text, 1, 1, 1.0, self.id)
 
 

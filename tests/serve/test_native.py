@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from latentcrs.base.files import sha256_of
 from latentcrs.data.rules import Rule
-from latentcrs.llm import Call, Completion, Message, ModelError
+from latentcrs.llm import ChatRequest, Completion, ModelError
 from latentcrs.llm.model import Outcome
 from latentcrs.serve.client import Client, ServerProblem, _listened
 from latentcrs.serve.observe import Metrics, ObservedModel, log_as_json
@@ -97,15 +97,13 @@ class Slow:
     def __init__(self, fails: bool | ModelError = False) -> None:
         self.fails = ModelError("timeout", "it took too long", input_tokens=3) if fails is True else fails
 
-    def complete(
-        self, messages: list[Message], call: Call, *, on_text: Callable[[str], None] | None = None, **_: Any
-    ) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         if self.fails:
             raise self.fails
         for word in ("Here ", "you ", "are."):
             time.sleep(0.05)
-            if on_text is not None:
-                on_text(word)
+            if request.on_text is not None:
+                request.on_text(word)
         return Completion("Here you are.", 7, 3, 150.0, "slow")
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from openai import AsyncOpenAI, OpenAI
 from starlette.testclient import TestClient
 
-from latentcrs.llm import Call, ChatModel, Completion, Message, ModelError
+from latentcrs.llm import ChatModel, ChatRequest, Completion, ModelError
 from latentcrs.serve.app import create_app
 from latentcrs.serve.keys import new_key
 from latentcrs.serve.markdown import EscapedWords, escaped, markdown
@@ -436,18 +436,10 @@ class Wordsmith:
     id = model = "wordsmith"
     breaks_off = False
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        call: Call,
-        *,
-        max_tokens: int = 0,
-        on_text: Callable[[str], None] | None = None,
-        **_: Any,
-    ) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         for piece in ("Here a", "re *som", "e* fi", "lms."):
-            if on_text is not None:
-                on_text(piece)
+            if request.on_text is not None:
+                request.on_text(piece)
             if self.breaks_off and piece == "re *som":
                 raise ModelError("cut short", "it broke off")
         return Completion("Here are *some* films.", 90, 5, 1.0, "wordsmith")

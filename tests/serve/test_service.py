@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
-from latentcrs.llm import Completion
+from latentcrs.llm import ChatRequest, Completion
 from latentcrs.serve.errors import Conflict, NotFound, TooMany
 from latentcrs.serve.live import LiveConversations
 from latentcrs.serve.service import Service
@@ -102,10 +102,10 @@ class Forgetting:
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         self.meanwhile = meanwhile
 
-    def complete(self, *_: object, on_text: Callable[[str], None] | None = None, **__: object) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         self.meanwhile()
-        if on_text is not None:
-            on_text("Here.")
+        if request.on_text is not None:
+            request.on_text("Here.")
         return Completion("Here.", 1, 1, 1.0, self.id)
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -23,7 +22,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from latentcrs.llm import Call, Completion, Message, ModelError
+from latentcrs.llm import ChatRequest, Completion, ModelError
 from latentcrs.serve.app import create_app
 from latentcrs.serve.observe import Metrics, ObservedModel
 from latentcrs.serve.service import Service
@@ -39,7 +38,7 @@ class Wordy:
     id = "wordy@http://secret-host"
     fails = False
 
-    def complete(self, messages: list[Message], call: Call, **_: Any) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         if self.fails:
             raise ModelError("server error", "no secret for you", input_tokens=3)
         return Completion("The secret is out.", 7, 3, 1.0, "wordy")

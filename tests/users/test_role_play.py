@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 import pytest
-from pydantic import BaseModel
 
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.llm import Call, Completion, Message, ModelError
+from latentcrs.llm import ChatRequest, Completion, Message, ModelError
 from latentcrs.users.dialogue import Dialogue, Question, Shown
 from latentcrs.users.role_play import SPOKEN, RolePlayUser, spoken_line
 
@@ -22,18 +19,8 @@ class Parrot:
     def __init__(self, *lines: str | ModelError) -> None:
         self.lines, self.asked = list(lines), list[list[Message]]()
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        call: Call,
-        *,
-        schema: type[BaseModel] | None = None,
-        max_tokens: int = 512,
-        temperature: float = 0.0,
-        seed: int = 0,
-        on_text: Callable[[str], None] | None = None,
-    ) -> Completion:
-        self.asked.append(list(messages))
+    def complete(self, request: ChatRequest) -> Completion:
+        self.asked.append(list(request.messages))
         line = self.lines.pop(0) if len(self.lines) > 1 else self.lines[0]
         if isinstance(line, ModelError):
             raise line

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from latentcrs.data import Histories, PreparedDataset
-from latentcrs.llm import Call, ChatModel, Completion, Message
+from latentcrs.llm import Call, ChatModel, ChatRequest, Completion
 from latentcrs.llm.model import checked
 from latentcrs.recommend import Recommender
 from latentcrs.users.dialogue import Dialogue, Shown
@@ -35,23 +34,15 @@ class Scripted:
         self.says = dict(says)
         self.asked: list[tuple[Call, str]] = []
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        call: Call,
-        *,
-        schema: type[BaseModel] | None = None,
-        max_tokens: int = 512,
-        **_: Any,
-    ) -> Completion:
-        prompt = messages[0].content
-        self.asked.append((call, prompt))
-        said = self.says[call.purpose]
+    def complete(self, request: ChatRequest) -> Completion:
+        prompt = request.messages[0].content
+        self.asked.append((request.call, prompt))
+        said = self.says[request.call.purpose]
         if isinstance(said, Exception):
             raise said
         found = said(prompt) if callable(said) else said
         text = found if isinstance(found, str) else json.dumps(found)
-        return checked(Completion(text, 10, 2, 1.0, self.id), schema, max_tokens)
+        return checked(Completion(text, 10, 2, 1.0, self.id), request)
 
     def prompts(self, purpose: str) -> list[str]:
         return [prompt for call, prompt in self.asked if call.purpose == purpose]

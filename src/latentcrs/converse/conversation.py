@@ -18,13 +18,12 @@ from latentcrs.converse.deciding import JOINS, kind_of, meant
 from latentcrs.converse.examples import example_request
 from latentcrs.converse.filtering import Ranked, least_fitting, rank_under_rules
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
-from latentcrs.converse.metered import Metered
 from latentcrs.converse.sorting import first_by, ordered
 from latentcrs.converse.steps import timed
 from latentcrs.hear import Context, Extractor, Heard, HeardRule, Hearer, Reading, Sort
 from latentcrs.hear.language import denies, word_set
 from latentcrs.hear.open import hearer_of
-from latentcrs.llm import Call, ChatModel, Message, ModelError
+from latentcrs.llm import Call, ChatModel, ChatRequest, Message, Meter, ModelError, complete
 from latentcrs.llm.model import encodable
 from latentcrs.llm.prompts import prompt
 from latentcrs.recommend import Query, Recommender
@@ -40,7 +39,7 @@ class Begun:
     """Half a turn: what was heard, before anything is recommended.
 
     session: as the turn will leave it. meant: the items that the utterance speaks of. recommends: whether items
-    follow. tokens: (input, output) taken since the turn began.
+    follow.
     """
 
     turn: Turn
@@ -48,7 +47,6 @@ class Begun:
     reading: Reading
     meant: list[str]
     recommends: bool
-    tokens: Callable[[], tuple[int, int]]
 
 
 TALK = frozenset({"question", "thanks", "greeting", "small talk", "unsure", "accepted", "instruction"})
@@ -82,7 +80,7 @@ class Conversation:
         own = next((one for one in (extractor, fallback) if isinstance(one, Hearer)), None)
         self.hearer = own or hearer_of(recommender)
         self.session = session or Session()
-        self.model = model if model is None else Metered(model)
+        self.model, self._meter = model, Meter()
         self.talks, self.places, self.controls, self.store, self.id = talks, places, controls, store, id
         self.recent: list[Turn] = []
         self.failures: list[str] = []
@@ -107,7 +105,7 @@ class Conversation:
         utterance = encodable(utterance)
         text = clean(utterance)
         turn = Turn(number=session.turns, utterance=utterance, kind="request", variant=session.variant)
-        meter = self._metered()
+        self._meter = Meter()
         with timed(turn, "total"):
             with timed(turn, "act"):
                 act = read_act(text, [self._title(item_id) for item_id in session.listed])
@@ -120,7 +118,7 @@ class Conversation:
             held = _held(session)
             spoken_of, recommends = self._act(turn, session, text, act, reading)
             session.before = session.before if _held(session) == held else held
-        return Begun(turn, session, reading, spoken_of, recommends, meter)
+        return Begun(turn, session, reading, spoken_of, recommends)
 
     def answer(self, begun: Begun, query: Query | None, on_text: Callable[[str], None] | None = None) -> Turn:
         """The second half: the turn, with items where `begun.recommends`; `query` is then what `Recommender.read`
@@ -133,7 +131,7 @@ class Conversation:
             _in_force(turn, session)
             with timed(turn, "reply"):
                 streamed = self._word(turn, session, begun.reading, begun.meant, on_text)
-        turn.tokens = begun.tokens()
+        turn.tokens = self._meter.tokens
         self._commit(turn, session)
         if on_text is not None and not streamed:
             on_text(turn.text)
@@ -222,7 +220,7 @@ class Conversation:
             return reading
         before = list(session.said)
         try:
-            heard = self.extractor.extract(text, before, Call("rules", self.id, turn.number))
+            heard = self.extractor.extract(text, before, self._call("rules", turn))
         except ModelError as error:
             self._went_on(turn, "rules by words alone", error)
             heard = reading if self.fallback is self.hearer else self.fallback.extract(text, before)
@@ -341,7 +339,7 @@ class Conversation:
             controls = [bundle.items.row(number, named=True) for number in unfit if number not in found.numbers]
             liked = [self._title(item_id) for item_id in session.past[-5:]]
             try:
-                call = Call("judge", self.id, turn.number)
+                call = self._call("judge", turn)
                 given = grades(self.model, call, session.request, liked, rows, bundle.columns, controls)
             except ModelError as error:
                 self._went_on(turn, "not judged", error)
@@ -376,8 +374,8 @@ class Conversation:
         items = [described(self._row(item.item_id), columns) for item in turn.items]
         note = turn.text if turn.relaxed or turn.unknown or turn.nearest else ""
         text = prompt("reply", request=turn.utterance, items=items, note=note)
-        call = Call("reply", self.id, turn.number)
-        said = self.model.complete([Message("user", text)], call, max_tokens=120, on_text=on_text)
+        call = self._call("reply", turn)
+        said = complete(self.model, ChatRequest([Message("user", text)], call, max_tokens=120, on_text=on_text))
         return " ".join(said.text.split())
 
     def _template(self, turn: Turn, session: Session, reading: Reading, meant: list[str]) -> str:
@@ -433,8 +431,8 @@ class Conversation:
         number = int(self.recommender.item_numbers([item_id])[0])
         return self.recommender.bundle.items.row(number, named=True)
 
-    def _metered(self) -> Callable[[], tuple[int, int]]:
-        return self.model.reading() if isinstance(self.model, Metered) else lambda: (0, 0)
+    def _call(self, purpose: str, turn: Turn) -> Call:
+        return Call(purpose, self.id, turn.number, self._meter)
 
 
 def _telling(words: Sequence[str], rules: Sequence[HeardRule]) -> list[str]:

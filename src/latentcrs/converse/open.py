@@ -73,10 +73,10 @@ def open_conversation(
     items, columns = recommender.bundle.items, recommender.bundle.columns
     lexical = hearer_of(recommender)
     id = stored.id if stored else new_id()
-    opened = Conversation(recommender, lexical, session, model=model, talks=talks, store=kept, id=id)
-    if rules == "llm":
-        # The model that counts a turn's tokens.
-        opened.extractor = open_extractor(rules, items, columns, opened.model)
+    hearing = open_extractor(rules, items, columns, model) if rules == "llm" else lexical
+    opened = Conversation(
+        recommender, hearing, session, fallback=lexical, model=model, talks=talks, store=kept, id=id
+    )
     if stored is not None:
         opened.recent = stored.turns[-10:]
     elif kept is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from latentcrs.converse.conversation import Begun, Conversation
-from latentcrs.converse.metered import Metered
 from latentcrs.data import Histories
 from latentcrs.evaluate.opened import WITH_BM25, Opened
 from latentcrs.hear import Extractor
+from latentcrs.llm import ChatModel
 from latentcrs.recommend import Query, Recommendation, Recommender
 from latentcrs.recommend.explain import Reason
 from latentcrs.recommend.index import ItemIndex, ScoreRows
@@ -39,10 +38,10 @@ class Conversing:
         recommender: Recommender,
         extractor: Extractor,
         variant: Variant,
-        model: Metered | None = None,
+        model: ChatModel | None = None,
         fallback: Extractor | None = None,
     ) -> None:
-        """model: judges in variant v. Its tokens are counted, and those of an extractor that asks the same one."""
+        """model: judges in variant v."""
         self.name, self.recommender, self.extractor, self.variant = name, recommender, extractor, variant
         self.model, self.fallback = model, fallback
         self._item_ids: list[str] = recommender.bundle.items["item_id"].to_list()
@@ -67,27 +66,16 @@ class Conversing:
 
     def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
         """See `Conversationalist.reply`."""
-        begun = []
-        for dialogue in dialogues:
-            with self._counted(dialogue):
-                begun.append(self._talks[id(dialogue)].hear(dialogue.said[-1]))
+        begun = [self._talks[id(dialogue)].hear(dialogue.said[-1]) for dialogue in dialogues]
         queries = iter(self._read([each for each in begun if each.recommends]))
         answers = []
         for dialogue, each in zip(dialogues, begun, strict=True):
-            with self._counted(dialogue):
-                turn = self._talks[id(dialogue)].answer(each, next(queries) if each.recommends else None)
+            turn = self._talks[id(dialogue)].answer(each, next(queries) if each.recommends else None)
+            before = self._taken[id(dialogue)]
+            self._taken[id(dialogue)] = (before[0] + turn.tokens[0], before[1] + turn.tokens[1])
             numbers = self.recommender.item_numbers(item.item_id for item in turn.items)
             answers.append(Shown(tuple(numbers.tolist())))
         return answers
-
-    @contextmanager
-    def _counted(self, dialogue: Dialogue) -> Iterator[None]:
-        """Book the tokens of the block on the conversation."""
-        reading = self.model.reading() if self.model is not None else None
-        yield
-        if reading is not None:
-            before, taken = self._taken[id(dialogue)], reading()
-            self._taken[id(dialogue)] = (before[0] + taken[0], before[1] + taken[1])
 
     def _read(self, begun: Sequence[Begun]) -> list[Query]:
         requests = [each.session.request for each in begun]

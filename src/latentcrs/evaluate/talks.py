@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from latentcrs.base.errors import UserError
-from latentcrs.converse.metered import Metered
 from latentcrs.evaluate.conversing import Conversing, recommender_of
 from latentcrs.evaluate.multi_turn import SAMPLE, MultiTurnResult, evaluate_multi_turn, talk_rows
 from latentcrs.evaluate.opened import WITH_BM25, Opened
@@ -88,9 +87,9 @@ def _system(opened: Opened, name: str, rules: str, model: ChatModel | None) -> C
     ranks = name.removesuffix("-f") if name not in VARIANTS else "latentcrs-paper" if "paper" in name else "latentcrs"
     shown = f"latentcrs-{name}" if name in VARIANTS else name
     recommender = recommender_of(opened, ranks)
-    metered = Metered(model) if model is not None and (name == "v" or rules == "llm") else None
+    asked = model if name == "v" or rules == "llm" else None
     items, columns = opened.bundle.items, opened.bundle.columns
     lexical = open_extractor("lexical", items, columns)
-    hearing = open_extractor(rules, items, columns, metered) if ruled else lexical
+    hearing = open_extractor(rules, items, columns, asked) if ruled else lexical
     variant: Variant = "v" if name == "v" else "f" if ruled else "b"
-    return Conversing(shown, recommender, hearing, variant, metered, lexical)
+    return Conversing(shown, recommender, hearing, variant, asked, lexical)

@@ -6,17 +6,15 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel
 from sqlalchemy import Boolean, Column, Engine, Float, Integer, LargeBinary, MetaData, String, Table, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from latentcrs.base.files import cache_folder
 from latentcrs.llm.database import open_database
-from latentcrs.llm.model import Call, ChatModel, Completion, Message
+from latentcrs.llm.model import ChatModel, ChatRequest, Completion
 
 logger = logging.getLogger(__name__)
 TABLES = MetaData()
@@ -89,41 +87,22 @@ class Cached:
     def id(self) -> str:
         return self.model.id
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        call: Call,
-        *,
-        schema: type[BaseModel] | None = None,
-        max_tokens: int = 512,
-        temperature: float = 0.0,
-        seed: int = 0,
-        on_text: Callable[[str], None] | None = None,
-    ) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         """See `ChatModel.complete`. An answer from the cache is passed to `on_text` in one piece."""
-        key = completion_key(self.id, messages, schema, max_tokens, temperature, seed)
+        key = completion_key(self.id, request)
         kept = self.completions.lookup(key)
         if kept is not None:
-            if on_text is not None:
-                on_text(kept.text)
+            if request.on_text is not None:
+                request.on_text(kept.text)
             return kept
-        completion = self.model.complete(
-            messages, call, schema=schema, max_tokens=max_tokens, temperature=temperature, seed=seed, on_text=on_text
-        )
+        completion = self.model.complete(request)
         self.completions.store(key, completion)
         return completion
 
 
-def completion_key(
-    model: str,
-    messages: Sequence[Message],
-    schema: type[BaseModel] | None,
-    max_tokens: int,
-    temperature: float,
-    seed: int,
-) -> bytes:
+def completion_key(model: str, request: ChatRequest) -> bytes:
     """SHA-256 of everything that an answer depends on."""
-    said = [[message.role, message.content] for message in messages]
-    fits = schema.model_json_schema() if schema is not None else None
-    parts = [model, said, fits, max_tokens, float(temperature), seed]
+    said = [[message.role, message.content] for message in request.messages]
+    fits = request.schema.model_json_schema() if request.schema is not None else None
+    parts = [model, said, fits, request.max_tokens, float(request.temperature), request.seed]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()

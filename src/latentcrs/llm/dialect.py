@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
-from latentcrs.llm.model import Message
+from latentcrs.llm.model import ChatRequest
 from latentcrs.llm.schema import strict_schema
 
 SchemaMode = Literal["json_schema", "json_object", "prompt"]
@@ -31,19 +28,12 @@ class Dialect:
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     omitted: frozenset[str] = frozenset()
 
-    def request(
-        self,
-        messages: Sequence[Message],
-        schema: type[BaseModel] | None,
-        max_tokens: int,
-        temperature: float,
-        seed: int,
-        stream: bool,
-    ) -> dict[str, Any]:
+    def body(self, request: ChatRequest) -> dict[str, Any]:
         """The body of a chat completion request, without the model's name."""
-        said = [message.as_json() for message in messages]
-        body: dict[str, Any] = {"messages": said, self.limit: max_tokens, "temperature": temperature, "seed": seed}
-        if stream:
+        said, schema = [message.as_json() for message in request.messages], request.schema
+        body: dict[str, Any] = {"messages": said, self.limit: request.max_tokens}
+        body |= {"temperature": request.temperature, "seed": request.seed}
+        if request.on_text is not None:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         if schema is not None:
             wanted = strict_schema(schema, self.lengths)

@@ -6,19 +6,17 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel
 from sqlalchemy import Column, DateTime, Engine, Float, Integer, MetaData, String, Table, case, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import cache_folder
 from latentcrs.llm.database import open_database
-from latentcrs.llm.model import Call, ChatModel, Completion, Message, ModelError
+from latentcrs.llm.model import Call, ChatModel, ChatRequest, Completion, ModelError
 
 logger = logging.getLogger(__name__)
 TABLES = MetaData()
@@ -138,38 +136,20 @@ class Recorded:
     def id(self) -> str:
         return self.model.id
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        call: Call,
-        *,
-        schema: type[BaseModel] | None = None,
-        max_tokens: int = 512,
-        temperature: float = 0.0,
-        seed: int = 0,
-        on_text: Callable[[str], None] | None = None,
-    ) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         """See `ChatModel.complete`."""
         began = time.perf_counter()
         try:
-            completion = self.model.complete(
-                messages,
-                call,
-                schema=schema,
-                max_tokens=max_tokens,
-                temperature=temperature,
-                seed=seed,
-                on_text=on_text,
-            )
+            completion = self.model.complete(request)
         except ModelError as error:
             spent = 1000 * (time.perf_counter() - began)
-            self.ledger.write(call, self.id, error.outcome, spent, error.input_tokens, error.output_tokens)
+            self.ledger.write(request.call, self.id, error.outcome, spent, error.input_tokens, error.output_tokens)
             raise
         if completion.cached:
-            self.ledger.write(call, self.id, "cached", 0.0)
+            self.ledger.write(request.call, self.id, "cached", 0.0)
         else:
             spent, cost = completion.milliseconds, (completion.input_tokens, completion.output_tokens)
-            self.ledger.write(call, self.id, "ok", spent, *cost)
+            self.ledger.write(request.call, self.id, "ok", spent, *cost)
         return completion
 
 

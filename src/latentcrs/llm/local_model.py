@@ -6,7 +6,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from latentcrs.base.errors import UserError
 from latentcrs.base.waiting import model_seconds_left
 from latentcrs.llm.embedded import CONTEXT, NAME, fetch_smollm2, require_runtime
-from latentcrs.llm.model import Call, Completion, Message, ModelError, checked
+from latentcrs.llm.model import ChatRequest, Completion, ModelError, checked
 from latentcrs.llm.schema import strict_schema
 
 # Half of the processors (hyperthreads add nothing), and not many: its threads wait for each other at every layer, so
@@ -48,54 +48,31 @@ class LocalModel:
     def id(self) -> str:
         return NAME
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        call: Call,
-        *,
-        schema: type[BaseModel] | None = None,
-        max_tokens: int = 512,
-        temperature: float = 0.0,
-        seed: int = 0,
-        on_text: Callable[[str], None] | None = None,
-    ) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         """See `ChatModel.complete`. A prompt that does not fit the context is refused, never cut."""
         began = time.perf_counter()
         seconds = min(self.timeout, model_seconds_left())
         if not self._one.acquire(timeout=max(seconds, 0)):
             raise ModelError("timeout", f"{self.id} was busy for too long.")
         try:
-            return self._complete(
-                messages, began + seconds, schema=schema, max_tokens=max_tokens, temperature=temperature, seed=seed,
-                on_text=on_text,
-            )  # fmt: skip
+            return self._complete(request, began + seconds)
         finally:
             self._one.release()
 
-    def _complete(
-        self,
-        messages: Sequence[Message],
-        until: float,
-        *,
-        schema: type[BaseModel] | None,
-        max_tokens: int,
-        temperature: float,
-        seed: int,
-        on_text: Callable[[str], None] | None,
-    ) -> Completion:
+    def _complete(self, request: ChatRequest, until: float) -> Completion:
         server, began = self._loaded(), time.perf_counter()
-        request: dict[str, Any] = {
-            "messages": [message.as_json() for message in messages],
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "seed": seed,
+        body: dict[str, Any] = {
+            "messages": [message.as_json() for message in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "seed": request.seed,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        if schema is not None:
-            request["grammar"] = _grammar(schema)
-        written = _Written(on_text, until)
-        server.handle_chat_completions(request, written.take)
+        if request.schema is not None:
+            body["grammar"] = _grammar(request.schema)
+        written = _Written(request.on_text, until)
+        server.handle_chat_completions(body, written.take)
         if written.raised is not None:
             raise written.raised
         if written.error:
@@ -109,7 +86,7 @@ class LocalModel:
             raise ModelError("timeout", f"{self.id} was not done within {self.timeout:g} s.", written.text, *cost)
         milliseconds = 1000 * (time.perf_counter() - began)
         finished = written.reason != "length"
-        return checked(Completion(written.text, *cost, milliseconds, NAME, finished=finished), schema, max_tokens)
+        return checked(Completion(written.text, *cost, milliseconds, NAME, finished=finished), request)
 
     def _loaded(self) -> Any:
         with self._lock:

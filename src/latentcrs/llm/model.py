@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -42,13 +42,51 @@ class Message:
         return {"role": self.role, "content": encodable(self.content)}
 
 
+@dataclass
+class Meter:
+    """Counts the tokens of calls, failed ones included; what comes from the cache is free."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def book(self, cost: Completion | ModelError) -> None:
+        """Count what a call took."""
+        if not (isinstance(cost, Completion) and cost.cached):
+            self.input_tokens += cost.input_tokens
+            self.output_tokens += cost.output_tokens
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Input and output so far."""
+        return self.input_tokens, self.output_tokens
+
+
 @dataclass(frozen=True)
 class Call:
-    """What a call is for ("rules", "judge", "reply", "role-play"), and the turn that it belongs to."""
+    """What a call is for ("rules", "judge", "reply", "role-play"), the turn that it belongs to, and what counts its
+    tokens.
+    """
 
     purpose: str
     conversation: str = ""
     turn: int = 0
+    meter: Meter = field(default_factory=Meter, compare=False)
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """What a model is asked.
+
+    schema: the answer is JSON that this model accepts. on_text: called with each piece of the answer as it arrives.
+    """
+
+    messages: Sequence[Message]
+    call: Call
+    schema: type[BaseModel] | None = None
+    max_tokens: int = 512
+    temperature: float = 0.0
+    seed: int = 0
+    on_text: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,22 +138,8 @@ class ChatModel(Protocol):
         """Names the model in the ledger and in the cache: equal ids give equal answers."""
         ...
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        call: Call,
-        *,
-        schema: type[BaseModel] | None = None,
-        max_tokens: int = 512,
-        temperature: float = 0.0,
-        seed: int = 0,
-        on_text: Callable[[str], None] | None = None,
-    ) -> Completion:
-        """The model's answer to `messages`.
-
-        Args:
-            schema: the answer is JSON that this model accepts; its text has been validated.
-            on_text: called with each piece of the answer as it arrives.
+    def complete(self, request: ChatRequest) -> Completion:
+        """The model's answer; where `request.schema` is given, its text has been validated.
 
         Raises:
             ModelError: no usable answer, after all retries.
@@ -123,15 +147,23 @@ class ChatModel(Protocol):
         ...
 
 
+def complete(model: ChatModel, request: ChatRequest) -> Completion:
+    """The model's answer, whatever it costs booked on `request.call.meter`.
+
+    Raises:
+        ModelError: see `ChatModel.complete`.
+    """
+    try:
+        completion = model.complete(request)
+    except ModelError as error:
+        request.call.meter.book(error)
+        raise
+    request.call.meter.book(completion)
+    return completion
+
+
 def answer(
-    model: ChatModel,
-    messages: Sequence[Message],
-    call: Call,
-    schema: type[Schema],
-    *,
-    max_tokens: int = 512,
-    temperature: float = 0.0,
-    seed: int = 0,
+    model: ChatModel, messages: Sequence[Message], call: Call, schema: type[Schema], max_tokens: int = 512
 ) -> Schema:
     """The model's answer as an instance of `schema`. An invalid one is asked for once more, with what was wrong.
 
@@ -141,10 +173,7 @@ def answer(
     asked = list(messages)
     for last in (False, True):
         try:
-            completion = model.complete(
-                asked, call, schema=schema, max_tokens=max_tokens, temperature=temperature, seed=seed
-            )
-            return parse(completion.text, schema)
+            return parse(complete(model, ChatRequest(asked, call, schema, max_tokens)).text, schema)
         except ModelError as error:
             if last or error.outcome != "invalid":
                 raise
@@ -174,13 +203,17 @@ def parse(text: str, schema: type[Schema]) -> Schema:
         raise ModelError("invalid", f"The answer does not fit the schema ({'; '.join(wrong)}).", text) from None
 
 
-def checked(completion: Completion, schema: type[BaseModel] | None, max_tokens: int) -> Completion:
-    """`completion`, if it can be used.
+def checked(completion: Completion, request: ChatRequest) -> Completion:
+    """`completion`, if `request` can use it.
 
     Raises:
-        ModelError: it is empty, far longer than `max_tokens`, or not what `schema` accepts.
+        ModelError: it is empty, far longer than its `max_tokens`, or not what its `schema` accepts.
     """
-    completion = replace(completion, text=encodable(completion.text))
+    completion, schema, max_tokens = (
+        replace(completion, text=encodable(completion.text)),
+        request.schema,
+        request.max_tokens,
+    )
     cost = (completion.text, completion.input_tokens, completion.output_tokens)
     if not completion.text.strip():
         raise ModelError("empty", f"{completion.model} answered nothing.", *cost)

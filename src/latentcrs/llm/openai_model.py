@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,9 @@ import httpx2
 import openai
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
-from pydantic import BaseModel
 
 from latentcrs.llm.dialect import Dialect
-from latentcrs.llm.model import Call, Completion, Message, ModelError, checked, longest_text
+from latentcrs.llm.model import ChatRequest, Completion, ModelError, checked, longest_text
 from latentcrs.llm.patience import OutOfTime, wait_at_most, wait_no_longer
 
 AT_ONCE = 8
@@ -58,30 +57,20 @@ class OpenAIModel:
     def __repr__(self) -> str:
         return f"OpenAIModel({self.id})"
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        call: Call,
-        *,
-        schema: type[BaseModel] | None = None,
-        max_tokens: int = 512,
-        temperature: float = 0.0,
-        seed: int = 0,
-        on_text: Callable[[str], None] | None = None,
-    ) -> Completion:
+    def complete(self, request: ChatRequest) -> Completion:
         """See `ChatModel.complete`."""
         began, dialect = time.perf_counter(), self._dialect
         while True:  # ends: a dialect only ever does without more
-            body = dialect.request(messages, schema, max_tokens, temperature, seed, on_text is not None)
+            body = dialect.body(request)
             try:
-                received = self._whole(body) if on_text is None else self._streamed(body, max_tokens, on_text)
+                received = self._whole(body) if request.on_text is None else self._streamed(body, request)
                 break
             except OutOfTime:
                 raise ModelError("timeout", f"{self.id} did not answer in time.") from None
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 failure = self._explained(error)
                 weaker = dialect.without(f"{error.param} {error.message}")
-                if weaker is None and schema is not None:
+                if weaker is None and request.schema is not None:
                     weaker = dialect.with_weaker_schema()
                 if weaker is None or failure.outcome != "bad request":
                     raise failure from None
@@ -97,7 +86,7 @@ class OpenAIModel:
             raise ModelError("cut short", f"{self.id} broke off its answer.", text, *cost)
         milliseconds = 1000 * (time.perf_counter() - began)
         finished = received.reason != "length"
-        return checked(Completion(text, *cost, milliseconds, received.model, finished=finished), schema, max_tokens)
+        return checked(Completion(text, *cost, milliseconds, received.model, finished=finished), request)
 
     def _whole(self, body: dict[str, Any]) -> _Received:
         """The answer in one piece."""
@@ -113,13 +102,14 @@ class OpenAIModel:
             received.count(answered.usage)
             return received
 
-    def _streamed(self, body: dict[str, Any], max_tokens: int, on_text: Callable[[str], None]) -> _Received:
+    def _streamed(self, body: dict[str, Any], request: ChatRequest) -> _Received:
         """The answer as it comes, until it is done or longer than `max_tokens` can be."""
         received = _Received(self.model)
+        assert request.on_text is not None
         with self._client.chat.completions.create(model=self.model, **body) as stream:
-            longest = longest_text(max_tokens)
+            longest = longest_text(request.max_tokens)
             for piece in self._pieces(stream, received):
-                on_text(piece[: longest - len(received.text)])
+                request.on_text(piece[: longest - len(received.text)])
                 received.text = (received.text + piece)[: longest + 1]  # too long is all that counts
                 if len(received.text) > longest:
                     received.reason = "length"

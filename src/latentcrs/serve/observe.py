@@ -7,16 +7,15 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from pydantic import BaseModel
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from latentcrs.llm import Call, ChatModel, Completion, Message, ModelError
+from latentcrs.llm import ChatModel, ChatRequest, Completion, ModelError
 from latentcrs.serve.tracing import Tracing
 from latentcrs.store.session import Turn
 
@@ -189,19 +188,8 @@ class ObservedModel:
     def id(self) -> str:
         return self.model.id
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        call: Call,
-        *,
-        schema: type[BaseModel] | None = None,
-        max_tokens: int = 512,
-        temperature: float = 0.0,
-        seed: int = 0,
-        on_text: Callable[[str], None] | None = None,
-    ) -> Completion:
-        options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-        began = time.perf_counter()
+    def complete(self, request: ChatRequest) -> Completion:
+        began, call = time.perf_counter(), request.call
 
         def ended(outcome: str, tokens: tuple[int, int]) -> None:
             self.metrics.model_call(call.purpose, outcome, time.perf_counter() - began, tokens)
@@ -210,7 +198,7 @@ class ObservedModel:
 
         with self.tracing.call(call.purpose, self.id) as told:
             try:
-                found = self.model.complete(messages, call, schema=schema, on_text=on_text, **options)
+                found = self.model.complete(request)
             except ModelError as error:
                 ended(error.outcome, (error.input_tokens, error.output_tokens))
                 LOG.warning(

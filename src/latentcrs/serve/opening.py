@@ -35,7 +35,7 @@ def as_it_stands(service: Service, owner: str, id: str, found: Conversation | No
         found = _loaded(service, owner, id, max(0, head - RECENT), extractors)
     if found.recommender is not recommender:  # items joined
         found.recommender, found.fallback = recommender, extractors.lexical
-        found.extractor = extractors.of(found.model)
+        found.extractor = extractors.chosen
     if found.session.user is not None:
         session = found.session.model_copy(deep=True)
         served.people.bring_in(owner, session)
@@ -79,12 +79,13 @@ def _loaded(service: Service, owner: str, id: str, after: int, extractors: Extra
         session = session.model_copy(update={"variant": "f"})
     conversation = Conversation(
         recommender,
-        extractors.lexical,
+        extractors.chosen,
         session,
+        fallback=extractors.lexical,
         model=service.model,
         talks=service.talks,
         store=service.store,
         id=id,
     )
-    conversation.extractor, conversation.recent = extractors.of(conversation.model), stored.turns[-RECENT:]
+    conversation.recent = stored.turns[-RECENT:]
     return conversation

@@ -15,7 +15,7 @@ from latentcrs.data.roles import Role, roles_of
 from latentcrs.llm.completions import Cached, Completions
 from latentcrs.llm.embedded import NAME as EMBEDDED
 from latentcrs.llm.ledger import Recorded
-from latentcrs.llm.model import Call, ChatModel, Message, ModelError
+from latentcrs.llm.model import Call, ChatModel, ChatRequest, Message, ModelError
 from latentcrs.llm.prompts import prompt
 from latentcrs.users.dialogue import Dialogue, Question, Shown
 from latentcrs.users.draws import Dice, mixed
@@ -101,7 +101,7 @@ class RolePlayUser:
         for key, temperature in zip(keys.tolist(), _TEMPERATURES, strict=False):
             try:
                 completion = self._model.complete(
-                    messages, call, max_tokens=MAX_TOKENS, temperature=temperature, seed=key % 2**31
+                    ChatRequest(messages, call, max_tokens=MAX_TOKENS, temperature=temperature, seed=key % 2**31)
                 )
             except ModelError as found:
                 error = found

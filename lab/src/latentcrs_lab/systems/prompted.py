@@ -16,9 +16,8 @@ from pydantic import BaseModel
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
-from latentcrs.converse.metered import Metered
 from latentcrs.data import Histories, PreparedDataset
-from latentcrs.llm import Call, ChatModel, Message, ModelError, answer
+from latentcrs.llm import Call, ChatModel, Message, Meter, ModelError, answer
 from latentcrs.llm.embedded import NAME as EMBEDDED
 from latentcrs.llm.prompts import prompt
 from latentcrs.recommend import Recommender
@@ -74,16 +73,16 @@ class Turn:
     """One answer in the making: `ask` asks the model, `counts` says what came of it. wanted: how many items."""
 
     def __init__(self, talk: Talk, wanted: int, model: ChatModel) -> None:
-        self.talk, self.wanted, self.model = talk, wanted, Metered(model)
+        self.talk, self.wanted, self.model, self.meter = talk, wanted, model, Meter()
         self.counts: Counter[str] = Counter(answers=1)
         self.error: ModelError | None = None
 
     def ask(self, purpose: str, text: str, schema: type[Schema], max_tokens: int) -> Schema | None:
         """The model's answer to the prompt `text`; None where it gives none that can be used, which is counted."""
-        call = Call(purpose, self.talk.id, len(self.talk.said))
+        call = Call(purpose, self.talk.id, len(self.talk.said), self.meter)
         self.counts["calls"] += 1
         try:
-            return answer(self.model, [Message("user", text)], call, schema, max_tokens=max_tokens)
+            return answer(self.model, [Message("user", text)], call, schema, max_tokens)
         except ModelError as error:
             self.error = error
             self.counts["failed_calls"] += 1
@@ -234,7 +233,7 @@ class Prompted(ABC):
         for turn in turns:
             self._counts += turn.counts
             before = turn.talk.tokens
-            turn.talk.tokens = (before[0] + turn.model.input_tokens, before[1] + turn.model.output_tokens)
+            turn.talk.tokens = (before[0] + turn.meter.input_tokens, before[1] + turn.meter.output_tokens)
         self._refuse_silence([turn.error for turn in turns])
         return answers
 
