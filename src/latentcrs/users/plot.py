@@ -1,32 +1,39 @@
-"""The `plot` user: tells what its target is about in the words of its plot or description, and never names it."""
+"""The `plot` user: tells what its target is about in sentences of its plot or description, and never names it."""
 
 from __future__ import annotations
 
-import re
+import tomllib
 from collections.abc import Sequence
 from functools import cache
+from importlib import resources
 
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.users.dialogue import Dialogue, Question
 from latentcrs.users.draws import Dice, mixed
 from latentcrs.users.leak_check import LeakCheck
-from latentcrs.users.plot_clauses import Clause, ClauseReader
-from latentcrs.users.plot_words import plot_words
 from latentcrs.users.questions import is_value
+from latentcrs.users.stories import StoryReader
 
-PARAPHRASED_SHARE = 0.6
 NOTHING = "I don't know."  # where every word would give the target away
 _STREAM = 5  # of random numbers
 _ORDER, _WORDS = 0, 1
-_FIRST = 3  # clauses of a text, any of which may open
+_FIRST = 3  # sentences of a text, any of which may come next
+_POINTING = frozenset("he she they it his her their its him them this that these those each there".split())
+_SOMEBODY = {"he": "a man", "she": "a woman", "they": "some people"}
+
+
+@cache
+def _frames() -> dict[str, list[str]]:
+    """`plot.toml`: what is said around a sentence of a text, and instead of one."""
+    return tomllib.loads(resources.files("latentcrs.users").joinpath("plot.toml").read_text("utf-8"))
 
 
 class PlotUser:
     """Remembers what happens in an item, not what it is: no category value, no year, no names of people or makers.
 
-    The hard case for rules, the fair case for embeddings. It opens with one clause of the item's free text and tells
-    another after each refusal, until there is none left. Where an item has no text it says that it cannot tell.
-    A sentence is a function of (seed, user, cut), of the target, and of what was shown before.
+    The hard case for rules, the fair case for embeddings. It opens with one sentence of the item's text and tells
+    another after each refusal, until none is left. Where an item has no text it says that it cannot tell. A sentence
+    is a function of (seed, user, cut), of the target, and of what was shown before.
     """
 
     def __init__(self, dataset: PreparedDataset, seed: int = 0) -> None:
@@ -34,8 +41,8 @@ class PlotUser:
         self.seed = seed
         self._dataset = dataset
         self._check = LeakCheck(dataset)
-        self._reader = ClauseReader(dataset)
-        self._leaking: dict[int, tuple[bool, ...]] = {}
+        self._reader = StoryReader(dataset)
+        self._sayable: dict[int, tuple[tuple[str, ...], int]] = {}
 
     def speak(self, dialogues: Sequence[Dialogue]) -> None:
         """See `SimulatedUser.speak`."""
@@ -43,11 +50,11 @@ class PlotUser:
             dialogue.said.append(self._sentence(dialogue))
 
     def has_something_to_tell(self, item: int) -> bool:
-        """Whether the text of `item` has a clause that may be said."""
-        return not all(self._leaks(item))
+        """Whether the text of `item` has a sentence that may be said."""
+        return bool(self._told(item)[0])
 
     def _sentence(self, dialogue: Dialogue) -> str:
-        turn = len(dialogue.said)
+        turn, frames = len(dialogue.said), _frames()
         dice = self._dice(dialogue, _WORDS, turn)
         shown = dialogue.shown[-1] if dialogue.shown else None
         answer = ""
@@ -58,20 +65,17 @@ class PlotUser:
             answer = answers[0]
         # What was told is counted, not noted: a turn tells something unless it only answered a question.
         told = sum(1 for before in dialogue.shown[: len(dialogue.said)] if before.items or before.question is None)
-        frames: dict[str, list[str]] = plot_words()["frames"]
-        clauses = self._reader.clauses(dialogue.target)
-        order, skipped = self._plan(dialogue, clauses)
+        order = self._order(dialogue)
         if told < len(order):
-            dialogue.leaks += skipped[told]
-            clause = clauses[order[told]]
-            words = _paraphrased(clause.text, dice)
-            if turn == 0:
-                words = _introduced(words)
-            kind = ("opening" if told == 0 and turn == 0 else "more") + ("_np" if clause.noun_phrase else "_sentence")
-            frame = "{}" if answer else dice.pick(frames[kind]).replace("{np}", "{}").replace("{s}", "{}")
-            attempts = [_framed(frame, words), _framed("{}", words), _framed("{}", clause.text)]
+            if told == 0:
+                dialogue.leaks += self._told(dialogue.target)[1]
+            words = order[told]
+            first, _, rest = words.partition(" ")
+            if turn == 0 and first.lower() in _SOMEBODY:  # nobody was spoken of before
+                words = f"{_SOMEBODY[first.lower()]} {rest}"
+            frame = "{s}" if answer else dice.pick(frames["opening" if turn == 0 else "more"])
+            attempts = [_framed(frame, words), _framed("{s}", words)]
         else:
-            dialogue.leaks += skipped[-1] if told == len(order) else 0
             choices = _from_a_random_one(frames["nothing_known" if turn == 0 else "nothing_left"], dice)
             attempts = [each for each in choices if each not in dialogue.said] or choices
         if answer:
@@ -87,42 +91,27 @@ class PlotUser:
         dialogue.leaks += 1
         return self._check.masked(attempts[-1], dialogue.target) or NOTHING
 
-    def _plan(self, dialogue: Dialogue, clauses: tuple[Clause, ...]) -> tuple[list[int], list[int]]:
-        """The clauses in the order in which this dialogue tells them, and how many leaking ones each passes over (one
-        more at the end, for those after the last). One that can be understood alone comes first.
-        """
-        dice = self._dice(dialogue, _ORDER, 0)
-        rest = list(range(len(clauses)))
-        order: list[int] = []
-        first = [at for at in rest if clauses[at].alone and not self._leaks(dialogue.target)[at]][:_FIRST]
-        if first:
-            order.append(first[dice.below(len(first))])
-            rest.remove(order[0])
-        while rest:  # people remember a story roughly from its beginning
-            order.append(rest.pop(dice.below(min(len(rest), _FIRST))))
-        leaking = self._leaks(dialogue.target)
-        kept: list[int] = []
-        skipped = [0]
-        for at in order:
-            if leaking[at]:
-                skipped[-1] += 1
-            else:
-                kept.append(at)
-                skipped.append(0)
-        return kept, skipped
+    def _told(self, item: int) -> tuple[tuple[str, ...], int]:
+        """The sentences about `item` that do not give it away, and how many do."""
+        if item not in self._sayable:
+            sentences = self._reader.told(item)
+            kept = tuple(sentence for sentence in sentences if not self._check.leaks(sentence, item))
+            self._sayable[item] = kept, len(sentences) - len(kept)
+        return self._sayable[item]
 
-    def _leaks(self, item: int) -> tuple[bool, ...]:
-        """Which clauses of `item` give it away."""
-        if item not in self._leaking:
-            clauses = self._reader.clauses(item)
-            self._leaking[item] = tuple(self._check.leaks(clause.text, item) for clause in clauses)
-        return self._leaking[item]
+    def _order(self, dialogue: Dialogue) -> list[str]:
+        """The sentences in the order in which this dialogue tells them: roughly from the beginning, as a story is
+        remembered. One that can be understood alone comes first.
+        """
+        dice, rest = self._dice(dialogue, _ORDER, 0), list(self._told(dialogue.target)[0])
+        alone = [sentence for sentence in rest if sentence.split()[0] not in _POINTING][:_FIRST]
+        first = [dice.pick(alone)] if alone else []
+        rest = [sentence for sentence in rest if sentence not in first]
+        return first + [rest.pop(dice.below(min(len(rest), _FIRST))) for _ in range(len(rest))]
 
     def _answers(self, question: Question, item: int, dice: Dice) -> list[str]:
-        frames: dict[str, list[str]] = plot_words()["frames"]
         true = self._true(question, item)
-        key = "forgotten" if true is None else "yes" if true else "no"
-        return _from_a_random_one(frames[key], dice)
+        return _from_a_random_one(_frames()["forgotten" if true is None else "yes" if true else "no"], dice)
 
     def _true(self, question: Question, item: int) -> bool | None:
         """Whether the catalogue says yes; None where it says nothing, or an open question wants a value."""
@@ -143,32 +132,9 @@ def _from_a_random_one(sentences: list[str], dice: Dice) -> list[str]:
 
 
 def _framed(frame: str, words: str) -> str:
-    """`words` in `frame` as a sentence: capitals where sentences begin, a stop at the end."""
-    at = frame.index("{}")
+    """`words` in `frame` as a sentence: a capital where a sentence begins, a stop at the end."""
+    at = frame.index("{s}")
     if at == 0 or frame[:at].rstrip().endswith((".", "?")):
         words = words[:1].upper() + words[1:]
-    text = frame.replace("{}", words)
+    text = frame.replace("{s}", words)
     return text if text.endswith(("?", "!", ".")) else text + "."
-
-
-def _introduced(words: str) -> str:
-    """`words` with somebody for a leading "he" or "she": nobody was spoken of before."""
-    first, _, rest = words.partition(" ")
-    somebody = {"he": "a man", "she": "a woman", "they": "some people"}.get(first.lower())
-    return f"{somebody} {rest}" if somebody else words
-
-
-@cache
-def _bookish() -> re.Pattern[str]:
-    words = sorted(plot_words()["words"], key=len, reverse=True)
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, words))})(?![\w-])")
-
-
-def _paraphrased(text: str, dice: Dice) -> str:
-    """`text` with everyday words for some bookish ones."""
-    table: dict[str, list[str]] = plot_words()["words"]
-
-    def said(match: re.Match[str]) -> str:
-        return dice.pick(table[match.group()]) if dice.chance(PARAPHRASED_SHARE) else match.group()
-
-    return _bookish().sub(said, text)
