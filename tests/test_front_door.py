@@ -216,6 +216,22 @@ def test_items_are_meant_by_id_or_by_title(model: latentcrs.Recommender) -> None
         model.recommend("Heat")
 
 
+def test_what_a_stranger_tries_first_works_or_is_told_what_would(model: latentcrs.Recommender, few: Frames) -> None:
+    one = model.recommend(["Toy Story"], None, k=2)
+    assert one == model.recommend(["Toy Story", "sold out"], k=2, unknown="leave out")
+    assert str(one[0]).startswith(f"{one[0].title} [{one[0].item_id}]: ")
+    for wrong, sentence in [
+        (lambda: latentcrs.LatentCRS().fit(few[0]), r"not a DataFrame: latentcrs.Dataset.from_frames"),
+        (lambda: model.recommend(where="year > 1990"), "where is a Rule, .* not 'year > 1990'"),
+        (lambda: model.recommend(request=["a comedy"]), "not a list"),
+        (lambda: model.recommend(["sold out"]), "no item with the id or title 'sold out'"),
+        (lambda: model.recommend([], unknown="skip"), "unknown is 'refuse' or 'leave out', not 'skip'"),
+        (lambda: model.recommend_many(["Heat", "Babe"]), r"each of histories is a list"),
+    ]:
+        with pytest.raises(latentcrs.UserError, match=sentence):
+            wrong()
+
+
 def test_items_that_joined_are_saved_with_the_rest(model: latentcrs.Recommender, tmp_path: Path) -> None:
     model.save(tmp_path / "before")
     grown = latentcrs.load(tmp_path / "before")

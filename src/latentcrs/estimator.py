@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs.fit.training import fit_bundle
 from latentcrs.hear.open import hearing
@@ -40,8 +41,13 @@ class LatentCRS:
         stopped goes on where it was. Simulates requests for splits without any, and keeps them in the data set.
 
         Raises:
-            UserError: no data set there, or a device that is not there.
+            UserError: no data set (there), or a device that is not there.
         """
+        if not isinstance(dataset, (PreparedDataset, str, Path)):
+            kind = type(dataset).__name__
+            raise UserError(
+                f"fit takes a data set, not a {kind}: latentcrs.Dataset.from_frames(interactions, items)."
+            )
         prepared = dataset if isinstance(dataset, PreparedDataset) else PreparedDataset(dataset)
         bundle = fit_bundle(prepared, self.config, self.device, self.fresh, "latentcrs.LatentCRS().fit")
         return hearing(Recommender(bundle))

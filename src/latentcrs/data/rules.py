@@ -150,8 +150,16 @@ def _words(value: str) -> str:
 def rules_expression(
     where: pl.Expr | Rule | Sequence[Rule] | None, columns: Mapping[str, ColumnKind]
 ) -> pl.Expr | None:
-    """Rules (all must hold), or a Polars expression as it is; None where there is nothing to hold."""
+    """Rules (all must hold), or a Polars expression as it is; None where there is nothing to hold.
+
+    Raises:
+        UserError: it is neither, or a rule does not fit the columns.
+    """
     if where is None or isinstance(where, pl.Expr):
         return where
     rules = [where] if isinstance(where, Rule) else list(where)
+    if not all(isinstance(rule, Rule) for rule in rules):
+        raise UserError(
+            f"where is a Rule, a list of them, or a Polars expression over the catalogue, not {str(where)[:80]!r}."
+        )
     return pl.all_horizontal([rule.expression(columns) for rule in rules]) if rules else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -37,6 +38,7 @@ LEAST_ALIKE = 75
 """Of 100: how alike the letters of a title are that is asked about where none is called so."""
 TOGETHER = 256
 """People whose requests are read at once."""
+Unknown = Literal["refuse", "leave out"]
 NOTHING = np.zeros(0, np.int64)
 MASK_BYTES = 1 << 26
 """Memory that remembered masks of rules may take."""
@@ -50,6 +52,22 @@ class Recommendation:
     title: str
     score: float
     reason: Reason
+
+    def __str__(self) -> str:
+        return f"{self.title} [{self.item_id}]: {self.reason}"
+
+
+def said_in(request: object) -> str:
+    """A request, "" for None.
+
+    Raises:
+        UserError: it is no text.
+    """
+    if request is None:
+        return ""
+    if not isinstance(request, str):
+        raise UserError(f"A request is what one person says, a text, not a {type(request).__name__}.")
+    return request
 
 
 @dataclass(frozen=True)
@@ -220,21 +238,27 @@ class Recommender:
             titled.update((title, number) for title, number in pairs if title)
         return titled
 
-    def find_items(self, items: Iterable[object], what: str = "history") -> NDArray[np.int64]:
+    def find_items(
+        self, items: Iterable[object], what: str = "history", unknown: Unknown = "refuse"
+    ) -> NDArray[np.int64]:
         """Dense indices of items by id, or by title (in any case, with the year in brackets or without; of several
-        that are called alike the most chosen one).
+        that are called alike the most chosen one). unknown: what becomes of those that the catalogue does not have.
 
         Raises:
             UserError: one that the catalogue does not have, or `items` (called `what`) is no list.
         """
-        if isinstance(items, str):
+        if isinstance(items, str) or not isinstance(items, Iterable):
             raise UserError(f"{what} is a list of item ids or titles: [{items!r}] in place of {items!r}.")
+        if unknown not in get_args(Unknown):
+            raise UserError(f"unknown is {' or '.join(map(repr, get_args(Unknown)))}, not {unknown!r}.")
         numbers = []
         for item in items:
             whole = isinstance(item, float) and item.is_integer()  # as pandas has numbers beside missing ones
             number = self._item_number.get(str(int(item) if whole else item))  # type: ignore[call-overload]
             if number is None and isinstance(item, str):
                 number = self._titled.get(" ".join(item.lower().split()))
+            if number is None and unknown == "leave out":
+                continue
             if number is None and isinstance(item, str):
                 raise self.unknown(item)
             numbers.append(self.item_numbers([item])[0] if number is None else number)
@@ -324,17 +348,18 @@ class Recommender:
     def recommend(
         self,
         history: Sequence[object] = (),
-        request: str = "",
+        request: str | None = "",
         k: int = 5,
         where: pl.Expr | Rule | Sequence[Rule] | None = None,
         exclude: Sequence[object] = (),
+        unknown: Unknown = "refuse",
     ) -> list[Recommendation]:
         """The best k items for someone with this history (ids or titles, oldest first) who said this, best first.
 
         `where` keeps only items that pass the rules, or a Polars expression over the catalogue. Items of the history
         (but of data whose items come again) and of `exclude` are left out, and so is what the request names, which
         joins the history where it is liked. Without words the behaviour encoder ranks alone. Fewer than k come back
-        when fewer are left.
+        when fewer are left. unknown: "leave out" takes from `history` what the catalogue has, and leaves the rest.
 
         Raises:
             UserError: k below 1, an unknown item, or a `where` that does not fit the catalogue.
@@ -345,7 +370,8 @@ class Recommender:
         """
         if k < 1:
             raise UserError(f"k must be at least 1, not {k}.")
-        past = self.find_items(history)
+        request = said_in(request)
+        past = self.find_items(history, unknown=unknown)
         passing = self.passing(where)
         passing = np.ones(len(self.bundle.items), bool) if passing is None else passing.copy()
         passing[self.not_again(past)] = False
@@ -364,6 +390,7 @@ class Recommender:
         k: int = 5,
         where: pl.Expr | Rule | Sequence[Rule] | None = None,
         exclude: Sequence[object] = (),
+        unknown: Unknown = "refuse",
     ) -> pl.DataFrame:
         """`recommend` for many people at once: rows of query (which of `histories`, from 0), rank (from 1), item_id,
         title, score. requests: what each of them said, None or "" for nothing; None: nobody said anything.
@@ -376,7 +403,7 @@ class Recommender:
         """
         if k < 1:
             raise UserError(f"k must be at least 1, not {k}.")
-        pasts = [self.find_items(history, "each of histories") for history in histories]
+        pasts = [self.find_items(history, "each of histories", unknown) for history in histories]
         if isinstance(requests, str):
             raise UserError("requests is a list with what each person said, not one request.")
         said = [""] * len(pasts) if requests is None else [text if isinstance(text, str) else "" for text in requests]
@@ -419,7 +446,7 @@ class Recommender:
             return NOTHING
         return np.array(self.refused_in(request), np.int64)
 
-    def explain(self, item: object, history: Sequence[object] = (), request: str = "") -> Recommendation:
+    def explain(self, item: object, history: Sequence[object] = (), request: str | None = "") -> Recommendation:
         """Why `item` (its id or title) would be recommended to this person, and its score; see `recommend`.
 
         Raises:
@@ -428,6 +455,7 @@ class Recommender:
         >>> model.explain("Babe", ["Toy Story"], "a comedy").reason.words
         ['Comedy']
         """
+        request = said_in(request)
         number, past = self.find_items([item]), self.find_items(history)
         query = self.read(past, request, self.embed(request), self._refused(request))
         (found,) = self.with_reasons(query, number, query.scores()[number])

@@ -47,22 +47,26 @@ class Exchange:
 @dataclass(frozen=True)
 class Spoken:
     """A turn of the store, as far as it tells whether a client means it. number: among all turns, those of buttons
-    too. length, digest: of the bare answer.
+    too. whole: digest of the answer; length, digest: of the bare one.
     """
 
     number: int
     utterance: str
+    whole: bytes
     length: int
     digest: bytes
 
     @classmethod
     def of(cls, turn: Turn, told: Callable[[Turn], str]) -> Spoken:
         """`told`: the turn's answer as clients have it."""
-        answer = _bare(told(turn))
-        return cls(turn.number, turn.utterance, len(answer), _digest(answer))
+        whole = told(turn)
+        answer = _bare(whole)
+        return cls(turn.number, turn.utterance, _digest(whole), len(answer), _digest(answer))
 
     def answered(self, exchange: Exchange) -> bool:
         """Whether this was the answer. A client may have seen the beginning of another, which broke off."""
+        if exchange.answer and _digest(exchange.answer) == self.whole:
+            return True
         answer = _bare(exchange.answer or "")
         end = answer[len(answer) - self.length :] if self.length else ""
         return not answer or (len(answer) >= self.length and _digest(end) == self.digest)
