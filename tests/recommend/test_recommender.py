@@ -18,6 +18,7 @@ from latentcrs.data import PreparedDataset
 from latentcrs.recommend import Recommender, Rule
 from latentcrs.recommend.explain import matching_words, words_of
 from latentcrs.text import LocalEncoder, open_encoder
+from latentcrs.text.int8 import has_int8
 
 REQUEST = "a funny animated film from the 1990s with talking toys"
 
@@ -274,6 +275,19 @@ def test_another_text_encoder_than_the_bundles_is_refused_by_name(
     with pytest.raises(UserError, match=rf"{encoder.id}, not {other.id}"):
         latentcrs.load(bundle, text_encoder=other)
     assert latentcrs.load(bundle, text_encoder=encoder).recommend(request=REQUEST)
+
+
+def test_a_bundle_is_served_on_a_processor_that_encodes_requests_in_int8(
+    recommender: Recommender, people: list[list[str]]
+) -> None:
+    if not has_int8():
+        pytest.skip("int8 products are for x86 alone")
+    eight_bits = Recommender(recommender.bundle, open_encoder("minilm", "cpu", precision="int8"))
+    for words in ("a comedy from the nineties", "something slow and sad about war"):
+        first, second = (
+            [item.item_id for item in one.recommend(people[0], words, k=20)] for one in (recommender, eight_bits)
+        )
+        assert len(set(first) & set(second)) >= 16
 
 
 def test_there_is_no_pickle_in_the_bundle(bundle: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,19 @@ import torch
 
 from latentcrs.base.device import fast_dtype, resolve_device
 from latentcrs.base.errors import UserError
-from latentcrs.text import LocalEncoder, PromptEOL, SentenceEncoder, TextEncoder, open_encoder
+from latentcrs.text import (
+    LocalEncoder,
+    PromptEOL,
+    SentenceEncoder,
+    TextEncoder,
+    embed,
+    missing_texts,
+    open_encoder,
+    same_model,
+)
 from latentcrs.text.encoders import length_batches
+from latentcrs.text.int8 import has_int8
+from latentcrs.text.minilm import MiniLM
 from latentcrs.text.model_folders import embedded_minilm
 
 
@@ -62,6 +76,60 @@ def test_bfloat16_points_the_same_way_as_float32(minilm: LocalEncoder, sentences
     cosines = (half.encode(sentences) * minilm.encode(sentences)).sum(axis=1)
     assert cosines.min() > 0.995
     assert half.id == minilm.id
+
+
+@pytest.fixture
+def eight_bits() -> LocalEncoder:
+    if not has_int8():
+        pytest.skip("int8 products are for x86 alone")
+    encoder = open_encoder("minilm", "cpu", precision="int8")
+    assert isinstance(encoder, LocalEncoder)
+    return encoder
+
+
+def test_int8_points_the_same_way_as_float32_alone_and_in_a_batch(
+    minilm: MiniLM, eight_bits: MiniLM, sentences: list[str]
+) -> None:
+    texts = [*sentences, "", "ÀÉ straße 映画 🎬 [MASK]", "word " * 900, "a film about a heist that goes wrong. " * 20]
+    vectors = eight_bits.encode(texts)
+    assert ((vectors * minilm.encode(texts)).sum(1) > 0.985).all()
+    alone = np.concatenate([eight_bits.encode([text]) for text in texts])
+    assert ((vectors * alone).sum(1) > 0.995).all()
+    for exact, rounded in zip(minilm.states(sentences), eight_bits.states(sentences), strict=True):
+        assert exact.offsets == rounded.offsets
+        assert np.corrcoef(exact.states.ravel(), rounded.states.ravel())[0, 1] > 0.985
+
+
+def test_vectors_in_int8_are_of_the_same_model_and_never_share_a_cache(
+    minilm: LocalEncoder, eight_bits: LocalEncoder, sentences: list[str]
+) -> None:
+    assert eight_bits.id != minilm.id
+    assert same_model(eight_bits.id, minilm.id) and not same_model(eight_bits.id, "minilm-of-another-kind-int8")
+    embed(sentences, eight_bits, name=None)
+    assert missing_texts(sentences, minilm) == sentences
+    assert missing_texts(sentences, eight_bits) == []
+
+
+def test_a_processor_without_bfloat16_takes_int8_unless_told_otherwise() -> None:
+    script = "from latentcrs.text import open_encoder; print(open_encoder().id)"
+    older = {**os.environ, "ATEN_CPU_CAPABILITY": "avx2", "CUDA_VISIBLE_DEVICES": ""}
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", script], env={**older, **more}, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for more in ({}, {"LATENTCRS_PRECISION": "float"})
+    ]
+    assert told[0] == told[1] + "-int8" * has_int8()
+
+
+def test_a_precision_that_is_not_there_is_refused_by_name(
+    causal_lm: Path, monkeypatch: pytest.MonkeyPatch, sentences: list[str]
+) -> None:
+    with pytest.raises(UserError, match="has no int8"):
+        open_encoder(str(causal_lm), "cpu", precision="int8").encode(sentences)
+    monkeypatch.setenv("LATENTCRS_PRECISION", "int4")
+    with pytest.raises(UserError, match="int4"):
+        open_encoder()
 
 
 def test_batches_hold_every_row_once_within_the_budget() -> None:

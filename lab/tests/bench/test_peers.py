@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from latentcrs.base.errors import UserError
+from latentcrs.text.int8 import has_int8
 from latentcrs_lab.bench.alternating import compare
 from latentcrs_lab.bench.bulk import bench_bulk
 from latentcrs_lab.cli.main import app
@@ -55,10 +56,12 @@ def test_sentence_transformers_gives_the_same_vectors_of_the_same_texts(small_mo
     ran = CliRunner().invoke(app, ["bench", "embed", str(small_movielens), *options])
     assert ran.exit_code == 0, ran.output
     told = json.loads(ran.stdout)
-    assert {row["texts"] for row in told["encodings"]} == {"items", "requests"}
+    assert {row["texts"] for row in told["encodings"]} == {"items", "requests", "requests, one by one"}
     for row in told["encodings"]:
         assert row["per_second"] > 0 and row["peer_per_second"] > 0
         assert row["lowest_cosine"] > (0.9999 if row["precision"] == "float32" else 0.98)
+    precisions = {row["precision"] for row in told["encodings"]}
+    assert precisions >= {"float32", *["int8"] * has_int8()}
 
 
 def test_an_encoder_of_another_kind_has_no_peer(small_movielens: Path) -> None:

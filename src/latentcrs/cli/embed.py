@@ -45,7 +45,7 @@ def embed_dataset(
     from latentcrs.scale.engine import engine_of
     from latentcrs.text.cache import cache_path, embed, missing_texts
     from latentcrs.text.cost import cost_of, duration
-    from latentcrs.text.encoders import open_encoder
+    from latentcrs.text.encoders import LocalEncoder, Precision, open_encoder
     from latentcrs.text.shards import warm
 
     prepared = PreparedDataset(dataset)
@@ -61,7 +61,12 @@ def embed_dataset(
         err_console.print(f"To encode with {model.id}: {cost_of(missing, model)}.", soft_wrap=True)
     began = time.monotonic()
     with engine_of(engine, workers, device) as spread:
-        warm(missing, model, spread, partial(open_encoder, encoder, device) if engine != "local" else None)
+        # Workers on other processors compute as this one does.
+        alike: Precision = "auto"
+        if isinstance(model, LocalEncoder):
+            alike = "int8" if model.int8 else "float"
+        there = partial(open_encoder, encoder, device, alike)
+        warm(missing, model, spread, there if engine != "local" else None)
     seconds = time.monotonic() - began
     width = embed(texts[:1], model, name=None).shape[1]  # out of the cache: an endpoint need not be asked
     result = {

@@ -25,7 +25,7 @@ from latentcrs.llm import ChatModel
 from latentcrs.recommend import Bundle, Recommender, load_bundle
 from latentcrs.systems.fusion import WEIGHTS, TwoTowerFusion, standardised, train_fusion
 from latentcrs.systems.open import Baseline, SystemParts, find_system, open_baseline
-from latentcrs.text import TextEncoder, open_encoder
+from latentcrs.text import TextEncoder, open_encoder, same_model
 from latentcrs.text.lexical import Lexical
 
 WITH_BM25 = {"bm25-sum": "behaviour", "bm25-fusion": "fusion"}
@@ -47,7 +47,7 @@ class Opened:
         self.dataset = dataset_of(self.bundle, dataset)
         trained = self.bundle.info.text_encoder
         self.encoder: TextEncoder = open_encoder(trained.spec, device)
-        if self.encoder.id != trained.id:
+        if not same_model(self.encoder.id, trained.id):
             raise UserError(f"The bundle was trained with the text encoder {trained.id}, not {self.encoder.id}.")
         self.heard: dict[str, Heard] = {}
         """The rules that were heard in requests by words alone: several tables are about the same requests."""

@@ -26,7 +26,7 @@ from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
 from latentcrs.recommend.new_items import new_rows, with_items
 from latentcrs.recommend.titles import TitleFinder
-from latentcrs.text import TextEncoder, open_encoder
+from latentcrs.text import TextEncoder, open_encoder, same_model
 
 EMBEDDED_AT_ONCE = 8
 """Texts of new items that are embedded before those who wait for the encoder with what they say have their turn."""
@@ -126,7 +126,7 @@ class Recommender:
 
     def _check_encoder(self) -> None:
         trained = self.bundle.info.text_encoder
-        if self.text_encoder.id != trained.id:
+        if not same_model(self.text_encoder.id, trained.id):
             raise UserError(
                 f"This bundle was trained with the text encoder {trained.id}, not {self.text_encoder.id}; "
                 "use that one, or train again with this one."
@@ -136,7 +136,7 @@ class Recommender:
     def text_encoder(self) -> TextEncoder:
         """The encoder that reads requests, opened at first use."""
         encoder = open_encoder(self.bundle.info.text_encoder.spec, device=self.bundle.behaviour.device.type)
-        if encoder.id != self.bundle.info.text_encoder.id:
+        if not same_model(encoder.id, self.bundle.info.text_encoder.id):
             raise UserError(
                 f"This bundle was trained with the text encoder {self.bundle.info.text_encoder.id}, but "
                 f"{self.bundle.info.text_encoder.spec!r} is {encoder.id} here; install that one, or train again."

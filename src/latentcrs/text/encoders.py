@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +33,9 @@ from latentcrs.text.model_folders import (
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float", "float32", "bfloat16", "int8"]
+PRECISIONS = get_args(Precision)
+INT8 = "-int8"  # how the `id` of an encoder ends that computes in int8
 Progress = Callable[[int], None]  # called with the number of texts just finished
 
 PROMPT_EOL = 'This sentence: "{}" means in one word:"'
@@ -42,11 +46,15 @@ TOKENS_PER_BATCH = {"cpu": 1024, "mps": 16_384, "cuda": 65_536}
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """What turns texts into vectors. Vectors of two encoders compare only when their `id` is the same."""
+    """What turns texts into vectors. Vectors of two encoders compare only when their `id` is the same; see
+    `same_model` for the exception.
+    """
 
     @property
     def id(self) -> str:
-        """Names the model, its weights and its pooling, not the precision it runs in. Safe as a file name."""
+        """Names the model, its weights and its pooling, and whether it runs in int8; which kind of floating-point
+        numbers it computes in is not told. Safe as a file name.
+        """
 
     @property
     def width(self) -> int:
@@ -75,7 +83,9 @@ class LocalEncoder(ABC):
         folder: the model's folder.
         name: how the model is called in `id`; the folder's own name by default.
         device: auto, cpu, cuda or mps.
-        precision: auto takes bfloat16 where the device computes with it natively, float32 elsewhere.
+        precision: float takes bfloat16 where the device computes with it natively, float32 elsewhere; auto, which
+            LATENTCRS_PRECISION decides where it is set, is the same, but takes int8 in place of float32 where the
+            model has it.
         tokens_per_batch: padded tokens in one batch; by default what suits the device.
     """
 
@@ -94,6 +104,10 @@ class LocalEncoder(ABC):
             raise UserError(f"There is no model folder {folder}.")
         if device not in ("auto", "cpu"):
             resolve_device(device)  # says at once that a device is missing; the rest waits for the first text
+        if precision == "auto":
+            precision = cast(Precision, os.environ.get("LATENTCRS_PRECISION") or "auto")
+            if precision not in PRECISIONS:
+                raise UserError(f"LATENTCRS_PRECISION={precision} is none of {', '.join(PRECISIONS)}.")
         self.folder = Path(folder)
         self.name = name or self.folder.name
         self._device_name, self._precision, self._tokens_per_batch = device, precision, tokens_per_batch
@@ -108,13 +122,48 @@ class LocalEncoder(ABC):
         if self._id is None:
             digest = hashlib.sha256(f"{self.recipe}\n{fingerprint(self.folder)}".encode()).hexdigest()[:16]
             self._id = f"{re.sub(r'[^A-Za-z0-9._-]+', '--', self.name).strip('.-')[:80]}-{digest}"
-        return self._id
+        return self._id + INT8 * self.int8
 
     @property
     def width(self) -> int:
         if self._width is None:
             self._width = embedding_width(self.folder, self.kind) or self.encode([""]).shape[1]
         return self._width
+
+    @property
+    def int8(self) -> bool:
+        """Whether the model computes in int8 here."""
+        import torch
+
+        return self.dtype == torch.int8
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return resolve_device(self._device_name)
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in; `torch.int8` stands for whole numbers in its products alone.
+
+        Raises:
+            UserError: int8 was asked for, and this model has none, or this machine.
+        """
+        import torch
+
+        if self._precision == "auto":
+            return self._automatic_dtype()
+        if self._precision == "float":
+            return fast_dtype(self.device)
+        if self._precision == "int8" and not self._int8_here():
+            raise UserError(f"The encoder {self.name} has no int8 on this machine; take float.")
+        return cast("torch.dtype", getattr(torch, self._precision))
+
+    def _automatic_dtype(self) -> torch.dtype:
+        return fast_dtype(self.device)
+
+    def _int8_here(self) -> bool:
+        return False
 
     @property
     def loaded(self) -> bool:
@@ -130,11 +179,7 @@ class LocalEncoder(ABC):
         with self._lock:
             if self._model is not None:
                 return
-            import torch
-
-            self.device = resolve_device(self._device_name)
-            auto = self._precision == "auto"
-            self.dtype: torch.dtype = fast_dtype(self.device) if auto else getattr(torch, self._precision)
+            _ = self.dtype  # what is asked for in vain is said before anything is read
             self._budget = self._tokens_per_batch or TOKENS_PER_BATCH[self.device.type]
             try:
                 model = self._load()
@@ -292,6 +337,13 @@ class PromptEOL(LocalEncoder):
             extra["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
         hidden = self._model(input_ids=ids, attention_mask=mask, use_cache=False, **extra).last_hidden_state
         return hidden[:, -1]  # (B, T, width) -> (B, width)
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two encoders' ids name one model, maybe once in int8. Their vectors may be compared (a request's in
+    int8 with items' in floating point) but are never kept in one cache.
+    """
+    return one.removesuffix(INT8) == other.removesuffix(INT8)
 
 
 def length_batches(counts: NDArray[np.integer], budget: int) -> Iterator[NDArray[np.int64]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latentcrs.text.encoders import LocalEncoder, SentenceEncoder, TokenStates, _encodable, length_batches
+from latentcrs.text.int8 import Int8Linear, has_int8
 from latentcrs.text.model_folders import read_json
 
 STATE_LAYERS = (2, 5)
 """The layers, from 0, whose states are handed out: what is denied is still told apart in the middle."""
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
     from tokenizers import Tokenizer
@@ -22,15 +24,29 @@ if TYPE_CHECKING:
 
 class MiniLM(LocalEncoder):
     """A BERT whose tokens are averaged (Reimers and Gurevych, "Sentence-BERT", 2019). The vectors, of length 1, are
-    those of `SentenceEncoder` with the same folder, so both have one `id`.
+    those of `SentenceEncoder` with the same folder, so both have one `id`; in int8 they are near it (cosine 0.996),
+    and the `id` says so.
     """
 
     kind = SentenceEncoder.kind
     recipe = SentenceEncoder.recipe
 
+    _linears: dict[str, Callable[[torch.Tensor], torch.Tensor]]
+
+    def _automatic_dtype(self) -> torch.dtype:
+        import torch
+
+        dtype = super()._automatic_dtype()
+        return torch.int8 if dtype == torch.float32 and self._int8_here() else dtype
+
+    def _int8_here(self) -> bool:
+        return self.device.type == "cpu" and has_int8()
+
     def _load(self) -> Any:
+        import torch
         from safetensors.torch import load_file
         from tokenizers import Tokenizer
+        from torch.nn import functional as F
 
         config = read_json(self.folder / "config.json")
         self._layers, self._heads = int(config["num_hidden_layers"]), int(config["num_attention_heads"])
@@ -39,12 +55,26 @@ class MiniLM(LocalEncoder):
         longest = read_json(self.folder / "sentence_bert_config.json")["max_seq_length"]
         self._tokenizer.enable_truncation(int(longest))
         self._tokenizer.no_padding()
-        weights = load_file(self.folder / "model.safetensors")
-        return {
-            name: tensor.to(self.device, self.dtype)
-            for name, tensor in weights.items()
+        eight_bits = self.dtype == torch.int8
+        weights = {
+            name: tensor.to(self.device, torch.float32 if eight_bits else self.dtype)
+            for name, tensor in load_file(self.folder / "model.safetensors").items()
             if tensor.is_floating_point() and not name.startswith("pooler.")
         }
+        self._linears = {}
+        for number in range(self._layers):
+            layer = f"encoder.layer.{number}"
+            # What reads the same states is one product.
+            parts = {"attention.self": [f"attention.self.{name}" for name in ("query", "key", "value")]}
+            parts |= {name: [name] for name in ("attention.output.dense", "intermediate.dense", "output.dense")}
+            for name, joined in parts.items():
+                weight, bias = (
+                    torch.cat([weights.pop(f"{layer}.{part}.{kind}") for part in joined])
+                    for kind in ("weight", "bias")
+                )
+                linear = Int8Linear(weight, bias) if eight_bits else partial(F.linear, weight=weight, bias=bias)
+                self._linears[f"{layer}.{name}"] = linear
+        return weights
 
     def _count(self, texts: list[str]) -> NDArray[np.int64]:
         return np.array([len(found.ids) for found in self._tokenizer.encode_batch(texts)], np.int64)
@@ -91,32 +121,27 @@ class MiniLM(LocalEncoder):
         self, ids: torch.Tensor, mask: torch.Tensor | None, layers: list[torch.Tensor] | None = None
     ) -> torch.Tensor:
         """BERT's last hidden states, (B, L, width), of tokens (B, L). mask: which tokens are there; None for all."""
+        import torch
         from torch.nn import functional as F
 
-        words = self._model["embeddings.word_embeddings.weight"][ids]
+        x = self._model["embeddings.word_embeddings.weight"][ids]
         places = self._model["embeddings.position_embeddings.weight"][: ids.shape[1]]
-        x = words + self._model["embeddings.token_type_embeddings.weight"][0] + places
+        x += self._model["embeddings.token_type_embeddings.weight"][0] + places
         x = self._norm("embeddings.LayerNorm", x)
+        # In place where nobody reads the old: fresh memory costs three times the addition.
         for number in range(self._layers):
             layer = f"encoder.layer.{number}"
-            q, k, v = (self._by_head(f"{layer}.attention.self.{name}", x) for name in ("query", "key", "value"))
+            joined = self._linears[f"{layer}.attention.self"](x)
+            q, k, v = joined.unflatten(2, (3, self._heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, L, width / heads)
             seen = F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)  # (B, L, width)
-            seen = self._linear(f"{layer}.attention.output.dense", seen)
-            x = self._norm(f"{layer}.attention.output.LayerNorm", seen + x)
-            inner = F.gelu(self._linear(f"{layer}.intermediate.dense", x))
-            x = self._norm(f"{layer}.output.LayerNorm", self._linear(f"{layer}.output.dense", inner) + x)
+            x = self._norm(
+                f"{layer}.attention.output.LayerNorm", self._linears[f"{layer}.attention.output.dense"](seen).add_(x)
+            )
+            inner = torch.ops.aten.gelu_(self._linears[f"{layer}.intermediate.dense"](x))
+            x = self._norm(f"{layer}.output.LayerNorm", self._linears[f"{layer}.output.dense"](inner).add_(x))
             if layers is not None:
                 layers.append(x)
         return x
-
-    def _by_head(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        """A projection of x (B, L, width) as (B, heads, L, width / heads)."""
-        return self._linear(name, x).unflatten(2, (self._heads, -1)).transpose(1, 2)
-
-    def _linear(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        from torch.nn import functional as F
-
-        return F.linear(x, self._model[f"{name}.weight"], self._model[f"{name}.bias"])
 
     def _norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
         from torch.nn import functional as F

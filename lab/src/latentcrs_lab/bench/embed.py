@@ -18,17 +18,20 @@ from latentcrs.bench.machine import hardware
 from latentcrs.data import PreparedDataset
 from latentcrs.text import LocalEncoder, SentenceEncoder, open_encoder
 from latentcrs.text.encoders import Precision
+from latentcrs.text.int8 import has_int8
 from latentcrs.text.model_folders import quiet_loading
 from latentcrs_lab.bench.alternating import Comparison, compare
 
 PEER = "SentenceTransformer.encode"
 BATCH = 32  # its own default
+ALONE = 32  # texts that are encoded one by one
+Peer = Callable[[list[str]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding(Comparison):
     """One kind of text in one precision: sentences a second of both, and the lowest cosine between a text's two
-    vectors.
+    vectors. In int8, which the peer has not, the peer computes in float32.
     """
 
     texts: str
@@ -39,7 +42,7 @@ class Encoding(Comparison):
 
 @dataclass(frozen=True)
 class EmbedBenchmark:
-    """Items and requests of a data set, in float32 and in what the machine is fastest at."""
+    """Items and requests of a data set, and requests one at a time, in every precision that the machine has."""
 
     encoder: str
     sample: int
@@ -56,7 +59,7 @@ def bench_embed(
 ) -> EmbedBenchmark:
     """Encode `sample` texts of each kind, drawn from a data set, with a sentence-transformers model both ways.
 
-    The peer loads the same folder, in the same precision, with its own batches.
+    The peer loads the same folder, in the same precision (float32 beside int8), with its own batches.
 
     Raises:
         UserError: no such data set or encoder, or the encoder is no sentence-transformers model.
@@ -68,17 +71,27 @@ def bench_embed(
     precisions: list[Precision] = ["float32"]
     if fast_dtype(place) is torch.bfloat16:
         precisions.append("bfloat16")
+    if encoder == "minilm" and place.type == "cpu" and has_int8():
+        precisions.append("int8")
     found: list[Encoding] = []
-    with step("encodings", len(precisions) * len(kinds)) as bar:
+    peers: dict[str, Peer] = {}
+    with step("encodings", len(precisions) * (len(kinds) + 1)) as bar:
         for precision in precisions:
             ours = open_encoder(encoder, device, precision)
             if not isinstance(ours, LocalEncoder) or ours.kind != SentenceEncoder.kind:
                 raise UserError(f"'bench embed' compares sentence-transformers models; {encoder} is none.")
-            theirs = _peer(ours, str(place), precision)
+            theirs_in = "float32" if precision == "int8" else precision
+            if theirs_in not in peers:
+                peers[theirs_in] = _peer(ours, str(place), theirs_in)
             for name, texts in kinds.items():
                 rows = np.random.default_rng(0).permutation(len(texts))[:sample]
-                found.append(_encoding(name, [texts[row] for row in rows], precision, ours, theirs, repeats))
+                drawn = [texts[row] for row in rows]
+                found.append(_encoding(name, drawn, precision, ours.encode, peers[theirs_in], repeats, ours))
                 bar.advance()
+            ours_alone, theirs_alone = _one_by_one(ours.encode), _one_by_one(peers[theirs_in])
+            name, drawn = f"{name}, one by one", drawn[:ALONE]
+            found.append(_encoding(name, drawn, precision, ours_alone, theirs_alone, repeats, ours))
+            bar.advance()
     return EmbedBenchmark(ours.id, sample, found, hardware(device))
 
 
@@ -86,18 +99,24 @@ def _encoding(
     name: str,
     texts: list[str],
     precision: str,
-    ours: LocalEncoder,
-    theirs: Callable[[list[str]], NDArray[np.float32]],
+    ours: Peer,
+    theirs: Peer,
     repeats: int,
+    encoder: LocalEncoder,
 ) -> Encoding:
-    ours.load()
-    took = compare(lambda: ours.encode(texts), lambda: theirs(texts), repeats, len(texts))
-    cosines = (ours.encode(texts) * theirs(texts)).sum(1)
-    tokens, lowest = float(ours.count_tokens(texts).mean()), float(cosines.min())
+    encoder.load()
+    took = compare(lambda: ours(texts), lambda: theirs(texts), repeats, len(texts))
+    cosines = (ours(texts) * theirs(texts)).sum(1)
+    tokens, lowest = float(encoder.count_tokens(texts).mean()), float(cosines.min())
     return Encoding(texts=name, precision=precision, tokens=tokens, lowest_cosine=lowest, **asdict(took))
 
 
-def _peer(encoder: LocalEncoder, device: str, precision: Precision) -> Callable[[list[str]], NDArray[np.float32]]:
+def _one_by_one(encode: Peer) -> Peer:
+    """What encodes every text alone, as a chat does."""
+    return lambda texts: np.concatenate([encode([text]) for text in texts])
+
+
+def _peer(encoder: LocalEncoder, device: str, precision: str) -> Peer:
     """The model in the encoder's folder, as its own library opens and runs it."""
     with quiet_loading():
         from sentence_transformers import SentenceTransformer
