@@ -322,7 +322,7 @@ def test_an_export_without_a_name_goes_into_this_folder(
     assert len(json.loads(Path("conversation-c1.json").read_text("utf-8"))["turns"]) == 2
 
 
-@pytest.mark.parametrize("step", ["read", "explain"])
+@pytest.mark.parametrize("step", ["read", "with_reasons"])
 def test_ctrl_c_during_a_turn_leaves_the_conversation_as_it_was(
     chat: Conversation, store: ConversationStore, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

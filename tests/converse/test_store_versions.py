@@ -48,7 +48,7 @@ NEXT = """
     import sqlalchemy as sa
     from alembic import op
 
-    revision, down_revision = "0003", "0002"
+    revision, down_revision = "0004", "0003"
 
     def altered():
         # In SQLite a table that others refer to is replaced by another of its name, which is the harder way.
@@ -71,7 +71,7 @@ NEXT = """
 def next_version(folder: Path, patch: pytest.MonkeyPatch, last: str = "pass") -> None:
     """Make this version one that has a further migration."""
     folder.mkdir()
-    (folder / "m0003_mood.py").write_text(dedent(NEXT).format(last=last), "utf-8")
+    (folder / "m0004_mood.py").write_text(dedent(NEXT).format(last=last), "utf-8")
     shipped, configuration = Path(migrations.__file__).parent / "versions", migrations.configuration
 
     def configured(*arguments: object) -> object:
@@ -80,7 +80,7 @@ def next_version(folder: Path, patch: pytest.MonkeyPatch, last: str = "pass") ->
         return config
 
     patch.setattr(migrations, "configuration", configured)
-    patch.setattr(migrations, "SCHEMA", "0003")
+    patch.setattr(migrations, "SCHEMA", "0004")
 
 
 def columns(store: ConversationStore, table: str) -> list[str]:
@@ -98,12 +98,12 @@ def test_an_older_schema_is_upgraded_and_a_newer_one_refused(
         newer = ConversationStore(database)
         assert "mood" in columns(store, "conversations") and "mood" in columns(store, "turns")
         assert newer.load("c") == kept
-    with pytest.raises(UserError, match=r"newer version of LatentCRS \(its tables are at '0003'.*upgrade LatentCRS"):
+    with pytest.raises(UserError, match=r"newer version of LatentCRS \(its tables are at '0004'.*upgrade LatentCRS"):
         ConversationStore(database)
     with pytest.MonkeyPatch.context() as patch:
         next_version(tmp_path / "again", patch)
         with open_engine(store.url).execution_options(foreign_keys=False).begin() as connection:
-            command.downgrade(migrations.configuration(connection), "0002")
+            command.downgrade(migrations.configuration(connection), "0003")
     older = ConversationStore(database)
     assert older.load("c") == kept
     assert older.forget("c") == 1

@@ -70,8 +70,14 @@ def test_values_that_say_nothing_become_null_and_markup_is_taken_out() -> None:
 
 
 def test_columns_without_content_are_left_out_with_a_reason() -> None:
-    typed = type_columns(catalogue(nothing=[None, ""], image=["https://a.org/x.jpg", "https://a.org/y.jpg"]))
-    assert typed.left_out == {"nothing": "empty", "image": "web addresses"}
+    assert type_columns(catalogue(nothing=[None, ""])).left_out == {"nothing": "empty"}
+
+
+def test_addresses_are_links_which_no_text_has() -> None:
+    bad = "ftp://a.org/x"
+    typed = type_columns(catalogue(image=[f"https://a.org/{n}.jpg" for n in range(39)] + [bad]))
+    assert typed.kinds == {"image": "link"} and typed.unreadable == {"image": 1}
+    assert typed.items["image"].to_list()[:1] == ["https://a.org/0.jpg"]
 
 
 def test_values_that_are_none_of_their_kind_are_counted() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 import structlog
 from listening import listening
 from starlette.testclient import TestClient
 
+from latentcrs.base.files import sha256_of
 from latentcrs.serve.app import create_app
 from latentcrs.serve.keys import new_key
 from latentcrs.serve.service import Service
@@ -31,6 +35,24 @@ def service(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
     opened = Service(bundle, ConversationStore(str(tmp_path_factory.mktemp("store") / "conversations.sqlite")))
     opened.warm()
     return opened
+
+
+@pytest.fixture(scope="session")
+def shop(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle with a price of 10, a stock of 1, a picture and a page for each item."""
+    out = shutil.copytree(bundle, tmp_path_factory.mktemp("shop") / "movies")
+    items = pl.read_parquet(out / "items.parquet").with_columns(
+        price=pl.lit(10.0),
+        stock=pl.lit(1.0),
+        cover=pl.format("https://img.example.org/{}.jpg", "item_id"),
+        page=pl.format("https://shop.example.org/{}", "item_id"),
+    )
+    items.write_parquet(out / "items.parquet")
+    manifest = json.loads((out / "bundle.json").read_text())
+    manifest["dataset"]["columns"] |= {"price": "number", "stock": "number", "cover": "link", "page": "link"}
+    manifest["checksums"]["items.parquet"] = sha256_of(out / "items.parquet")
+    (out / "bundle.json").write_text(json.dumps(manifest))
+    return out
 
 
 @pytest.fixture

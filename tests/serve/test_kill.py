@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 from served_process import Served
 
@@ -73,3 +75,33 @@ def test_a_signal_finishes_the_turns_under_way(bundle: Path, db: Path) -> None:
     store = ConversationStore(str(db))
     assert sum(len(store.load(id).turns) for id in ids) == len(answered)
     store.close()
+
+
+def test_no_change_of_an_item_that_was_answered_is_lost_by_kill_9(shop: Path, db: Path) -> None:
+    ids = [f"{name}" for name in pl.read_parquet(shop / "items.parquet")["item_id"].head(TALKERS)]
+    server = Served(shop, db)
+
+    def change(item_id: str) -> float:
+        """The last price that was answered."""
+        with Client(server.address, timeout=30) as client:
+            for price in itertools.count(1):
+                try:
+                    client.change_item(item_id, price=price)
+                except httpx.HTTPError:
+                    return price - 1
+        raise AssertionError
+
+    with ThreadPoolExecutor(TALKERS) as pool:
+        running = [pool.submit(change, item_id) for item_id in ids]
+        time.sleep(1.0)
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+        answered = [changing.result() for changing in running]
+    assert min(answered) > 2
+    again = Served(shop, db)
+    try:
+        with httpx.Client(base_url=again.address) as client:
+            prices = [client.get(f"/api/v1/items/{item_id}").json()["price"] for item_id in ids]
+    finally:
+        again.end(signal.SIGTERM)
+    for price, last in zip(prices, answered, strict=True):
+        assert last <= price <= last + 1  # what broke off may have been kept

@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
+import httpx2
 import jsonschema
 import pytest
+from listening import listening
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, Tool
 from typer.testing import CliRunner
 
 from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
-from latentcrs.serve.mcp import server
+from latentcrs.serve.keys import Keys, new_key
+from latentcrs.serve.mcp import http_app, server
 from latentcrs.serve.service import Service
 from latentcrs.store.conversations import ConversationStore
 
@@ -264,4 +269,27 @@ def test_standard_output_is_the_protocol_s_alone(bundle: Path, tmp_path: Path) -
 
 def test_other_machines_are_not_let_in_without_keys(bundle: Path) -> None:
     ran = CliRunner().invoke(app, ["mcp", str(bundle), "--transport", "http", "--host", "0.0.0.0"])
-    assert isinstance(ran.exception, UserError) and "asks for no keys" in str(ran.exception)
+    assert isinstance(ran.exception, UserError) and "say with --keys-file who may ask" in str(ran.exception)
+
+
+def test_over_http_with_keys_each_owner_has_users_of_their_own(service: Service, tmp_path: Path) -> None:
+    file = tmp_path / "keys.txt"
+    keys = {name: new_key(file, name) for name in ("ann", "bob")}
+
+    async def asked(address: str, key: str) -> CallToolResult:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with (
+            httpx2.AsyncClient(headers=headers) as http,
+            Client(streamable_http_client(address, http_client=http)) as client,
+        ):
+            kind = {"user": "guest", "item": "1", "kind": "like"}
+            return await client.call_tool("remember_event", kind)
+
+    with listening(http_app(service, "127.0.0.1", Keys(file))) as port:
+        address = f"http://127.0.0.1:{port}/mcp"
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": keys["ann"]}):
+            answer = httpx.post(address, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
+            assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
+        result = anyio.run(asked, address, keys["ann"])
+        assert not result.is_error, said(result)
+    assert service.history("ann", "guest") and not service.history("bob", "guest")

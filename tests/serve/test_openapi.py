@@ -32,6 +32,7 @@ CHECKS: list[Any] = [
     negative_data_rejection,
 ]
 EXAMPLES = 5
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command("events")(events)
     group.command("items")(items)
+    group.command("feed")(feed)
     app.add_typer(group, name="export")
 
 
@@ -56,7 +57,7 @@ def events(
     log = event_log(ConversationStore(db), catalogue or ("" if before is None else before.info.name), owner, before)
     _write(log, out)
     users = log["user_id"].n_unique()
-    err_console.print(f"written to {out}: {len(log):,} events of {users:,} users.", highlight=False)
+    err_console.print(f"written to {out}: {len(log):,} events of {users:,} users.", highlight=False, soft_wrap=True)
 
 
 def items(
@@ -79,7 +80,43 @@ def items(
 
     found = Service(bundle, ConversationStore(db), device="cpu").recommender.bundle.items.drop("text")
     _write(found, out)
-    err_console.print(f"written to {out}: {len(found):,} items.", highlight=False)
+    err_console.print(f"written to {out}: {len(found):,} items.", highlight=False, soft_wrap=True)
+
+
+def feed(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    out: Annotated[Path, typer.Option(help="The feed to write, as JSON lines (.jsonl).")],
+    kind: Annotated[
+        Literal["openai", "schema.org"],
+        typer.Option("--as", help="OpenAI's product feed for file uploads, or schema.org's Product as JSON-LD."),
+    ] = "openai",
+    seller: Annotated[str, typer.Option(help="The seller's name.")] = "",
+    seller_url: Annotated[str, typer.Option(help="The seller's page.")] = "",
+    currency: Annotated[str, typer.Option(help="Of the prices, as in EUR.")] = "USD",
+    country: Annotated[
+        list[str] | None, typer.Option(help="Where is sold, as in DE; the seller's own first. Repeatable.")
+    ] = None,
+    db: Annotated[str, typer.Option(callback=a_store, help="The server's store. [default: LATENTCRS_STORE]")] = "",
+) -> None:
+    """Write a bundle's catalogue as it stands as a feed for others' agents; `data prepare own` reads both kinds.
+
+    Example: `latentcrs export feed models/shop --as schema.org --currency EUR --out feed.jsonl`
+    """
+    import json
+
+    from latentcrs.base.files import atomic_file
+    from latentcrs.recommend.feeds import Seller, feed_of
+    from latentcrs.serve.service import Service
+    from latentcrs.store.conversations import ConversationStore
+
+    found = Service(bundle, ConversationStore(db), device="cpu").recommender
+    about = Seller(seller, seller_url, currency, tuple(country or ()))
+    lines, missing = feed_of(found.bundle, found.hidden, kind, about)
+    with atomic_file(out) as temporary:
+        temporary.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+    lacking = "; ".join(f"{count:,} without {name}" for name, count in missing.items())
+    left_out = f"; left out were {lacking}" if lacking else ""
+    err_console.print(f"written to {out}: {len(lines):,} products{left_out}.", highlight=False, soft_wrap=True)
 
 
 def _write(table: pl.DataFrame, out: Path) -> None:

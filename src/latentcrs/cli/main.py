@@ -29,7 +29,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # One file per group; each has register(app), which adds its commands.
 GROUPS = (
     *("data", "simulate", "embed", "train", "evaluate", "intents", "chat", "bench", "demo", "models", "tokens"),
-    *("serve", "mcp", "recommend_all", "export"),
+    *("serve", "mcp", "recommend_all", "export", "items", "stats"),
 )
 for group in GROUPS:
     importlib.import_module(f"latentcrs.cli.{group}").register(app)

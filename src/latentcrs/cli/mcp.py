@@ -25,7 +25,7 @@ def mcp(
         typer.Option(help="stdio: a client starts this command and talks to it; http: streamable HTTP at /mcp."),
     ] = "stdio",
     host: Annotated[
-        str, typer.Option(callback=a_host, help="For http: an address that only this machine reaches.")
+        str, typer.Option(callback=a_host, help="For http: an address; without keys one that only this machine has.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="For http.")] = 8001,
     db: Annotated[
@@ -36,36 +36,40 @@ def mcp(
             "only you can read]",
         ),
     ] = "",
+    keys_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="For http: ask for API keys; make them with 'latentcrs keys new'.", envvar="LATENTCRS_KEYS"
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Serve a bundle to agents over MCP: tools that recommend, search, explain and remember.
 
-    Over http there are no keys, so only loopback addresses are taken; to others, a proxy that asks who is there is
-    the way.
+    Over http without keys only loopback addresses are taken.
 
     Example: latentcrs mcp models/ml-1m
     """
     from latentcrs.base.errors import UserError
 
-    if transport == "http" and not _loopback(host):
-        raise UserError(
-            f"--host {host} would let others in, and this server asks for no keys; leave it out, and put a proxy in "
-            "front."
-        )
+    if transport == "http" and keys_file is None and not _loopback(host):
+        raise UserError(f"--host {host} would let others in; say with --keys-file who may ask.")
     try:
         from latentcrs.serve.mcp import serve_http, serve_stdio
     except ModuleNotFoundError as error:
         raise UserError(f"latentcrs mcp needs the package {error.name}: pip install 'latentcrs[mcp]'.") from None
+    from latentcrs.serve.keys import Keys
     from latentcrs.serve.service import Service
     from latentcrs.store.conversations import ConversationStore
 
     # Standard output belongs to the protocol; all else goes to standard error.
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    keys = None if keys_file is None else Keys(keys_file)
     service = Service(bundle, ConversationStore(db), device=device)
     if transport == "stdio":
         serve_stdio(service)
     else:
-        serve_http(service, host, port)
+        serve_http(service, host, port, keys)
 
 
 def _loopback(host: str) -> bool:

@@ -92,6 +92,22 @@ def serve(
             min=0, max=DAY, help="Seconds between looks for a new bundle put in the place of this one; 0: none."
         ),
     ] = 5.0,
+    image_host: Annotated[
+        list[str] | None,
+        typer.Option(callback=hosts, help="A host whose pictures of items are shown: img.example.org. Repeatable."),
+    ] = None,
+    ask: Annotated[
+        bool, typer.Option("--ask/--no-ask", help="Ask back where much fits and one answer would halve it.")
+    ] = True,
+    policy: Annotated[
+        Path | None, typer.Option(help="A TOML of what always holds, what goes first, what is put forward or back.")
+    ] = None,
+    beside: Annotated[
+        Path | None, typer.Option(help="Another bundle, to be tried beside this one; see 'latentcrs stats'.")
+    ] = None,
+    beside_share: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of new conversations held with it; a user keeps theirs.")
+    ] = 0.5,
     page: Annotated[bool, typer.Option("--page/--no-page", help="The web page at /.")] = True,
     log_words: Annotated[bool, typer.Option("--log-words", help="Errors in the log may say what was said.")] = False,
     device: Device = "auto",
@@ -132,6 +148,11 @@ def serve(
             shutdown_seconds=shutdown_seconds,
             watch_seconds=watch_seconds,
             log_words=log_words,
+            image_hosts=frozenset(image_host or ()),
+            asks=ask,
+            policy=policy,
+            beside=beside,
+            beside_share=beside_share,
         )
     )
 

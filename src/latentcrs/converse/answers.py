@@ -73,7 +73,7 @@ def describe(item: Mapping[str, Any], columns: Mapping[str, ColumnKind]) -> str:
     facts = [
         f"{column.replace('_', ' ')} {value}"
         for column, kind in columns.items()
-        if kind != "text" and (value := shown(item.get(column)))
+        if kind not in ("text", "link") and (value := shown(item.get(column)))
     ]
     said = f"{item['title']}: {'; '.join(facts)}." if facts else f"{item['title']}."
     return f"{said} {story_of(item, columns)}".strip()

@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from latentcrs.base.errors import UserError
 from latentcrs.base.uninterrupted import uninterrupted
 from latentcrs.converse import replies
 from latentcrs.converse.acts import Act, clean, items_meant, read_act
 from latentcrs.converse.answers import answer as answer_question
+from latentcrs.converse.asking import question
 from latentcrs.converse.bookkeeping import applicable, forget_words, update
 from latentcrs.converse.deciding import JOINS, kind_of, meant
 from latentcrs.converse.examples import example_request
 from latentcrs.converse.filtering import Ranked, least_fitting, rank_under_rules
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
-from latentcrs.converse.sorting import first_by, ordered
+from latentcrs.converse.sorting import first_by
 from latentcrs.converse.steps import timed
-from latentcrs.hear import Context, Extractor, Heard, HeardRule, Hearer, Reading, Sort
+from latentcrs.data.roles import addresses
+from latentcrs.hear import Context, Extractor, Heard, HeardRule, Hearer, Reading
 from latentcrs.hear.language import denies, word_set
 from latentcrs.hear.open import hearer_of
 from latentcrs.llm import Call, ChatModel, ChatRequest, Message, Meter, ModelError, complete
@@ -28,6 +28,7 @@ from latentcrs.llm.model import encodable
 from latentcrs.llm.prompts import prompt
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.explain import words_of
+from latentcrs.recommend.policy import Policy, Shelf
 from latentcrs.store.session import InForce, Session, Turn, TurnItem, Variant
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Conversation:
     """One person talking with one bundle. A turn that fails or is interrupted leaves it as it was.
 
     extractor: hears the rules; `fallback` does where the extractor needs a language model and that fails. model:
-    judges in variant v (`places`, `controls`: see `judge`), and words the replies where `talks`. store: every turn is
+    judges in variant v (`places`, `controls`: see `judge`), and words the replies where `talks`. policy: the
+    operator's; `session.always` holds beside it. asks: whether it asks back (see `asking`). store: every turn is
     committed to it before it is returned. failures: the last turn's `notes` with all that is known of what failed,
     for whoever runs the model; turns, which clients read, have the kind alone.
     """
@@ -82,6 +84,7 @@ class Conversation:
         self.session = session or Session()
         self.model, self._meter = model, Meter()
         self.talks, self.places, self.controls, self.store, self.id = talks, places, controls, store, id
+        self.policy, self.asks = Policy(), False
         self.recent: list[Turn] = []
         self.failures: list[str] = []
         if self.session.variant == "v" and model is None:
@@ -127,7 +130,7 @@ class Conversation:
         turn, session = begun.turn, begun.session
         with timed(turn, "total"):
             if query is not None:
-                self._recommend(turn, session, query, begun.reading.sort)
+                self._recommend(turn, session, query, begun.reading)
             _in_force(turn, session)
             with timed(turn, "reply"):
                 streamed = self._word(turn, session, begun.reading, begun.meant, on_text)
@@ -212,7 +215,8 @@ class Conversation:
     def _listen(self, turn: Turn, session: Session, text: str) -> Reading:
         """What was said; the rules in it by the extractor, where that is another than the hearer."""
         numbers = self.recommender.item_numbers(session.listed)
-        reply = self.recent[-1].text if self.recent else ""
+        last = self.recent[-1] if self.recent else None
+        reply = "" if last is None else f"{last.text} {last.question.text if last.question else ''}".strip()
         asking = bool(session.rules or session.wishes or session.said)
         context = Context(listed=tuple(map(int, numbers)), reply=reply, before=tuple(session.said), asking=asking)
         reading = self.hearer.read(text, context)
@@ -244,7 +248,8 @@ class Conversation:
         into = {"more": "liked"}.get(turn.kind, turn.kind)
         if into in ("seen", "refused", "accepted", "liked"):
             for place in places:
-                _join(session, into, listed[place])
+                if into != "accepted" or not self._is_gone(listed[place]):
+                    _join(session, into, listed[place])
         spoken_of = [listed[place] for place in places]
         titles = [self._title(item_id) for item_id in listed]
         pointed = {listed[place] for place in items_meant(text, titles)}
@@ -289,12 +294,13 @@ class Conversation:
                 past, unliked = recommender.item_numbers(session.past), recommender.item_numbers(session.unliked)
                 return recommender.read(past, session.request, X, unliked)
 
-    def _recommend(self, turn: Turn, session: Session, query: Query, sort: Sort | None = None) -> None:
+    def _recommend(self, turn: Turn, session: Session, query: Query, reading: Reading) -> None:
         """The next items for all that is known: filter, rank, explain, and in variant v judge."""
-        recommender = self.recommender
+        recommender, sort = self.recommender, reading.sort
         turn.request = query.request
         with timed(turn, "filter and rank"):
-            available = np.ones(len(recommender.bundle.items), bool)
+            policy = self.policy | Policy(always=tuple(session.always))
+            available = policy.offered(recommender)
             available[recommender.not_again(query.past)] = False
             available[query.left_out] = False
             gone = session.not_again if sort is None else session.unwanted
@@ -304,15 +310,17 @@ class Conversation:
                 available = first_by(recommender, sort, session, available, rules)
                 turn.sorted_by = sort.words
             depth = JUDGED if session.variant == "v" else session.k
-            found = rank_under_rules(recommender, query, rules, wishes, available, max(depth, session.k))
+            shelf = Shelf(recommender, query, policy)
+            found = rank_under_rules(recommender, query, rules, wishes, available, max(depth, session.k), shelf)
         if sort is not None:
-            found = found.at(ordered(recommender, sort, found.numbers))
+            found = found.at(recommender.ordered(sort.column, sort.descending, found.numbers).tolist())
         elif session.variant == "v":
             found = self._judged(turn, session, query, found)
         found = found.at(range(min(session.k, len(found.numbers))))
         with timed(turn, "explain"):
-            explained = recommender.with_reasons(query, found.numbers, found.scores)
+            explained = recommender.with_reasons(query, found.numbers, found.scores, shelf.promoted)
         for item, fails in zip(explained, found.fails, strict=True):
+            image, link = addresses(self._row(item.item_id), recommender.bundle.columns)
             turn.items.append(
                 TurnItem(
                     item_id=item.item_id,
@@ -321,12 +329,19 @@ class Conversation:
                     intents=item.reason.intents,
                     because_of=item.reason.because_of,
                     words=_telling(item.reason.words, rules),
+                    promoted=item.reason.promoted,
+                    image=image,
+                    link=link,
                     fails=[str(heard.rule) for heard in fails],
                 )
             )
         turn.relaxed, turn.nearest = [str(heard.rule) for heard in found.relaxed], found.nearest
         session.listed = [item.item_id for item in turn.items]
         session.shown = list(dict.fromkeys([*session.shown, *session.listed]))
+        if self.asks:
+            turn.question = question(recommender, query, available, turn, session, reading)
+        if turn.question is not None:
+            session.asked, session.asked_at = [*session.asked, turn.question.column], turn.number
 
     def _judged(self, turn: Turn, session: Session, query: Query, found: Ranked) -> Ranked:
         """`found` reordered by the model's judgement; as it is where there is none."""
@@ -379,12 +394,16 @@ class Conversation:
         return " ".join(said.text.split())
 
     def _template(self, turn: Turn, session: Session, reading: Reading, meant: list[str]) -> str:
-        kind = turn.kind
+        kind, notes = turn.kind, list(reading.notes)
+        if gone := [self._title(item_id) for item_id in meant if self._is_gone(item_id)]:
+            notes.append(replies.GONE.format(titles=replies.listed(gone), be="is" if len(gone) == 1 else "are"))
+            meant = [item_id for item_id in meant if not self._is_gone(item_id)]
         if kind == "question" and meant:
             columns = self.recommender.bundle.columns
-            return " ".join(answer_question(self._row(item_id), reading.about, columns) for item_id in meant)
+            told = [answer_question(self._row(item_id), reading.about, columns) for item_id in meant]
+            return " ".join([*notes, *told])
         if kind == "why" and meant:
-            return " ".join(f"{self._title(item_id)}: {self.why(item_id)}." for item_id in meant)
+            return " ".join([*notes, *(f"{self._title(item_id)}: {self.why(item_id)}." for item_id in meant)])
         chosen = replies.listed([self._title(item_id) for item_id in meant])
         opening = {
             "seen": f"Noted, you know {chosen}.",
@@ -395,7 +414,7 @@ class Conversation:
             "start over": replies.START_OVER,
         }.get(kind, "")
         opening = opening if meant or kind in ("instruction", "start over") else ""
-        opening = " ".join([*reading.notes, opening]).strip()
+        opening = " ".join([*notes, opening]).strip()
         if turn.items or kind in ("request", "more", "seen", "refused"):
             return f"{opening if kind != 'start over' else ''} {replies.recommending(turn, session)}".strip()
         fixed = {
@@ -405,9 +424,9 @@ class Conversation:
             "help": replies.HELP,
             "empty": replies.EMPTY,
         }
-        gone = replies.no_longer(turn)
+        ended = replies.no_longer(turn)
         said = opening or fixed.get(kind, replies.UNSURE).format(example=example_request(self.recommender.bundle))
-        return f"{gone} {said}".strip()
+        return f"{ended} {said}".strip()
 
     def why(self, item_id: str) -> str:
         """The reason that was given for an item of this conversation."""
@@ -423,6 +442,10 @@ class Conversation:
                 self.store.commit(self.id, turn, session)
             self.session = session
             self.recent = [*self.recent[-9:], turn]
+
+    def _is_gone(self, item_id: str) -> bool:
+        """Whether an item, which may have been shown, is not to be had any more."""
+        return not self.recommender.offered[self.recommender.item_numbers([item_id])[0]]
 
     def _title(self, item_id: str) -> str:
         return str(self._row(item_id)["title"])

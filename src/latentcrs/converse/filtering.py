@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from latentcrs.hear import HeardRule
 from latentcrs.recommend import Query, Recommender
+from latentcrs.recommend.policy import Policy, Shelf
 
 WISH = 2.0
 """What a wish adds to an item's score, in standard deviations of the request's scores, times the wish's certainty.
@@ -67,8 +68,12 @@ def rank_under_rules(
     wishes: Sequence[HeardRule],
     available: NDArray[np.bool_],
     k: int,
+    shelf: Shelf | None = None,
 ) -> Ranked:
-    """The best k of the `available` items (n,): those that pass all rules, then those that lack least."""
+    """The best k of the `available` items (n,): those that pass all rules, then those that lack least. `shelf`: by
+    whose policy they are ordered.
+    """
+    shelf = shelf or Shelf(recommender, query, Policy())
     bonus = wish_bonus(recommender, wishes)
     if bonus is not None:
         bonus = bonus * query.scores().std()
@@ -82,7 +87,7 @@ def rank_under_rules(
     for level in np.unique(cost[available]):
         if missing == 0 or not np.isfinite(level):
             break
-        found, found_scores = query.top(missing, available & (cost == level), bonus)
+        found, found_scores = shelf.top(missing, available & (cost == level), bonus)
         numbers.append(found)
         scores.append(found_scores)
         missing -= len(found)

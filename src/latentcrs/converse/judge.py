@@ -69,6 +69,6 @@ def described(item: Mapping[str, Any], columns: Mapping[str, ColumnKind]) -> str
     facts = [
         ", ".join(map(str, value[:4])) if isinstance(value, list) else str(value)
         for column, kind in columns.items()
-        if kind != "text" and (value := item.get(column)) not in (None, [])
+        if kind not in ("text", "link") and (value := item.get(column)) not in (None, [])
     ]
     return " | ".join([str(item["title"]), *facts, story_of(item, columns)])[:LONGEST_ITEM]

@@ -18,6 +18,7 @@ EMPTY = "Say something, for instance {example}."
 START_OVER = "All forgotten. What are you looking for?"
 INSTRUCTION = "I can only recommend from this catalogue, by what you like and ask for."
 UNSURE = "I am not sure what you mean, so the list stands. Say what it should be like, or “something else”."
+GONE = "{titles} {be} no longer available."
 NOTHING_LEFT = "Nothing is left that you have not seen; “start over” forgets what was shown."
 
 

@@ -1,4 +1,4 @@
-"""Typing of catalogue columns by inspection: category, multi-category, number, year or text, and clean values."""
+"""Typing of catalogue columns by inspection: category, multi-category, number, year, text or link; clean values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.numerals import MOSTLY, NumberForm, examples, learn_numbers, read_numbers
 
-KINDS: tuple[ColumnKind, ...] = ("category", "multi-category", "number", "year", "text")
+KINDS: tuple[ColumnKind, ...] = ("category", "multi-category", "number", "year", "text", "link")
 MISSING = ("", "n/a", "#n/a", "n.a.", "<na>", "nan", "null", "none", "unknown", "(no genres listed)", "\\n")
 """Strings (in lower case) that stand for an absent value; so do dashes, points and question marks alone."""
 NOTHING = r"^[\p{Pd}\u2212.?_~*\s]*$"
@@ -24,6 +24,8 @@ DATE = (
     r"^(\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{4}"
     r"|\d{1,2} [A-Za-z]{3,9}\.? \d{4}|[A-Za-z]{3,9}\.? (\d{1,2}, )?\d{4})$"
 )
+LINK = r"^https?://[^\s<>\"'()\[\]\\|`]+$"
+"""An address that can stand in HTML and Markdown as it is."""
 YEAR_NAME = r"(?i)(^|_|\b)(year|date|released?|published)($|_|\b)"
 LONG = 60  # characters on average; longer strings are text even where some repeat
 
@@ -153,7 +155,12 @@ def clean_strings(values: pl.Series) -> pl.Series:
     escaped = values.filter(values.str.contains("&", literal=True).fill_null(False)).unique()
     if len(escaped):
         values = values.replace(escaped, pl.Series([html.unescape(value) for value in escaped], dtype=pl.String))
-    values = values.str.replace_all(TAG, " ").str.replace_all(r"\s+", " ").str.strip_chars()
+    values = (
+        values.str.replace(r"^https?://schema\.org/", "")
+        .str.replace_all(TAG, " ")
+        .str.replace_all(r"\s+", " ")
+        .str.strip_chars()
+    )
     value = pl.col("value")
     says_nothing = value.str.to_lowercase().is_in(MISSING) | value.str.contains(NOTHING)
     return values.to_frame("value").select(pl.when(~says_nothing).then("value"))["value"].alias(values.name)
@@ -172,13 +179,8 @@ def gather_lists(flat: pl.DataFrame, rows: int) -> pl.Series:
 
 
 def why_left_out(values: pl.Series) -> str | None:
-    """Why a column says nothing about items, or None: it is empty, or holds web addresses."""
-    present = values.drop_nulls()
-    if len(present) == 0:
-        return "empty"
-    if present.dtype == pl.String and share(present.str.contains(r"^(https?://|www\.)\S+$")) >= MOSTLY:
-        return "web addresses"
-    return None
+    """Why a column says nothing about items, or None: it is empty."""
+    return "empty" if values.null_count() == len(values) else None
 
 
 def inspect(values: pl.Series, form: NumberForm | None) -> ColumnKind:
@@ -195,6 +197,8 @@ def inspect(values: pl.Series, form: NumberForm | None) -> ColumnKind:
         return "year" if looks_like_years(present, values.name) else "number"
     if form is not None:
         return "year" if looks_like_years(read_numbers(present, form).drop_nulls(), values.name) else "number"
+    if share(present.str.contains(LINK)) >= MOSTLY:
+        return "link"
     if share(present.str.contains(DATE)) >= MOSTLY:
         return "year"
     if separator_of(present) is not None:
@@ -250,7 +254,8 @@ def convert(values: pl.Series, kind: ColumnKind, form: NumberForm) -> pl.Series:
         if values.dtype.is_numeric():
             return values.cast(pl.Float64).alias(name)
         return read_numbers(values.cast(pl.String), form).alias(name)
-    return values.cast(pl.String).alias(name)
+    strings = values.cast(pl.String).alias(name)
+    return strings.set(~strings.str.contains(LINK).fill_null(True), None) if kind == "link" else strings
 
 
 def share(fits: pl.Series) -> float:

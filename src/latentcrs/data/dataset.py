@@ -17,7 +17,7 @@ from latentcrs.base.errors import UserError, first_line
 from latentcrs.base.files import atomic_file, refuse_other_format, sha256_of
 from latentcrs.data.histories import Histories
 
-ColumnKind = Literal["category", "multi-category", "number", "year", "text"]
+ColumnKind = Literal["category", "multi-category", "number", "year", "text", "link"]
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 MANIFEST = "dataset.json"
@@ -97,7 +97,7 @@ class PreparedDataset:
     Users and items are dense indices everywhere inside; ids appear only at the border.
 
     Column types in items.parquet: category String, multi-category List(String), number Float64, year Int32,
-    text String; any of them may be null.
+    text and link (an address) String; any of them may be null.
 
     Raises:
         UserError: the folder is not a prepared data set, or a file does not match its checksum.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from latentcrs.base.errors import UserError
 
@@ -47,16 +47,31 @@ _NAMES: tuple[tuple[str, Role], ...] = (
 )
 
 
+_IMAGE = re.compile(r"image|img|photo|picture|pic\b|thumb|cover|poster|logo")
+
+
 def role_of(name: str, kind: str) -> Role:
     """The role of a column called `name` of the given column kind."""
     if kind == "year":
         return "year"
     if kind == "text":
         return "story"
+    if kind == "link":
+        return "other"
     guess = next((role for pattern, role in _NAMES if re.search(pattern, name.lower())), None)
     if kind == "number":
         return "price" if guess == "price" else "number"
     return guess if guess is not None and guess != "price" else "other"
+
+
+def addresses(row: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[str, str]:
+    """Where a picture of an item is, and where its page: the first column of links with such a name, and the first
+    other one; "" where there is none.
+    """
+    links = [name for name, kind in columns.items() if kind == "link"]
+    image = next((name for name in links if _IMAGE.search(name.lower())), "")
+    page = next((name for name in links if not _IMAGE.search(name.lower())), "")
+    return str(row.get(image) or ""), str(row.get(page) or "")
 
 
 def roles_of(columns: Mapping[str, str], override: Mapping[str, Role] | None = None) -> dict[str, Role]:

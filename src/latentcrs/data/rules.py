@@ -20,6 +20,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "number": frozenset({"is", "not", "<", "<=", ">", ">=", "between"}),
     "year": frozenset({"is", "not", "<", "<=", ">", ">=", "between"}),
     "text": frozenset({"is", "not", "contains"}),
+    "link": frozenset({"is", "not"}),
 }
 """Operators that make sense on each kind of column."""
 ALWAYS_THERE = ("title", "text")

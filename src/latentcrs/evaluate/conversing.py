@@ -20,7 +20,7 @@ from latentcrs.recommend.explain import Reason
 from latentcrs.recommend.index import ItemIndex, ScoreRows
 from latentcrs.store.session import Session, Variant
 from latentcrs.text import embed
-from latentcrs.users.dialogue import Dialogue, Shown
+from latentcrs.users.dialogue import Dialogue, Question, Shown
 
 SHOWN = 5
 """Items in each turn (section 5.5)."""
@@ -40,8 +40,10 @@ class Conversing:
         variant: Variant,
         model: ChatModel | None = None,
         fallback: Extractor | None = None,
+        asks: bool = False,
     ) -> None:
-        """model: judges in variant v."""
+        """model: judges in variant v. asks: it asks back."""
+        self.asks = asks
         self.name, self.recommender, self.extractor, self.variant = name, recommender, extractor, variant
         self.model, self.fallback = model, fallback
         self._item_ids: list[str] = recommender.bundle.items["item_id"].to_list()
@@ -55,7 +57,7 @@ class Conversing:
 
     def _conversation(self, dialogue: Dialogue) -> Conversation:
         history = [self._item_ids[number] for number in dict.fromkeys(dialogue.history.tolist())]
-        return Conversation(
+        conversation = Conversation(
             self.recommender,
             self.extractor,
             Session(history=history, variant=self.variant, k=SHOWN),
@@ -63,6 +65,8 @@ class Conversing:
             model=self.model,
             id=f"{self.name}:{dialogue.user}:{dialogue.cut}",
         )
+        conversation.asks = self.asks
+        return conversation
 
     def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
         """See `Conversationalist.reply`."""
@@ -74,7 +78,8 @@ class Conversing:
             before = self._taken[id(dialogue)]
             self._taken[id(dialogue)] = (before[0] + turn.tokens[0], before[1] + turn.tokens[1])
             numbers = self.recommender.item_numbers(item.item_id for item in turn.items)
-            answers.append(Shown(tuple(numbers.tolist())))
+            asked = None if turn.question is None else Question(turn.question.column)
+            answers.append(Shown(tuple(numbers.tolist()), asked))
         return answers
 
     def _read(self, begun: Sequence[Begun]) -> list[Query]:
@@ -110,7 +115,11 @@ class Unexplained(Recommender):
     """Recommends without saying why."""
 
     def with_reasons(
-        self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]
+        self,
+        query: Query,
+        numbers: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        promoted: Callable[[int], str] = lambda number: "",
     ) -> list[Recommendation]:
         """The items without reasons: what is only compared has no labels for its intents."""
         items = self.bundle.items

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -109,6 +110,12 @@ class Hearer:
     def use(self, heads: Mapping[str, Head]) -> None:
         """Go on with other heads."""
         self.__dict__["heads"] = heads
+
+    def over(self, items: pl.DataFrame, finder: Callable[[], TitleFinder | None]) -> Hearer:
+        """The same over a catalogue that has the same words."""
+        made = copy(self)
+        made.items, made._given_finder = items, finder
+        return made
 
     def warm(self) -> None:
         """Build and load everything now: what a first utterance would wait for."""

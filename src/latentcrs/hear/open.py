@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from weakref import WeakKeyDictionary, ref
 
@@ -17,6 +17,7 @@ from latentcrs.hear.reading import Extractor
 from latentcrs.llm import ChatModel
 from latentcrs.recommend import Recommender
 from latentcrs.recommend import load as load_unhearing
+from latentcrs.recommend.titles import TitleFinder
 from latentcrs.text import TextEncoder
 
 
@@ -30,16 +31,25 @@ def state_encoder(encoder: TextEncoder) -> StateEncoder | None:
 _HEARERS: WeakKeyDictionary[Recommender, Hearer] = WeakKeyDictionary()
 
 
+def _finder_of(recommender: Recommender) -> Callable[[], TitleFinder | None]:
+    of = ref(recommender)  # weak: else neither would ever go
+    return lambda: None if (own := of()) is None else own.titles
+
+
+def handed_over(hearer: Hearer, recommender: Recommender) -> Hearer:
+    """`hearer` over a recommender whose catalogue has the same words: it is `hearer_of` that one now."""
+    made = _HEARERS[recommender] = hearer.over(recommender.bundle.items, _finder_of(recommender))
+    return made
+
+
 def hearer_of(recommender: Recommender) -> Hearer:
     """The one hearer over a recommender's catalogue as it is now; both find titles by one index, and read by one
     encoder.
     """
     found, bundle = _HEARERS.get(recommender), recommender.bundle
     if found is None or found.items is not bundle.items:
-        encoder, of = state_encoder(recommender.text_encoder), ref(recommender)  # weak: else neither would ever go
-        found = Hearer(
-            bundle.items, bundle.columns, encoder, finder=lambda: None if (own := of()) is None else own.titles
-        )
+        encoder = state_encoder(recommender.text_encoder)
+        found = Hearer(bundle.items, bundle.columns, encoder, finder=_finder_of(recommender))
         _HEARERS[recommender] = found
     return found
 

@@ -37,12 +37,13 @@ OF_REQUESTS = frozenset(
 @dataclass(frozen=True)
 class Reason:
     """Why this item: labels of the active intents it belongs to, titles of past items like it, the user's words that
-    are true of it.
+    are true of it; promoted: why the operator's policy moved it up, "" where it has not.
     """
 
     intents: list[str] = field(default_factory=list)
     because_of: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    promoted: str = ""
 
     def __str__(self) -> str:
         parts = []
@@ -52,6 +53,8 @@ class Reason:
             parts.append("you liked " + " and ".join(self.because_of))
         if self.intents:
             parts.append("for those into " + "; ".join(self.intents))
+        if self.promoted:
+            parts.append(self.promoted)
         return " · ".join(parts) or "popular with people like you"
 
 

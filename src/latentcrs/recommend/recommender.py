@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,8 @@ from latentcrs.data.titles import split_title
 from latentcrs.recommend.bundle import Bundle, load_bundle, save_bundle
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
-from latentcrs.recommend.new_items import new_rows, with_items
+from latentcrs.recommend.new_items import HIDDEN, changed_rows, new_rows, typed_change, with_items, with_texts
+from latentcrs.recommend.policy import Policy, Shelf
 from latentcrs.recommend.titles import TitleFinder
 from latentcrs.text import TextEncoder, open_encoder, same_model
 
@@ -40,6 +42,8 @@ TOGETHER = 256
 """People whose requests are read at once."""
 Unknown = Literal["refuse", "leave out"]
 NOTHING = np.zeros(0, np.int64)
+OF_WORDS = ("_item_number", "_titled", "_behaviour_index", "_lengths", "_likelihood", "titles")
+"""What is made of the whole catalogue, and anew where more than numbers change."""
 MASK_BYTES = 1 << 26
 """Memory that remembered masks of rules may take."""
 
@@ -102,10 +106,13 @@ class Recommender:
     """A trained LatentCRS (variant B, with rules where they are given), for any user: the history is an argument.
 
     refused_in: tells of a request which items it names without liking them (`hear.open.load` sets it); without it
-    `recommend` takes whatever a request names for liked.
+    `recommend` takes whatever a request names for liked. hidden: numbers of items that are never recommended. always:
+    rules that hold for every recommendation, whatever is asked for.
     """
 
     refused_in: Callable[[str], Sequence[int]] | None = None
+    hidden: frozenset[int] = frozenset()
+    always: tuple[Rule, ...] = ()
 
     def __init__(self, bundle: Bundle, text_encoder: TextEncoder | None = None) -> None:
         """`text_encoder`: the one to use in place of opening the bundle's own.
@@ -169,7 +176,7 @@ class Recommender:
         over the `SEEN` best items.
         """
         if numbers is None or not len(numbers):
-            passing = np.ones(len(self.bundle.items), bool)
+            passing = self.offered.copy()
             passing[self.not_again(query.past)], passing[query.left_out] = False, False
             numbers = query.top(SEEN, passing)[0]
         return self.posterior(query, numbers).mean(0) if len(numbers) else query.f
@@ -206,6 +213,10 @@ class Recommender:
             return []
         found = [mention.numbers[0] for mention in self.titles.find(request) if mention.certainty >= NAMED]
         return list(dict.fromkeys(found))
+
+    def number_of(self, item_id: str) -> int | None:
+        """The dense index of an item; None where the catalogue does not have it."""
+        return self._item_number.get(item_id)
 
     def item_numbers(self, item_ids: Iterable[object]) -> NDArray[np.int64]:
         """Dense indices of item ids (strings, or numbers that are written like them).
@@ -335,15 +346,69 @@ class Recommender:
             NobodyWaits: whoever asked for it has gone; none was put in.
         """
         typed = new_rows(self.bundle, rows)
-        texts, vectors = typed["text"].fill_null("").to_list(), []
+        self._take(with_items(self.bundle, typed, self._embedded(typed)), words=True)
+        return len(typed)
+
+    def change_items(self, changes: Sequence[Mapping[str, object]]) -> bool:
+        """Change items of the catalogue; returns whether their words did (all but numbers is words), which takes as
+        long as to add them. Changes are kept in memory only.
+
+        changes: each an `item_id` and what is new of it: column -> value, None for nothing any more; `hidden` for
+        whether it is not to be recommended. The last one of an item counts.
+
+        Raises:
+            UserError: an unknown item, a column that the catalogue does not have, a value that its type cannot hold.
+            NobodyWaits: whoever asked for it has gone; nothing was changed.
+        """
+        merged: dict[str, dict[str, Any]] = {}
+        for change in changes:
+            typed = typed_change(self.bundle.columns, change)
+            merged[str(typed["item_id"])] = merged.get(str(typed["item_id"]), {}) | typed
+        numbers = self.item_numbers(merged)
+        hides = {
+            int(n): change[HIDDEN] for n, change in zip(numbers, merged.values(), strict=True) if HIDDEN in change
+        }
+        rows, items = changed_rows(self.bundle, numbers, list(merged.values())), self.bundle.items
+        reworded = np.flatnonzero((rows["text"] != items["text"][numbers]).fill_null(True).to_numpy())
+        order = np.arange(len(items))
+        order[numbers] = len(items) + np.arange(len(numbers))
+        bundle = replace(self.bundle, items=pl.concat([items, rows])[order])
+        if len(reworded):
+            bundle = with_texts(bundle, numbers[reworded], self._embedded(rows[reworded]))
+        hidden = self.hidden - {number for number, is_hidden in hides.items() if not is_hidden}
+        self.hidden = hidden | {number for number, is_hidden in hides.items() if is_hidden}
+        self._take(bundle, words=bool(len(reworded)))
+        return bool(len(reworded))
+
+    def _embedded(self, rows: pl.DataFrame) -> NDArray[np.float32]:
+        """Content embeddings of whole rows, (m, d_x)."""
+        texts, vectors = rows["text"].fill_null("").to_list(), []
         for place in range(0, len(texts), EMBEDDED_AT_ONCE):
             still_wanted()
             vectors.append(self.text_encoder.encode(texts[place : place + EMBEDDED_AT_ONCE]))
-        self.bundle = with_items(self.bundle, typed, np.concatenate(vectors))
-        self._masks.clear()
-        for name in ("_item_number", "_titled", "_behaviour_index", "_lengths", "_likelihood", "titles"):
+        return np.concatenate(vectors)
+
+    def _take(self, bundle: Bundle, words: bool) -> None:
+        """Go on with a changed catalogue; `words`: more than numbers changed."""
+        self.bundle, self._masks = bundle, {}
+        for name in ("offered", *(OF_WORDS if words else ())):
             self.__dict__.pop(name, None)
-        return len(typed)
+
+    def copy(self) -> Recommender:
+        """Another one with the same catalogue, which changes by itself."""
+        made = copy(self)
+        made._masks, made._masks_lock = {}, Lock()
+        return made
+
+    @cached_property
+    def offered(self) -> NDArray[np.bool_]:
+        """The items that may be recommended at all, (n,), read only: those that are not hidden and pass what always
+        holds.
+        """
+        passing = self.passing(self.always)
+        offered = np.ones(len(self.bundle.items), bool) if passing is None else passing.copy()
+        offered[list(self.hidden)] = False
+        return offered
 
     def recommend(
         self,
@@ -353,6 +418,8 @@ class Recommender:
         where: pl.Expr | Rule | Sequence[Rule] | None = None,
         exclude: Sequence[object] = (),
         unknown: Unknown = "refuse",
+        policy: Policy | None = None,
+        sort: tuple[str, bool] | None = None,
     ) -> list[Recommendation]:
         """The best k items for someone with this history (ids or titles, oldest first) who said this, best first.
 
@@ -360,6 +427,8 @@ class Recommender:
         (but of data whose items come again) and of `exclude` are left out, and so is what the request names, which
         joins the history where it is liked. Without words the behaviour encoder ranks alone. Fewer than k come back
         when fewer are left. unknown: "leave out" takes from `history` what the catalogue has, and leaves the rest.
+        policy: what always holds, and what goes first. sort: a column of numbers that orders in place of the scores,
+        and whether its highest comes first.
 
         Raises:
             UserError: k below 1, an unknown item, or a `where` that does not fit the catalogue.
@@ -372,8 +441,8 @@ class Recommender:
             raise UserError(f"k must be at least 1, not {k}.")
         request = said_in(request)
         past = self.find_items(history, unknown=unknown)
-        passing = self.passing(where)
-        passing = np.ones(len(self.bundle.items), bool) if passing is None else passing.copy()
+        policy, passing = policy or Policy(), self.passing(where)
+        passing = policy.offered(self) if passing is None else passing & policy.offered(self)
         passing[self.not_again(past)] = False
         passing[self.find_items(exclude, "exclude")] = False
         if not passing.any():
@@ -381,7 +450,14 @@ class Recommender:
         refused = self._refused(request)
         query = self.read(past, request, self.embed(request), refused)
         passing[query.left_out], passing[refused] = False, False
-        return self.with_reasons(query, *query.top(k, passing)) if passing.any() else []
+        if not passing.any():
+            return []
+        if sort is not None:
+            numbers = np.flatnonzero(passing)
+            numbers = numbers[self.ordered(*sort, numbers)[:k]]
+            return self.with_reasons(query, numbers, query.scores()[numbers])
+        shelf = Shelf(self, query, policy)
+        return self.with_reasons(query, *shelf.top(k, passing), shelf.promoted)
 
     def recommend_many(
         self,
@@ -410,7 +486,7 @@ class Recommender:
         if len(said) != len(pasts):
             raise UserError(f"There are {len(pasts):,} histories and {len(said):,} requests; give one for each.")
         mask = self.passing(where)
-        mask = np.ones(len(self.bundle.items), bool) if mask is None else mask.copy()
+        mask = self.offered.copy() if mask is None else mask & self.offered
         mask[self.find_items(exclude, "exclude")] = False
         tops: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
         spoken = [place for place, text in enumerate(said) if text.strip()]
@@ -468,6 +544,18 @@ class Recommender:
         parts = [np.linalg.norm(self._behaviour_index.rows(part), axis=1) for part in np.array_split(rows, 64)]
         return np.concatenate(parts)
 
+    def ordered(self, column: str, descending: bool, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Places of `numbers` by a column of numbers, those without a value last.
+
+        Raises:
+            UserError: no such column.
+        """
+        if self.bundle.columns.get(column) not in ("number", "year"):
+            numeric = [name for name, kind in self.bundle.columns.items() if kind in ("number", "year")]
+            raise UserError(f"Nothing is sorted by {column!r}: columns of numbers are {', '.join(numeric)}.")
+        values = self.bundle.items[column].cast(pl.Float64).to_numpy()[numbers]
+        return np.argsort(np.where(np.isnan(values), np.inf, -values if descending else values), kind="stable")
+
     def similar_items(
         self, item: object, k: int = 5, where: pl.Expr | Rule | Sequence[Rule] | None = None
     ) -> list[tuple[str, str, float]]:
@@ -486,7 +574,7 @@ class Recommender:
         index, lengths = self._behaviour_index, self._lengths
         cosines = index.scores(index.rows(this)[0]) / np.maximum(lengths * lengths[this[0]], 1e-12)
         passing = self.passing(where)
-        cosines[this if passing is None else np.union1d(this, np.flatnonzero(~passing))] = -np.inf
+        cosines[~(self.offered if passing is None else self.offered & passing)], cosines[this] = -np.inf, -np.inf
         best = np.argsort(-cosines, kind="stable")[:k]
         items = self.bundle.items
         return [
@@ -573,9 +661,13 @@ class Recommender:
         return [Query(request, past, f, vector, index, bonus, out) for request, past, f, vector, bonus, out in rows]
 
     def with_reasons(
-        self, query: Query, numbers: NDArray[np.int64], scores: NDArray[np.float32]
+        self,
+        query: Query,
+        numbers: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        promoted: Callable[[int], str] = lambda number: "",
     ) -> list[Recommendation]:
-        """Ranked item numbers and their scores as recommendations with reasons."""
+        """Ranked item numbers and their scores as recommendations with reasons; `promoted`: why a policy moved it."""
         titles, near = self.bundle.items["title"], self._behaviour_index
         answers = []
         posteriors = self.posterior(query, numbers)
@@ -585,6 +677,7 @@ class Recommender:
                 intents=list(dict.fromkeys(self._labels[j] for j in leading)),
                 because_of=[str(titles[other]) for other in nearest_past(near, number, query.past)],
                 words=matching_words(query.request, self.bundle.items.row(number, named=True), self.bundle.columns),
+                promoted=promoted(number),
             )
             answers.append(
                 Recommendation(str(self.bundle.items["item_id"][number]), str(titles[number]), score, reason)

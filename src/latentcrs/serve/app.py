@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from latentcrs import __version__
 from latentcrs.base.errors import UserError
 from latentcrs.llm import open_chat_model
+from latentcrs.recommend.policy import read_policies
 from latentcrs.serve import native
 from latentcrs.serve.caller import Callers
 from latentcrs.serve.guard import API_POLICY, Guard
@@ -59,7 +60,11 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Trac
             device=settings.device,
             live=settings.live,
             patience=settings.patience,
+            policies=read_policies(settings.policy),
+            asks=settings.asks,
         )
+        if settings.beside is not None:
+            service.try_beside(settings.beside, settings.beside_share)
     service.on_turn, service.tracing = metrics.turn, tracing
     metrics.watch(
         service.live_conversations,
@@ -68,19 +73,25 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Trac
     )
     keys = None if settings.keys_file is None else Keys(settings.keys_file)
     if keys is not None:
-        service.people.knows_dataset = keys.knows_dataset
+        for one in (service, service.beside):
+            if one is not None:
+                one.people.knows_dataset = keys.knows_dataset
     rates, threads = Rates(*settings.rates, settings.rates_url), Threads(settings.threads, settings.turn_seconds)
     callers = Callers(keys, rates)
-    warmed, watch = Warmth(service), BundleWatch(service, settings.watch_seconds, metrics.bundle)
+    warmed, watches = Warmth(service), [BundleWatch(service, settings.watch_seconds, metrics.bundle)]
+    if service.beside is not None:
+        watches.append(BundleWatch(service.beside, settings.watch_seconds, metrics.bundle))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         warmed.begin()
-        watch.begin()
+        for watch in watches:
+            watch.begin()
         try:
             yield
         finally:
-            watch.end()
+            for watch in watches:
+                watch.end()
             await run_in_threadpool(tracing.close)
 
     app = FastAPI(
@@ -100,7 +111,8 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Trac
         from latentcrs.serve.openai_api import router as openai_router
 
         spent = [*known, Depends(callers.turn_on_post)]
-        openai = openai_router(service, callers, threads, settings.utterance_characters)
+        longest, images = settings.utterance_characters, settings.image_hosts
+        openai = openai_router(service, callers, threads, longest, images)
         app.include_router(openai, dependencies=spent)
     _add_health(app, warmed)
 
@@ -116,12 +128,13 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Trac
         from latentcrs.web.mount import CONTENT_SECURITY_POLICY, mount
 
         mount(app, service, settings, keys, rates, threads)
-        policy = CONTENT_SECURITY_POLICY
+        named = "".join(f" https://{host} http://{host}" for host in sorted(settings.image_hosts))
+        policy = CONTENT_SECURITY_POLICY.replace("img-src 'self'", f"img-src 'self'{named}")
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.origins),
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After", "Location"],
         )

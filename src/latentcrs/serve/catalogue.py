@@ -16,6 +16,7 @@ from latentcrs.base.waiting import still_wanted
 from latentcrs.data.rules import Rule
 from latentcrs.recommend import Reason, Recommendation, Recommender
 from latentcrs.recommend.catalogue_text import CatalogueText
+from latentcrs.recommend.new_items import HIDDEN
 from latentcrs.serve.errors import NotFound
 from latentcrs.users.nouns import noun_of
 
@@ -52,12 +53,14 @@ class CatalogueView:
             raise NotFound(str(error)) from None
 
     def row(self, item_id: str) -> dict[str, Any]:
-        """All that the catalogue says of an item: column -> value.
+        """All that the catalogue says of an item: column -> value, and `hidden` where it is.
 
         Raises:
             NotFound: there is none with this id.
         """
-        return self.recommender.bundle.items.row(self.number(item_id), named=True)
+        number = self.number(item_id)
+        hidden = {HIDDEN: True} if number in self.recommender.hidden else {}
+        return self.recommender.bundle.items.row(number, named=True) | hidden
 
     def search(self, words: str, where: Sequence[Rule] = (), k: int = 10) -> list[dict[str, Any]]:
         """Items that have all the words in title or text: exact titles, then titles that begin with them, then
@@ -74,9 +77,8 @@ class CatalogueView:
             (title + " " + text).alias("all"),
             pl.Series("popularity", bundle.generative.log_popularity.cpu().numpy()),
         )
-        passing = self.recommender.passing(list(where))
-        if passing is not None:
-            found = found.filter(pl.Series(passing))
+        passing, offered = self.recommender.passing(list(where)), self.recommender.offered
+        found = found.filter(pl.Series(offered if passing is None else offered & passing))
         distinct = sorted(set(wanted.split()), key=len, reverse=True)
         for word in distinct:  # one after the other: few items have all of many words
             still_wanted()
@@ -94,7 +96,7 @@ class CatalogueView:
         found = found.with_columns(rank.alias("rank")).sort("rank", "popularity", descending=[False, True]).head(k)
         return [bundle.items.row(number, named=True) for number in found["number"].to_list()]
 
-    def similar(self, item_id: str, k: int = 5) -> list[Recommendation]:
+    def similar(self, item_id: str, k: int = 5, where: Sequence[Rule] = ()) -> list[Recommendation]:
         """The items most like one, by who chose them and by their content in equal parts (the mean of both cosines).
 
         Raises:
@@ -102,8 +104,9 @@ class CatalogueView:
         """
         number, (V, T) = self.number(item_id), self._directions
         scores = (V @ V[number] + T @ T[number]) / 2
-        scores[number] = -np.inf
-        best = np.argsort(-scores, kind="stable")[: min(k, len(scores) - 1)]
+        passing, offered = self.recommender.passing(list(where)), self.recommender.offered
+        scores[number], scores[~(offered if passing is None else offered & passing)] = -np.inf, -np.inf
+        best = np.argsort(-scores, kind="stable")[: min(k, int(np.isfinite(scores).sum()))]
         items, columns = self.recommender.bundle.items, self.recommender.bundle.columns
         this, answers = items.row(number, named=True), []
         names = [name for name, kind in columns.items() if kind in ("category", "multi-category")]

@@ -175,6 +175,18 @@ class Client:
         """Put new items into the catalogue; how many."""
         return int(self._ask("POST", "/items", {"items": list(rows)})["added"])
 
+    def change_item(self, item_id: str, **changes: Any) -> None:
+        """Change an item: column=value, None for nothing any more; hidden=True: it is not recommended."""
+        self._ask("PATCH", f"/items/{quote(item_id, '')}", changes)
+
+    def put_items(self, rows: Iterable[dict[str, Any]]) -> tuple[int, int]:
+        """Change items, and add those that the catalogue does not have; how many were added and changed."""
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        answer = self._http.put(f"{PREFIX}/items", content=lines, headers={"Content-Type": "application/x-ndjson"})
+        if answer.status_code >= 400:
+            raise _problem(answer)
+        return answer.json()["added"], answer.json()["changed"]
+
     def _turn(self, method: str, path: str, body: dict[str, Any] | None = None) -> Turn:
         return Turn.model_validate(self._ask(method, path, body))
 

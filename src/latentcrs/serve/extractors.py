@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Literal
 
 from latentcrs.hear import Extractor
-from latentcrs.hear.open import hearer_of, open_extractor
+from latentcrs.hear.open import handed_over, hearer_of, open_extractor
 from latentcrs.llm import ChatModel
 from latentcrs.recommend import Recommender
 
@@ -21,3 +22,11 @@ class Extractors:
         self.recommender = recommender
         self.lexical = hearer_of(recommender)
         self.chosen: Extractor = open_extractor("llm", items, columns, model) if rules == "llm" else self.lexical
+
+    def over(self, recommender: Recommender) -> Extractors:
+        """The same over a catalogue of which no words are others."""
+        made = copy(self)
+        made.recommender, made.lexical = recommender, handed_over(self.lexical, recommender)
+        if self.chosen is self.lexical:
+            made.chosen = made.lexical
+        return made

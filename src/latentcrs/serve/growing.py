@@ -1,4 +1,4 @@
-"""A catalogue that grows while it is served: items join in one process, and are in all that share the store."""
+"""A catalogue that changes while it is served, in one process and so in all that share the store."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from threading import Lock, Thread
 from typing import Any
 
 from latentcrs.recommend import Recommender
-from latentcrs.recommend.new_items import new_rows, typed_rows
+from latentcrs.recommend.new_items import HIDDEN, new_rows, typed_change, typed_rows
 from latentcrs.serve.catalogue import CatalogueView
-from latentcrs.serve.errors import Conflict
+from latentcrs.serve.errors import Conflict, NotFound
 from latentcrs.serve.extractors import Extractors
 from latentcrs.store.conversations import ConversationStore
 
@@ -19,8 +19,8 @@ PATIENCE = 1.0
 
 
 class GrowingCatalogue:
-    """recommender, view: of the catalogue as it stands. Each time that items join both are new; turns under way go
-    on with the old ones. left_out: ids of items in the store that do not fit this catalogue, each with why.
+    """recommender, view: of the catalogue as it stands. Each time that items join or change both are new; turns under
+    way go on with the old ones. left_out: ids of items in the store that do not fit this catalogue, each with why.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class GrowingCatalogue:
         self.recommender, self.view = recommender, CatalogueView(recommender)
         self._store, self._name = store, recommender.bundle.info.dataset.name
         self._known = set(recommender.bundle.items["item_id"].to_list())
-        self._growing, self._joined = Lock(), 0
+        self._growing, self._changing, self._joined = Lock(), Lock(), 0
         self.left_out: dict[str, str] = {}
         self._hearing, self._hearing_lock = hearing, Lock()
         self._heard_by: Extractors | None = None
@@ -49,8 +49,8 @@ class GrowingCatalogue:
         return item_id in self._known
 
     def catch_up(self, patience: float | None = None) -> None:
-        """Take in the items that joined in other processes. `patience`: seconds to wait for it, as long as it takes
-        by default; what takes longer goes on in a thread of its own.
+        """Take in the items that joined or changed. `patience`: seconds to wait for it, as long as it takes by
+        default; what takes longer goes on in a thread of its own.
         """
         if self._store.items_joined(self._name) <= self._joined:
             return
@@ -80,33 +80,73 @@ class GrowingCatalogue:
                 {name: value for name, value in row.items() if value is not None}
                 for row in typed_rows(columns, rows).to_dicts()
             ]
-            grown = self._grown(typed)
+            grown = self.recommender.copy()
+            grown.add_items(typed_rows(columns, typed))
             self._store.add_items(self._name, typed)
-            self._swap(grown)
+            self._swap(grown, reworded=True)
             self._take_in_new_items()  # others' may have come in between
         return len(rows)
+
+    def change(self, rows: Sequence[Row]) -> None:
+        """Keep what is new of items: see `Recommender.change_items`. It is in the store on return, and in force in
+        each process when that next reads the catalogue.
+
+        Raises:
+            NotFound: no such item.
+            UserError: a column that the catalogue does not have, a value of the wrong type.
+        """
+        changes = self.check(rows)
+        if any(change["item_id"] not in self for change in changes):
+            self._catch_up()
+        strange = next((change["item_id"] for change in changes if change["item_id"] not in self), None)
+        if strange is not None:
+            raise NotFound(f"The catalogue has no item with the id {strange!r}.")
+        with self._changing:  # a thread that waits here is on in no time; one that waits for the database sleeps
+            self._store.change_items(self._name, changes)
+
+    def check(self, rows: Sequence[Row]) -> list[Row]:
+        """What is new of items, each value brought to the type of its column. Raises `UserError` as `change`."""
+        return [typed_change(self.recommender.bundle.columns, row) for row in rows]
 
     def _catch_up(self) -> None:
         with self._growing:
             self._take_in_new_items()
 
     def _take_in_new_items(self) -> None:
-        joined = self._store.items_after(self._name, self._joined)
-        rows = [(number, row) for number, row in joined if row is None or str(row.get("item_id")) not in self]
-        readable = self._readable(rows)
-        if readable:
-            self._swap(self._grown(readable))
-        if joined:
-            self._joined = joined[-1][0]
+        found = self._store.items_after(self._name, self._joined)
+        grown, reworded = self.recommender.copy(), False
+        if new := self._readable([(number, row) for number, row in found if self._is_new(row)], self._fit):
+            grown.add_items(typed_rows(grown.bundle.columns, [_without(row, HIDDEN) for row in new]))
+            reworded = True
+        known = set(grown.bundle.items["item_id"].to_list()) if reworded else self._known
+        changed = [(number, row) for number, row in found if row is not None and row.get("item_id") in known]
+        if changes := self._readable(changed, self.check):
+            reworded = grown.change_items(changes) or reworded
+        if new or changes:
+            self._swap(grown, reworded)
+        if found:
+            self._joined = found[-1][0]
 
-    def _readable(self, rows: Sequence[tuple[int, Row | None]]) -> list[Row]:
-        """The rows that fit this catalogue; each of the others is left out, and said in the log."""
+    def _is_new(self, row: Row | None) -> bool:
+        """Whether this is all of an item that is not here yet, or nothing that can be read. What changed of an item
+        that another bundle had is neither.
+        """
+        return row is None or "item_id" not in row or (row["item_id"] not in self and "title" in row)
+
+    def _fit(self, rows: Sequence[Row]) -> None:
+        bundle = self.recommender.bundle
+        new_rows(bundle, typed_rows(bundle.columns, [_without(row, HIDDEN) for row in rows]))
+
+    def _readable(
+        self, rows: Sequence[tuple[int, Row | None]], check: Callable[[Sequence[Row]], object]
+    ) -> list[Row]:
+        """The rows that `check` lets pass; each of the others is left out, and said in the log."""
         if not rows:
             return []
         found = [row for _, row in rows if row is not None]
         try:
             if len(found) == len(rows):
-                new_rows(self.recommender.bundle, typed_rows(self.recommender.bundle.columns, found))
+                check(found)
                 return found
             reason = "it is no JSON object"
         except Exception as error:  # whatever it is: nothing in the store may end the service
@@ -116,20 +156,18 @@ class GrowingCatalogue:
             self._store.left_out(f"item {rows[0][0]} of {self._name}", reason)
             return []
         half = len(rows) // 2
-        return [*self._readable(rows[:half]), *self._readable(rows[half:])]
+        return [*self._readable(rows[:half], check), *self._readable(rows[half:], check)]
 
-    def _grown(self, rows: Sequence[Row]) -> Recommender:
-        """A recommender of its own that has these items too."""
-        grown = Recommender(self.recommender.bundle, self.recommender.text_encoder)
-        grown.add_items(typed_rows(self.recommender.bundle.columns, rows))
-        return grown
-
-    def _swap(self, grown: Recommender) -> None:
+    def _swap(self, grown: Recommender, reworded: bool) -> None:
         with self._hearing_lock:
-            is_heard = self._heard_by is not None
-        if is_heard:  # who speaks meanwhile is heard by those of before
-            made = self._hearing(grown)
+            before = self._heard_by
+        if before is not None:  # who speaks meanwhile is heard by those of before
+            made = self._hearing(grown) if reworded else before.over(grown)
             with self._hearing_lock:
                 self._heard_by = made
         self.recommender, self.view = grown, CatalogueView(grown)
         self._known = set(grown.bundle.items["item_id"].to_list())
+
+
+def _without(row: Row, name: str) -> Row:
+    return {column: value for column, value in row.items() if column != name}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from urllib.parse import urlsplit
 
+from latentcrs.data.columns import LINK
 from latentcrs.recommend.catalogue_text import plain_text
 from latentcrs.store.session import Turn, TurnItem
 
@@ -22,15 +24,16 @@ def escaped(text: str) -> str:
     return LINE_START.sub(_at_line_start, _inside(words))
 
 
-def markdown(turn: Turn, year: Year) -> str:
-    """The whole answer of a turn. `year`: of an item id."""
-    return f"{escaped(turn.text)}{listed(turn, year)}"
+def markdown(turn: Turn, year: Year, image_hosts: Collection[str] = ()) -> str:
+    """The whole answer of a turn. `year`: of an item id. `image_hosts`: whose pictures are shown."""
+    return f"{escaped(turn.text)}{listed(turn, year, image_hosts)}"
 
 
-def listed(turn: Turn, year: Year) -> str:
+def listed(turn: Turn, year: Year, image_hosts: Collection[str] = ()) -> str:
     """The items of a turn with what separates them from the words before; empty where there are none."""
-    lines = [f"{number}. {_line(item, year(item.item_id))}" for number, item in enumerate(turn.items, 1)]
-    return "\n\n" + "\n".join(lines) if lines else ""
+    lines = [f"{number}. {_line(item, year(item.item_id), image_hosts)}" for number, item in enumerate(turn.items, 1)]
+    asked = f"\n\n{escaped(turn.question.text)}" if turn.question is not None else ""
+    return "\n\n" + "\n".join(lines) + asked if lines else ""
 
 
 class EscapedWords:
@@ -59,9 +62,18 @@ class EscapedWords:
         return "\n".join(_inside(plain_text(line)) for line in text.split("\n"))
 
 
-def _line(item: TurnItem, year: int | None) -> str:
+def _line(item: TurnItem, year: int | None, image_hosts: Collection[str]) -> str:
     dated = f" ({year})" if year is not None else ""
-    return f"**{_inside(' '.join(plain_text(item.title).split()))}**{dated} — {_inside(plain_text(item.why))}"
+    title = f"**{_inside(' '.join(plain_text(item.title).split()))}**"
+    if re.search(LINK, item.link):
+        title = f"[{title}]({item.link})"
+    picture = f"![]({item.image}) " if shows(item.image, image_hosts) else ""
+    return f"{picture}{title}{dated} — {_inside(plain_text(item.why))}"
+
+
+def shows(image: str, image_hosts: Collection[str]) -> bool:
+    """Whether a picture is one of those whose host the operator has named."""
+    return bool(re.search(LINK, image)) and urlsplit(image).hostname in image_hosts
 
 
 def _inside(text: str) -> str:

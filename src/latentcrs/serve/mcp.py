@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import anyio
@@ -13,11 +14,15 @@ import uvicorn
 from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from latentcrs import __version__
 from latentcrs.base.errors import UserError
 from latentcrs.serve.arrival import PromptProtocol
 from latentcrs.serve.errors import TooSlow
+from latentcrs.serve.keys import Keys
 from latentcrs.serve.mcp_tools import CatalogueTool, CatalogueTools
 from latentcrs.serve.service import Service
 from latentcrs.serve.threads import Threads
@@ -32,12 +37,21 @@ LARGEST_BODY = 1 << 20
 """Bytes of a request over HTTP."""
 AT_ONCE, SECONDS = 4, 120.0
 """Calls that are worked on at once, and how long one is waited for."""
+OWNER = "latentcrs.owner"
+"""Whose key a request has, in its scope."""
 FAILED = "This did not work, for a reason on the side of the server; its log says more. The arguments were fine."
 
 
 def server(service: Service, owner: str = "") -> Server[dict[str, Any]]:
-    """An MCP server with the tools of one service. `owner`: whose users and events it sees."""
-    tools = {tool.name: tool for tool in CatalogueTools(service, owner).all()}
+    """An MCP server with the tools of one service. `owner`: whose users and events it sees, where a request over HTTP
+    does not say (`Keyed`).
+    """
+
+    @cache
+    def tools_of(owner: str) -> dict[str, CatalogueTool]:
+        return {tool.name: tool for tool in CatalogueTools(service, owner).all()}
+
+    tools = tools_of(owner)
     listed = [_announced(tool) for tool in tools.values()]
     threads = Threads(AT_ONCE, SECONDS)
 
@@ -49,12 +63,13 @@ def server(service: Service, owner: str = "") -> Server[dict[str, Any]]:
     async def call_tool(
         context: ServerRequestContext[dict[str, Any]], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
-        tool = tools.get(params.name)
+        asking = owner if context.request is None else context.request.scope.get(OWNER, owner)
+        tool = tools_of(asking).get(params.name)
         if tool is None:
             has = ", ".join(tools)
             raise MCPError(types.INVALID_PARAMS, f"There is no tool {params.name!r}; there are {has}.")
         try:
-            return await threads.run("", lambda: _called(tool, params.arguments or {}))
+            return await threads.run(asking, lambda: _called(tool, params.arguments or {}))
         except TooSlow as error:
             return types.CallToolResult(content=[types.TextContent(text=str(error))], is_error=True)
 
@@ -80,9 +95,39 @@ def serve_stdio(service: Service) -> None:
     anyio.run(run)
 
 
-def serve_http(service: Service, host: str, port: int) -> None:
-    """Answer at http://host:port/mcp (streamable HTTP) until a signal ends it. `port`: 0 for any that is free."""
+class Keyed:
+    """ASGI middleware that lets in whom a key belongs to: `Authorization: Bearer KEY`, as the HTTP API has it."""
+
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+        self._app, self._keys = app, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+            owner = self._keys.owner_of(key.strip()) if scheme.lower() == "bearer" else None
+            if owner is None:
+                said, told = (
+                    {"error": "An API key is needed: Authorization: Bearer KEY."},
+                    {"WWW-Authenticate": "Bearer"},
+                )
+                await JSONResponse(said, 401, told)(scope, receive, send)
+                return
+            scope[OWNER] = owner
+        await self._app(scope, receive, send)
+
+
+def http_app(service: Service, host: str, keys: Keys | None = None) -> ASGIApp:
+    """The app that answers at /mcp (streamable HTTP); with `keys` whoever has one, each with users of their own."""
     app = server(service).streamable_http_app(host=host, stateless_http=True, max_request_body_size=LARGEST_BODY)
+    if keys is None:
+        return app
+    service.people.knows_dataset = keys.knows_dataset
+    return Keyed(app, keys)
+
+
+def serve_http(service: Service, host: str, port: int, keys: Keys | None = None) -> None:
+    """Answer at http://host:port/mcp until a signal ends it. `port`: 0 for any that is free; see `http_app`."""
+    app = http_app(service, host, keys)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on", http=PromptProtocol)
     with config.bind_socket() as listening:
         listening.listen()  # who reads the address below may call at once

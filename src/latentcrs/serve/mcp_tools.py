@@ -167,7 +167,7 @@ class CatalogueTools:
 
         def run(given: Any) -> tuple[BaseModel, str]:
             where = self._rules(given.where)
-            rows = self.service.search(given.words, where, given.k)
+            rows = self.service.search(given.words, where, given.k, self.owner)
             items = [self._item(str(row["item_id"])) for row in rows]
             note = "" if items else "No item has all these words and passes the conditions; try fewer."
             return Items(items=items, note=note), self._listed(items, note)

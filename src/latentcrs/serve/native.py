@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.waiting import still_wanted
+from latentcrs.converse.statistics import Statistics, statistics
+from latentcrs.recommend import Recommendation
 from latentcrs.recommend.catalogue_text import is_printable
 from latentcrs.serve import PREFIX
 from latentcrs.serve.believed import BelievedIntent
@@ -22,6 +26,8 @@ from latentcrs.serve.problems import documented
 from latentcrs.serve.schemas import (
     Added,
     Begun,
+    Change,
+    ChangedItem,
     ChosenVariant,
     Few,
     Forgotten,
@@ -32,6 +38,7 @@ from latentcrs.serve.schemas import (
     NewEvent,
     NewItems,
     NewRule,
+    Put,
     RecommendedItem,
     Search,
     Utterance,
@@ -55,6 +62,34 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
+JSON_LINES = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
+
+
+def _lines(body: bytes) -> list[dict[str, Any]]:
+    """Items as JSON lines.
+
+    Raises:
+        UserError: a line that is none.
+    """
+    rows = []
+    for number, line in enumerate(body.splitlines(), 1):
+        if line.strip():
+            try:
+                rows.append(ChangedItem.model_validate_json(line).model_dump(exclude_unset=True))
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_input=False)[0]
+                where = ".".join(map(str, first["loc"]))
+                raise UserError(f"Line {number} is no item: {f'{where}: ' if where else ''}{first['msg']}.") from None
+    if not rows:
+        raise UserError("There is no item: a line of JSON for each is wanted.")
+    return rows
+
+
 async def conversation_id(id: PathId) -> str:
     """The id in the path, if it can be one. (Asynchronous, for FastAPI takes what is not to a thread.)"""
     if not is_printable(id):
@@ -72,6 +107,7 @@ def router(service: Service, settings: Settings, callers: Callers, threads: Thre
     _turns(api, service, settings, callers, threads)
     _users(api, service)
     _catalogue(api, service, callers, threads)
+    _statistics(api, service, threads)
     return api
 
 
@@ -104,7 +140,14 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
                 still_wanted()
                 liked.append(service.recommender.find_item(title))
             history = [*wanted.history, *liked]
-            return service.begin(owner, user=wanted.user, history=history, variant=wanted.variant, k=wanted.k)
+            return service.begin(
+                owner,
+                user=wanted.user,
+                history=history,
+                variant=wanted.variant,
+                k=wanted.k,
+                always=[one.rule for one in wanted.always],
+            )
 
         id = await threads.run(request.state.caller, work, request=request)
         response.headers["Location"] = f"{PREFIX}/conversations/{id}"
@@ -136,6 +179,14 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
     async def intents(owner: Owner, id: Conversation, request: Request) -> list[BelievedIntent]:
         """The intents believed in most now, strongest first."""
         return await threads.run(request.state.caller, lambda: service.intents(owner, id), id, request)
+
+
+def _statistics(api: APIRouter, service: Service, threads: Threads) -> None:
+    @api.get("/stats", tags=["server"])
+    async def stats(owner: Owner, request: Request, days: Annotated[int, Query(ge=1, le=366)] = 14) -> Statistics:
+        """What came of your conversations: counts by day, and shares by bundle. There are no words in it."""
+        work = partial(statistics, service.store, days, owner)
+        return await threads.run(request.state.caller, work, request=request)
 
 
 def _turns(api: APIRouter, service: Service, settings: Settings, callers: Callers, threads: Threads) -> None:
@@ -226,6 +277,11 @@ def _users(api: APIRouter, service: Service) -> None:
 
 def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Threads) -> None:
     tags: list[str | Enum] = ["catalogue"]
+
+    def shown(found: Sequence[Recommendation]) -> list[RecommendedItem]:
+        bundle = service.recommender.bundle
+        return [RecommendedItem.of(one, bundle, service.catalogue.row(one.item_id)) for one in found]
+
     computed: dict[str, Any] = {
         "tags": tags,
         "dependencies": [Depends(callers.turn)],
@@ -244,24 +300,28 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
                 k=wanted.k,
                 where=[one.rule for one in wanted.where],
                 exclude=wanted.exclude,
+                policy=wanted.policy,
+                sort=None if wanted.sort is None else (wanted.sort.column, wanted.sort.descending),
             )
-            return [RecommendedItem.of(one) for one in found]
+            return shown(found)
 
         return await threads.run(request.state.caller, work, request=request)
 
     @api.get("/items", **computed)
     async def find(
-        request: Request, words: Annotated[str, Query(max_length=LONGEST_SEARCH)] = "", k: Few = 10
+        owner: Owner, request: Request, words: Annotated[str, Query(max_length=LONGEST_SEARCH)] = "", k: Few = 10
     ) -> list[dict[str, Any]]:
         """Items by words of their titles and texts; without words the most chosen ones."""
-        return await threads.run(request.state.caller, lambda: service.search(words, k=k), request=request)
+        return await threads.run(
+            request.state.caller, lambda: service.search(words, k=k, owner=owner), request=request
+        )
 
     @api.post("/items/search", **computed)
-    async def search(wanted: Search, request: Request) -> list[dict[str, Any]]:
+    async def search(owner: Owner, wanted: Search, request: Request) -> list[dict[str, Any]]:
         """Items by words and rules."""
         where = [one.rule for one in wanted.where]
         return await threads.run(
-            request.state.caller, lambda: service.search(wanted.words, where, wanted.k), request=request
+            request.state.caller, lambda: service.search(wanted.words, where, wanted.k, owner), request=request
         )
 
     @api.post("/items", status_code=201, responses=documented(409), **computed)
@@ -271,13 +331,34 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
         added = await threads.run(request.state.caller, lambda: service.add_items(rows), request=request)
         return Added(added=added)
 
+    @api.put("/items", responses=documented(409), openapi_extra=JSON_LINES, **computed)
+    async def put_items(request: Request) -> Put:
+        """Change items, and add those that the catalogue does not have: JSON lines, each with an `item_id`."""
+        rows = _lines(await request.body())
+        added, changed = await threads.run(request.state.caller, lambda: service.put_items(rows), request=request)
+        return Put(added=added, changed=changed)
+
+    @api.patch("/items/{item_id}", tags=tags, status_code=204)
+    async def change_item(item_id: PathId, change: Change, request: Request) -> None:
+        """Change an item for everyone (price, text, availability), or hide it: it is kept when this is answered, and
+        in force at once here and with the next request elsewhere.
+        """
+        rows = [change.model_dump(exclude_unset=True) | {"item_id": item_id}]
+        await threads.run(request.state.caller, lambda: service.change_items(rows), request=request)
+
+    @api.delete("/items/{item_id}", tags=tags, status_code=204)
+    async def hide_item(item_id: PathId, request: Request) -> None:
+        """Hide an item: it is never recommended or found, until a change says `"hidden": false`."""
+        rows = [{"item_id": item_id, "hidden": True}]
+        await threads.run(request.state.caller, lambda: service.change_items(rows), request=request)
+
     @api.get("/items/{item_id}", tags=tags)
     def item(item_id: PathId) -> dict[str, Any]:
         """All that the catalogue says of an item."""
         return service.item(item_id)
 
     @api.get("/items/{item_id}/similar", **computed)
-    async def similar(item_id: PathId, request: Request, k: Few = 5) -> list[RecommendedItem]:
+    async def similar(owner: Owner, item_id: PathId, request: Request, k: Few = 5) -> list[RecommendedItem]:
         """Items like one, by who chose them and by their content."""
-        found = await threads.run(request.state.caller, lambda: service.similar(item_id, k), request=request)
-        return [RecommendedItem.of(one) for one in found]
+        found = await threads.run(request.state.caller, lambda: service.similar(item_id, k, owner), request=request)
+        return shown(found)

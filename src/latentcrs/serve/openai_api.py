@@ -60,10 +60,18 @@ class Answered:
     extra: Recommended
 
 
-def router(service: Service, callers: Callers, threads: Threads, longest: int = LONGEST_UTTERANCE) -> APIRouter:
-    """The routes below /v1, behind `Callers.known`. `longest`: characters of one utterance."""
+def router(
+    service: Service,
+    callers: Callers,
+    threads: Threads,
+    longest: int = LONGEST_UTTERANCE,
+    image_hosts: frozenset[str] = frozenset(),
+) -> APIRouter:
+    """The routes below /v1, behind `Callers.known`. `longest`: characters of one utterance. `image_hosts`: whose
+    pictures answers show.
+    """
     api = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
-    chat = ChatAnswers(service, callers, threads)
+    chat = ChatAnswers(service, callers, threads, image_hosts)
     model_id = service.bundle_name
 
     def model() -> Model:
@@ -112,8 +120,10 @@ def router(service: Service, callers: Callers, threads: Threads, longest: int = 
 class ChatAnswers:
     """Answers requests in OpenAI's format, whole or in pieces, with what one service says."""
 
-    def __init__(self, service: Service, callers: Callers, threads: Threads) -> None:
-        self.service, self.shown = service, ShownItems(service)
+    def __init__(
+        self, service: Service, callers: Callers, threads: Threads, image_hosts: frozenset[str] = frozenset()
+    ) -> None:
+        self.service, self.shown, self._image_hosts = service, ShownItems(service), image_hosts
         self.paths = SpokenPaths(service, self._told)
         self._callers, self._threads = callers, threads
 
@@ -181,13 +191,14 @@ class ChatAnswers:
             conversation, turn = reply(self.service, asked, self.paths, on_text, spend)
             years = [self.shown.year(item.item_id) for item in turn.items]
             extra = recommended(conversation, turn, years)
-            return Answered(conversation, turn, self._told(turn), listed(turn, self.shown.year), extra)
+            items = listed(turn, self.shown.year, self._image_hosts)
+            return Answered(conversation, turn, self._told(turn), items, extra)
 
         # What is said next in a conversation has its first words in common with what was said before.
         return await self._threads.run(caller, work, asked.id(self.service.path, 1), watched)
 
     def _told(self, turn: Turn) -> str:
-        return markdown(turn, self.shown.year)
+        return markdown(turn, self.shown.year, self._image_hosts)
 
 
 class _Stream:

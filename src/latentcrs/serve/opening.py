@@ -33,9 +33,10 @@ def as_it_stands(service: Service, owner: str, id: str, found: Conversation | No
     recommender = extractors.recommender
     if found is None or found.session.turns != head or found.recommender.bundle.info is not recommender.bundle.info:
         found = _loaded(service, owner, id, max(0, head - RECENT), extractors)
-    if found.recommender is not recommender:  # items joined
-        found.recommender, found.fallback = recommender, extractors.lexical
+    if found.recommender is not recommender:  # items joined or changed
+        found.recommender, found.hearer, found.fallback = recommender, extractors.lexical, extractors.lexical
         found.extractor = extractors.chosen
+    found.policy, found.asks = service.policies.of(owner), service.asks
     if found.session.user is not None:
         session = found.session.model_copy(deep=True)
         served.people.bring_in(owner, session)

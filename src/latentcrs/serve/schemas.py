@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from latentcrs.base.errors import UserError
+from latentcrs.data.roles import addresses
 from latentcrs.data.rules import Operator, Rule
 from latentcrs.llm.model import encodable
-from latentcrs.recommend import Recommendation
+from latentcrs.recommend import Bundle, Recommendation
+from latentcrs.recommend.policy import Boost, Policy
 from latentcrs.serve.bounds import (
     LONGEST_SEARCH,
     LONGEST_VALUE,
@@ -114,10 +117,25 @@ Where = Annotated[
 ]
 
 
+class Boosted(Predicate):
+    """by: how many standard deviations of the scores what passes is ranked higher; lower where below 0."""
+
+    by: Annotated[float, Field(ge=-1000, le=1000)]
+
+
+class Sorted(Body):
+    """A column of numbers or years that orders what passes."""
+
+    column: Id
+    descending: bool = False
+
+
 class NewConversation(Body):
     """user: an id of yours; of the data set that was trained on, if it is one of its ids. history: item ids, oldest
-    first. likes: titles, or parts of them.
+    first. likes: titles, or parts of them. always: rules that hold throughout, whatever is said.
     """
+
+    always: Where = Field(default_factory=list)
 
     user: Id | None = None
     history: Ids = Field(default_factory=list)
@@ -183,7 +201,10 @@ class Forgotten(BaseModel):
 
 
 class Wanted(Body):
-    """A recommendation without a conversation. where: rules that all must hold."""
+    """A recommendation without a conversation. where: rules that all must hold. boost: what ranks higher, or lower.
+    pin: items that come first where they pass. most: column -> how many items may share a value of it. sort: by a
+    column in place of scores.
+    """
 
     user: Id | None = None
     history: Ids = Field(default_factory=list)
@@ -191,6 +212,16 @@ class Wanted(Body):
     k: Few = 5
     where: Where = Field(default_factory=list)
     exclude: Ids = Field(default_factory=list)
+    boost: Annotated[list[Boosted], Field(max_length=MOST_RULES)] = Field(default_factory=list)
+    pin: Annotated[list[Id], Field(max_length=MOST_LIKES)] = Field(default_factory=list)
+    most: Annotated[dict[Id, Annotated[int, Field(ge=1, le=50)]], Field(max_length=5)] = Field(default_factory=dict)
+    sort: Sorted | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """What goes first."""
+        boost = tuple(Boost(**one.rule.model_dump(), by=one.by) for one in self.boost)
+        return Policy(boost=boost, pin=tuple(self.pin), most=dict(self.most))
 
 
 class Search(Body):
@@ -211,11 +242,15 @@ class RecommendedItem(BaseModel):
     intents: list[str]
     because_of: list[str]
     words: list[str]
+    promoted: str
+    image: str
+    link: str
 
     @classmethod
-    def of(cls, found: Recommendation) -> RecommendedItem:
-        """A recommendation as it is answered."""
+    def of(cls, found: Recommendation, bundle: Bundle, row: Mapping[str, Any]) -> RecommendedItem:
+        """A recommendation as it is answered; `row`: the item's in the catalogue."""
         reason = found.reason
+        image, link = addresses(row, bundle.columns)
         return cls(
             item_id=found.item_id,
             title=found.title,
@@ -224,6 +259,9 @@ class RecommendedItem(BaseModel):
             intents=reason.intents,
             because_of=reason.because_of,
             words=reason.words,
+            promoted=reason.promoted,
+            image=image,
+            link=link,
         )
 
 
@@ -237,6 +275,22 @@ class NewItem(BaseModel):
     title: Annotated[Text, Field(min_length=1, max_length=1000)]
 
 
+class Change(BaseModel):
+    """What is new of an item: columns of the catalogue, null for nothing any more. hidden: it is not recommended."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Cell]
+
+    title: Annotated[Text, Field(min_length=1, max_length=1000)] | None = None
+    hidden: bool | None = None
+
+
+class ChangedItem(Change):
+    """An item by its id, with what is new of it; all of it where the catalogue does not have it."""
+
+    item_id: Id
+
+
 class NewItems(Body):
     """Items that join the catalogue, for everyone."""
 
@@ -247,3 +301,9 @@ class Added(BaseModel):
     """How many items joined the catalogue."""
 
     added: int
+
+
+class Put(Added):
+    """How many items joined the catalogue, and how many changed."""
+
+    changed: int

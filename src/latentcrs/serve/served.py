@@ -11,6 +11,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.files import sha256_of
 from latentcrs.recommend import Recommender, load_bundle
 from latentcrs.recommend.bundle import MANIFEST, read_manifest
+from latentcrs.recommend.policy import Policies
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.extractors import Extractors
 from latentcrs.serve.growing import GrowingCatalogue
@@ -35,12 +36,13 @@ class ServedBundle:
         hearing: Callable[[Recommender], Extractors],
         device: str,
         before: ServedBundle | None = None,
+        policies: Policies | None = None,
     ) -> None:
         """`hearing`: makes those who hear the rules of a catalogue. `before`: the one in whose place this comes; it
-        lends its text encoder where both were trained with the same.
+        lends its text encoder where both were trained with the same. `policies`: what its operator says.
 
         Raises:
-            UserError: no bundle there, or a damaged one.
+            UserError: no bundle there, a damaged one, or one that the policies do not fit.
             OSError: it went away while it was read.
         """
         manifest = read_manifest(folder)
@@ -50,6 +52,10 @@ class ServedBundle:
         same = before is not None and before.recommender.bundle.info.text_encoder == manifest.text_encoder
         encoder = before.recommender.text_encoder if before is not None and same else None
         recommender = Recommender(load_bundle(folder, device), encoder)
+        self.policies = policies or Policies()
+        for policy in (self.policies, *self.policies.keys.values()):
+            policy.check(recommender)
+        recommender.always = self.policies.always
         self.growing = GrowingCatalogue(recommender, store, hearing)
         self.people = People(store, recommender.bundle.info, self.growing.__contains__)
         if before is not None:

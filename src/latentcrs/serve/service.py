@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from latentcrs.hear import Heard, HeardRule
 from latentcrs.llm import ChatModel
 from latentcrs.llm.model import encodable
 from latentcrs.recommend import Recommendation, Recommender
+from latentcrs.recommend.new_items import HIDDEN
+from latentcrs.recommend.policy import Policies, Policy
 from latentcrs.serve.believed import BelievedIntent, believed_intents
 from latentcrs.serve.bounds import bounded, searched
 from latentcrs.serve.catalogue import CatalogueView
@@ -63,23 +66,30 @@ class Service:
         device: str = "auto",
         live: int = 1000,
         patience: float = 60.0,
+        policies: Policies | None = None,
+        lends: ServedBundle | None = None,
+        asks: bool = False,
     ) -> None:
         """`rules`: who hears the rules; `talks`: the model words the replies. `live`: conversations kept in memory.
-        `patience`: seconds that a turn waits for another one of its conversation.
+        `patience`: seconds that a turn waits for another one of its conversation. `policies`: what the operator says.
+        `lends`: a bundle whose text encoder serves here too. `asks`: conversations ask back.
 
         Raises:
-            UserError: no bundle there, or a language model is needed.
+            UserError: no bundle there, or one that the policies do not fit, or a language model is needed.
         """
         check_model(model, rules, talks)
         self.path = str(Path(bundle).resolve())
         self.bundle_name = Path(self.path).name
-        self.store, self.model, self.rules, self.talks = store, model, rules, talks
+        self.store, self.model, self.rules, self.talks, self.asks = store, model, rules, talks, asks
         self.on_turn: Callable[[Turn], None] = lambda turn: None
         self.tracing = Tracing()
         self.folder = Path(bundle).absolute()  # where a new bundle is put; a link may lead elsewhere by then
         self._device = resolve_device(device).type
         self._live = LiveConversations(live, patience)
-        self.served = ServedBundle(self.folder, store, self._hearing, self._device)
+        self.policies = policies or Policies()
+        self.served = ServedBundle(self.folder, store, self._hearing, self._device, lends, self.policies)
+        self.beside: Service | None = None
+        self._beside_share = 0.0
         self.served.growing.catch_up()
 
     @property
@@ -96,6 +106,38 @@ class Service:
     def people(self) -> People:
         """The users of the bundle."""
         return self.served.people
+
+    def try_beside(self, bundle: Path, share: float) -> None:
+        """Hold this share of the new conversations with another bundle; a user's are all held with one of the two.
+
+        Raises:
+            UserError: no bundle there, or one of other items.
+        """
+        other = Service(
+            bundle,
+            self.store,
+            model=self.model,
+            rules=self.rules,
+            talks=self.talks,
+            device=self._device,
+            live=self._live.most,
+            patience=self._live.patience,
+            policies=self.policies,
+            lends=self.served,
+            asks=self.asks,
+        )
+        ids, others = (set(one.recommender.bundle.items["item_id"]) for one in (self, other))
+        if ids != others or other.path == self.path:
+            raise UserError(
+                f"{bundle} is not another bundle of the same items as {self.path}; try none other beside it."
+            )
+        self.beside, self._beside_share = other, share
+
+    def _holder(self, owner: str, id: str) -> Service:
+        """Who holds a conversation: this service, or the one beside it."""
+        if self.beside is not None and self.store.bundle_of(id, owner) == self.beside.path:
+            return self.beside
+        return self
 
     def live_conversations(self) -> int:
         """How many conversations are in memory."""
@@ -114,7 +156,7 @@ class Service:
             UserError: no bundle there, or a damaged one.
             OSError: it went away while it was read.
         """
-        return ServedBundle(self.folder, self.store, self._hearing, self._device, self.served)
+        return ServedBundle(self.folder, self.store, self._hearing, self._device, self.served, self.policies)
 
     def take_up(self, served: ServedBundle) -> None:
         """Serve another bundle from now on. Turns under way end with the old one; every conversation goes on with the
@@ -140,24 +182,30 @@ class Service:
         variant: Variant | None = None,
         k: int | None = None,
         id: str | None = None,
+        always: Sequence[Rule] = (),
     ) -> str:
-        """Begin a conversation; its id. `history`: item ids, oldest first, behind those of `user`.
+        """Begin a conversation; its id. `history`: item ids, oldest first, behind those of `user`. `always`: rules
+        that hold throughout, whatever is said.
 
         Raises:
             Conflict: there is a conversation with this id.
             UserError: an item that does not exist, or variant v without a language model.
         """
+        id, user = id or secrets.token_urlsafe(16), user if user is None else named(user)
+        if self.beside is not None and _place(owner, user or id) < self._beside_share:
+            return self.beside.begin(owner, user=user, history=history, variant=variant, k=k, id=id, always=always)
         served = self.current()
-        user = user if user is None else named(user)
         session = Session(user=user, history=list(dict.fromkeys(map(str, history))), variant=variant or "f", k=k or 5)
         served.recommender.item_numbers(session.history)
+        session.always = bounded(always)
+        for rule in session.always:
+            served.recommender.mask(rule)
         if session.variant == "v" and self.model is None:
             raise UserError("Variant v needs a language model, and this server has none.")
         if user is not None:
             past = served.people.trained(owner, user)
             session.history = list(dict.fromkeys([*past, *session.history]))
             served.people.bring_in(owner, session)
-        id = id or secrets.token_urlsafe(16)
         with _answered():
             self.store.begin(id, session, self.path, owner)
         return id
@@ -267,7 +315,7 @@ class Service:
             NotFound: this owner has no such conversation.
         """
         old = self.conversation(owner, id).session
-        return self.begin(owner, user=old.user, history=old.history, variant=old.variant, k=old.k)
+        return self.begin(owner, user=old.user, history=old.history, variant=old.variant, k=old.k, always=old.always)
 
     def conversation(self, owner: str, id: str, after: int = 0) -> Stored:
         """A conversation with all its turns, or with those after turn `after`.
@@ -290,7 +338,8 @@ class Service:
     def conversations(self, owner: str, user: str | None = None) -> list[Summary]:
         """The conversations held with this bundle, the one that went on last first; of `user` where it is given."""
         user = user if user is None else named(user)
-        return [found for found in self.store.summaries(owner, user) if found.bundle == self.path]
+        paths = {self.path} if self.beside is None else {self.path, self.beside.path}
+        return [found for found in self.store.summaries(owner, user) if found.bundle in paths]
 
     def forget(self, owner: str, id: str) -> None:
         """Delete a conversation and all its words.
@@ -300,7 +349,7 @@ class Service:
         """
         if not self.store.forget(id, owner):
             raise NotFound(f"There is no conversation {id!r}; it was never begun here, or was forgotten.")
-        self._live.drop(owner, id)
+        self._drop(owner, id)
 
     def intents(self, owner: str, id: str) -> list[BelievedIntent]:
         """The intents believed in most now, strongest first; those of one label are counted together.
@@ -308,7 +357,7 @@ class Service:
         Raises:
             NotFound, TooMany: as `turn`.
         """
-        with self._alone(owner, id) as conversation:
+        with self._holder(owner, id)._alone(owner, id) as conversation:
             session, recommender = conversation.session, conversation.recommender
         return believed_intents(recommender, session)
 
@@ -361,7 +410,7 @@ class Service:
         ids = [found.id for found in self.store.summaries(owner, named(user))]
         count = self.store.forget_user(user, owner) + self.store.forget_events(owner, user)
         for id in ids:
-            self._live.drop(owner, id)
+            self._drop(owner, id)
         return count
 
     # Without a conversation.
@@ -376,8 +425,11 @@ class Service:
         k: int = 5,
         where: Sequence[Rule] = (),
         exclude: Sequence[str] = (),
+        policy: Policy | None = None,
+        sort: tuple[str, bool] | None = None,
     ) -> list[Recommendation]:
-        """The best k items that pass `where`; `history` (oldest first) comes behind that of `user`.
+        """The best k items that pass `where`; `history` (oldest first) comes behind that of `user`. `policy`: beside
+        that of the owner. `sort`: see `Recommender.recommend`.
 
         Raises:
             UserError: an item that does not exist, or a rule that does not fit the catalogue.
@@ -388,15 +440,20 @@ class Service:
         if user is not None:
             served.people.bring_in(owner, session)
         left_out = [*exclude, *session.seen, *session.refused]
-        return served.recommender.recommend(session.history, encodable(request), k, bounded(where), left_out)
+        policy = self.policies.of(owner) | (policy or Policy())
+        policy.check(served.recommender)
+        return served.recommender.recommend(
+            session.history, encodable(request), k, bounded(where), left_out, policy=policy, sort=sort
+        )
 
-    def similar(self, item_id: str, k: int = 5) -> list[Recommendation]:
+    def similar(self, item_id: str, k: int = 5, owner: str = "") -> list[Recommendation]:
         """Items like one. Raises `NotFound` where there is no such item; see `CatalogueView.similar`."""
-        return self.current().catalogue.similar(item_id, k)
+        return self.current().catalogue.similar(item_id, k, self.policies.of(owner).always)
 
-    def search(self, words: str, where: Sequence[Rule] = (), k: int = 10) -> list[dict[str, Any]]:
+    def search(self, words: str, where: Sequence[Rule] = (), k: int = 10, owner: str = "") -> list[dict[str, Any]]:
         """Items (column -> value) by words of their titles and texts; see `CatalogueView.search`."""
-        return self.current().catalogue.search(searched(encodable(words)), bounded(where), k)
+        rules = [*bounded(where), *self.policies.of(owner).always]
+        return self.current().catalogue.search(searched(encodable(words)), rules, k)
 
     def item(self, item_id: str) -> dict[str, Any]:
         """All that the catalogue says of an item. Raises `NotFound` where there is no such item."""
@@ -412,12 +469,45 @@ class Service:
         """
         return self.served.growing.add(rows)
 
+    def change_items(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Change items for everyone, in every process, from the next request on: rows with an `item_id` and what is
+        new (null: nothing any more), `hidden` for what is not to be recommended. It is in the store on return.
+
+        Raises:
+            NotFound: no such item.
+            UserError: a column that the catalogue does not have, a value of the wrong type.
+        """
+        self.served.growing.change(rows)
+
+    def put_items(self, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
+        """Add the items that the catalogue does not have, and change the others: how many of each.
+
+        Raises as `add_items` and `change_items`; then what is new may have been added.
+        """
+        growing = self.current().growing
+        growing.check(rows)
+        new: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            if row["item_id"] not in growing:
+                new[row["item_id"]] = new.get(row["item_id"], {}) | row
+        hidden = [{"item_id": id, HIDDEN: True} for id, row in new.items() if row.pop(HIDDEN, False)]
+        known = [row for row in rows if row["item_id"] not in new]
+        if new:
+            growing.add(list(new.values()))
+        if known or hidden:
+            growing.change([*known, *hidden])
+        return len(new), len(known)
+
     # Within.
 
     def _hearing(self, recommender: Recommender) -> Extractors:
         return Extractors(recommender, self.rules, self.model)
 
     def _change(self, owner: str, id: str, act: Callable[[Conversation], Turn]) -> Turn:
+        holder = self._holder(owner, id)
+        if holder is not self:
+            holder.on_turn, holder.tracing = self.on_turn, self.tracing
+            return holder._change(owner, id, act)
         for _ in range(ATTEMPTS):
             try:
                 with _answered(), self.tracing.turn() as told, self._alone(owner, id) as conversation:
@@ -432,6 +522,12 @@ class Service:
                 self.on_turn(turn)
             return turn
         raise Conflict(f"Conversation {id!r} goes on elsewhere at this moment; load it and try again.")
+
+    def _drop(self, owner: str, id: str) -> None:
+        """Forget what is in memory of a conversation."""
+        self._live.drop(owner, id)
+        if self.beside is not None:
+            self.beside._drop(owner, id)
 
     def _mark(
         self, owner: str, id: str, name: str, field: Literal["liked", "refused", "seen"], places: Sequence[int]
@@ -460,6 +556,11 @@ def check_model(model: ChatModel | None, rules: Literal["lexical", "llm"], talks
     wanted = "--rules llm" if rules == "llm" else "--talks" if talks else ""
     if wanted and model is None:
         raise UserError(f"{wanted} needs a language model; name one with --llm, or set LATENTCRS_LLM_URL.")
+
+
+def _place(owner: str, whose: str) -> float:
+    """A number from 0 to 1 that somebody keeps."""
+    return int.from_bytes(hashlib.sha256(f"{owner}/{whose}".encode()).digest()[:8], "big") / 2**64
 
 
 @contextmanager

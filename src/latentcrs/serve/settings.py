@@ -28,6 +28,9 @@ class Settings(BaseModel):
     shutdown_seconds: that turns under way have to finish. turns_at_once: threads that answer turns. live:
     conversations kept in memory. heartbeat: seconds between signs of life in a stream. watch_seconds: between
     looks for another bundle in the place of this one, 0 for none. log_words: what people say may be in the log.
+    image_hosts: whose pictures of items are shown, on the page and in Markdown. policy: the TOML of what always holds
+    and goes first. asks: conversations ask back. beside, beside_share: another bundle, and the share of new
+    conversations that are held with it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +63,11 @@ class Settings(BaseModel):
     heartbeat: float = Field(default=15.0, gt=0, le=DAY)
     watch_seconds: float = Field(default=5.0, ge=0, le=DAY)
     log_words: bool = False
+    policy: Path | None = None
+    image_hosts: frozenset[str] = frozenset()
+    asks: bool = True
+    beside: Path | None = None
+    beside_share: float = Field(default=0.5, ge=0, le=1)
 
     @property
     def allowed_hosts(self) -> frozenset[str]:

@@ -26,7 +26,7 @@ from latentcrs.store.events import (
 )
 from latentcrs.store.migrations import migrate
 from latentcrs.store.session import Session, Turn
-from latentcrs.store.tables import CONVERSATIONS, TURNS, check_names, is_named, moment, raw
+from latentcrs.store.tables import CONVERSATIONS, TURNS, check_names, is_named, json_object, moment, raw
 
 LOG = logging.getLogger("latentcrs.store")
 LONGEST_WORDS = 80
@@ -232,6 +232,12 @@ class ConversationStore:
                 raise _missing(id)
             return Turn.model_validate(row.turn)
 
+    def bundle_of(self, id: str, owner: str = "") -> str | None:
+        """The path of the bundle that a conversation is held with; None where this owner has no such one."""
+        with self._reading() as connection:
+            bundle: str | None = connection.execute(select(CONVERSATIONS.c.bundle).where(_one(id, owner))).scalar()
+            return bundle
+
     def head(self, id: str, owner: str = "") -> int | None:
         """The number of a conversation's last turn, 0 before the first; None where this owner has no such one."""
         found = select(CONVERSATIONS.c.turns).where(_one(id, owner))
@@ -280,6 +286,33 @@ class ConversationStore:
         """Delete all conversations of a user, their turns and words; how many there were."""
         return self._delete(_of(owner, user))
 
+    def turns_since(
+        self, since: datetime, owner: str | None = None
+    ) -> Iterator[tuple[str, str, str | None, str, datetime, dict[str, Any]]]:
+        """(conversation, owner, user, bundle, time in UTC, turn as JSON) of every turn since then, in no order; of
+        one owner where it is given.
+        """
+        columns, start = CONVERSATIONS.c, since.astimezone(UTC).replace(tzinfo=None)
+        found = (
+            select(columns.id, columns.owner, columns.user_id, columns.bundle, raw(TURNS.c.at), raw(TURNS.c.turn))
+            .join_from(CONVERSATIONS, TURNS)
+            .where(columns.updated >= start, TURNS.c.at >= start)
+        )
+        if owner is not None:
+            found = found.where(is_named(columns.owner, owner))
+        with self._reading() as connection:
+            for row in connection.execution_options(yield_per=1000).execute(found):
+                turn = json_object(row.turn)
+                if turn is None:
+                    self.left_out(f"a turn of conversation {row.id!r}", "it is no JSON object")
+                else:
+                    yield row.id, row.owner, row.user_id, row.bundle, moment(row.at), turn
+
+    def events_since(self, since: datetime, owner: str | None = None) -> list[tuple[str, str, str, str, datetime]]:
+        """(owner, user, item, kind, time in UTC) of every event since then; of one owner where it is given."""
+        with self._reading() as connection:
+            return [found[1:] for found in every_event(connection, owner, self._leaving_out, since)]
+
     def add_event(self, owner: str, catalogue: str, user: str, event: Event) -> None:
         """Keep what a user did with an item of a catalogue, in the place of what they did with it before.
 
@@ -297,7 +330,7 @@ class ConversationStore:
     def every_event(self, owner: str | None = None) -> list[tuple[str, str, str, str, datetime]]:
         """(catalogue, user, item, kind, time in UTC) of every event, oldest first; of one owner where it is given."""
         with self._reading() as connection:
-            return every_event(connection, owner, self._leaving_out)
+            return [(row[0], *row[2:]) for row in every_event(connection, owner, self._leaving_out)]
 
     def forget_events(self, owner: str, user: str, catalogue: str | None = None, item_id: str | None = None) -> int:
         """Delete a user's events, or those of one catalogue or one item; how many there were."""
@@ -315,13 +348,22 @@ class ConversationStore:
         with self._writing() as connection:
             put_items(connection, catalogue, rows)
 
+    def change_items(self, catalogue: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep what is new of items (rows with an `item_id`), in the place of what was kept of them before.
+
+        Raises:
+            UserError: an id that cannot be kept; then nothing is.
+        """
+        with self._writing() as connection:
+            put_items(connection, catalogue, rows, changes=True)
+
     def items_joined(self, catalogue: str) -> int:
-        """How many items joined a catalogue after training."""
+        """The number of the last item that joined a catalogue or changed after training; 0 where none did."""
         with self._reading() as connection:
             return items_joined(connection, catalogue)
 
     def items_after(self, catalogue: str, number: int) -> list[tuple[int, dict[str, Any] | None]]:
-        """The items that joined a catalogue after the `number`-th that did, in order: number and row, None where that
+        """The items that joined a catalogue or changed after this number, in order: number and row, None where that
         is no JSON object.
         """
         with self._reading() as connection:

@@ -20,6 +20,10 @@ data set that was trained on has it.
 """
 
 
+AT_ONCE = 500
+"""Ids that are looked for in one statement: SQLite takes only so many."""
+
+
 class Event(BaseModel):
     """The last thing that a user did with an item. at: UTC."""
 
@@ -74,16 +78,23 @@ def events_of(
 
 
 def every_event(
-    connection: Connection, owner: str | None, leaving_out: Callable[[str], AbstractContextManager[None]]
-) -> list[tuple[str, str, str, str, datetime]]:
-    """(catalogue, user, item, kind, time in UTC) of every event, oldest first; of one owner where it is given."""
+    connection: Connection,
+    owner: str | None,
+    leaving_out: Callable[[str], AbstractContextManager[None]],
+    since: datetime | None = None,
+) -> list[tuple[str, str, str, str, str, datetime]]:
+    """(catalogue, owner, user, item, kind, time in UTC) of every event, oldest first; of one owner and since a time,
+    where they are given.
+    """
     columns, events = EVENTS.c, []
-    found = select(columns.catalogue, columns.user_id, columns.item_id, columns.kind, raw(columns.at))
+    found = select(columns.catalogue, columns.owner, columns.user_id, columns.item_id, columns.kind, raw(columns.at))
     if owner is not None:
         found = found.where(is_named(columns.owner, owner))
+    if since is not None:
+        found = found.where(columns.at >= _utc(since))
     for row in connection.execute(found.order_by(columns.at, columns.user_id, columns.item_id)):
         with leaving_out(f"what somebody did with item {row.item_id!r} of {row.catalogue}"):
-            events.append((row.catalogue, row.user_id, row.item_id, row.kind, moment(row.at)))
+            events.append((row.catalogue, row.owner, row.user_id, row.item_id, row.kind, moment(row.at)))
     return events
 
 
@@ -97,11 +108,12 @@ def delete_events(
     return connection.execute(delete(EVENTS).where(here)).rowcount
 
 
-def put_items(connection: Connection, catalogue: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Add items behind those that joined before: all of them, or none where one is there.
+def put_items(connection: Connection, catalogue: str, rows: Sequence[dict[str, Any]], changes: bool = False) -> None:
+    """Keep rows of items (each with an `item_id`) behind those that are there: all of them, or none. `changes`: what
+    a row says takes the place of what was kept of its item, and the rest of that stays.
 
     Raises:
-        AlreadyJoined: one has the id of another, or of one that joined before.
+        AlreadyJoined: one has the id of another, or of one that joined before, and is no change.
         UserError: an id that cannot be kept.
     """
     if connection.dialect.name == "postgresql":
@@ -110,24 +122,35 @@ def put_items(connection: Connection, catalogue: str, rows: Sequence[dict[str, A
         connection.exec_driver_sql(f"LOCK TABLE {ITEMS.name} IN SHARE ROW EXCLUSIVE MODE")
     ids = [str(row.get("item_id")) for row in rows]
     check_names(*ids)
-    joined = items_after(connection, catalogue, 0)
-    there = {str((row or {}).get("item_id")) for _, row in joined}  # PostgreSQL looks into no JSON with a zero byte
-    for id in ids:
-        if id in there:
+    kept: dict[str, dict[str, Any]] = {}
+    last, ours = items_joined(connection, catalogue), ITEMS.c.catalogue == catalogue
+    for start in range(0, len(ids), AT_ONCE):
+        same = ours & ITEMS.c.item_id.in_(ids[start : start + AT_ONCE])
+        kept |= {
+            id: json_object(item) or {}
+            for id, item in connection.execute(select(ITEMS.c.item_id, raw(ITEMS.c.item)).where(same))
+        }
+        if changes:
+            connection.execute(delete(ITEMS).where(same))
+    for id, row in zip(ids, rows, strict=True):
+        if id in kept and not changes:
             raise AlreadyJoined(f"The catalogue already has an item with the id {id!r}.")
-        there.add(id)
-    first = items_joined(connection, catalogue) + 1
-    values = [{"catalogue": catalogue, "number": first + place, "item": row} for place, row in enumerate(rows)]
-    connection.execute(insert(ITEMS), values)
+        kept[id] = kept.pop(id, {}) | row
+    values = [
+        {"catalogue": catalogue, "number": last + place, "item": row, "item_id": id}
+        for place, (id, row) in enumerate(kept.items(), 1)
+    ]
+    if values:
+        connection.execute(insert(ITEMS), values)
 
 
 def items_joined(connection: Connection, catalogue: str) -> int:
-    """How many items joined a catalogue: the number of the last one."""
+    """The number of the last item that joined a catalogue or changed; 0 where none did."""
     return connection.execute(select(func.max(ITEMS.c.number)).where(ITEMS.c.catalogue == catalogue)).scalar() or 0
 
 
 def items_after(connection: Connection, catalogue: str, number: int) -> list[tuple[int, dict[str, Any] | None]]:
-    """The items that joined after the `number`-th, in order: number and row, None where that is no JSON object."""
+    """The items that joined or changed after this number, in order: number and row, None where that is no object."""
     here = (ITEMS.c.catalogue == catalogue) & (ITEMS.c.number > number)
     found = connection.execute(select(ITEMS.c.number, raw(ITEMS.c.item)).where(here).order_by(ITEMS.c.number))
     return [(row.number, json_object(row.item)) for row in found]

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from latentcrs.data.rules import Rule
 from latentcrs.hear import HeardRule
 from latentcrs.recommend import Reason
 
@@ -47,6 +48,9 @@ class Session(BaseModel):
     accepted: list[str] = Field(default_factory=list)
     named: list[str] = Field(default_factory=list)  # spoken of: not to be recommended back
     before: InForce | None = None  # what was in force before it changed last
+    asked: list[str] = Field(default_factory=list)  # columns that were asked about
+    asked_at: int = 0  # the turn of the last question, 0 before the first
+    always: list[Rule] = Field(default_factory=list)  # what holds throughout, whatever is said
 
     @property
     def past(self) -> list[str]:
@@ -76,7 +80,8 @@ class Session(BaseModel):
 
 class TurnItem(BaseModel):
     """One recommended item with why: labels of intents, titles of past items, the user's words that are true of it,
-    and `fails`: the rules it does not pass, where they were relaxed.
+    `fails`: the rules it does not pass, where they were relaxed; `promoted`: why the operator's policy moved it up;
+    `image`, `link`: addresses of its picture and its page.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -88,22 +93,35 @@ class TurnItem(BaseModel):
     because_of: list[str] = Field(default_factory=list)
     words: list[str] = Field(default_factory=list)
     fails: list[str] = Field(default_factory=list)
+    promoted: str = ""
+    image: str = ""
+    link: str = ""
 
     @property
     def why(self) -> str:
         """The reason in one line."""
-        reason = str(Reason(self.intents, self.because_of, self.words))
+        reason = str(Reason(self.intents, self.because_of, self.words, self.promoted))
         return f"not {', '.join(self.fails)} · {reason}" if self.fails else reason
+
+
+class Question(BaseModel):
+    """What is asked back: a column, how it is asked, and answers that can be said as they stand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    column: str
+    text: str
+    answers: list[str]
 
 
 class Turn(BaseModel):
     """One utterance and what came of it.
 
     kind: what sort of utterance it was taken for (`acts.Kind`, or "command"). items: empty where it recommends
-    nothing. rules, wishes: in force after it. relaxed: rules that some item shown does not pass. unknown: conditions
-    that this catalogue cannot decide. nearest: nothing passes what the user insisted on, these are the nearest.
-    notes: what was done without the language model, and the kind of its failure. tokens: input and output.
-    milliseconds: by step.
+    nothing. question: what is asked back, behind them. rules, wishes: in force after it. relaxed: rules that some
+    item shown does not pass. unknown: conditions that this catalogue cannot decide. nearest: nothing passes what the
+    user insisted on, these are the nearest. notes: what was done without the language model, and the kind of its
+    failure. tokens: input and output. milliseconds: by step.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -115,6 +133,7 @@ class Turn(BaseModel):
     text: str = ""
     request: str = ""
     items: list[TurnItem] = Field(default_factory=list)
+    question: Question | None = None
     rules: list[str] = Field(default_factory=list)
     wishes: list[str] = Field(default_factory=list)
     relaxed: list[str] = Field(default_factory=list)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from latentcrs.base.errors import UserError
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The migration that makes exactly these tables, the last one."""
 VERSIONS = "latentcrs_schema"
 """The table that says which migration a database is at."""
@@ -73,8 +73,12 @@ ITEMS = Table(
     "items",
     TABLES,
     Column("catalogue", String, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, ... in the order they joined
-    Column("item", JSON, nullable=False),  # column -> value
+    Column(
+        "number", Integer, primary_key=True, autoincrement=False
+    ),  # 1, 2, ...; who changes gets a new one, the last
+    Column("item", JSON, nullable=False),  # column -> value: all of an item that joined, of others what changed
+    Column("item_id", String),
+    Index(None, "catalogue", "item_id"),
 )
 
 

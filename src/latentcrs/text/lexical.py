@@ -57,6 +57,13 @@ class Lexical:
         more = sp.csr_matrix(counts.multiply(self.idf[None, :]).T, dtype=np.float32)
         return Lexical(self.words, sp.hstack([self.weights, more], "csr", np.float32), self.idf, self.average)
 
+    def with_others(self, numbers: NDArray[np.integer], texts: Sequence[str]) -> Lexical:
+        """The same with other texts in the place of those of these numbers."""
+        more = self.with_texts(texts)
+        order = np.arange(self.weights.shape[1])
+        order[numbers] = len(order) + np.arange(len(texts))
+        return Lexical(more.words, sp.csr_matrix(more.weights[:, order]), more.idf, more.average)
+
     def counts(self, texts: Sequence[str]) -> sp.csr_matrix:
         """How often each text has each word, (B, words), two words that the items' texts join as that one too."""
         said = tokenized(texts)

@@ -11,6 +11,7 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from latentcrs.converse.replies import NOTHING_LEFT
+from latentcrs.serve.markdown import shows
 from latentcrs.store.session import Turn, TurnItem
 from latentcrs.web.elements import box, button, icon, text
 from latentcrs.web.labels import Labels
@@ -189,16 +190,26 @@ class Chat:
             for place, item in enumerate(turn.items):
                 self._card(place, item, marked.get(item.item_id))
         with box("after"):
+            if turn.question is not None:
+                text(turn.question.text, "asked", "p")
+                for answer in turn.question.answers:
+                    button(answer, partial(self._on_say, answer), "chip")
             button("Show others", partial(self._on_say, OTHERS), "quiet", "refresh")
 
     def _card(self, place: int, item: TurnItem, pressed: Press | None) -> None:
         labels = self._labels
         with box("card", "li") as card:
             with box(f"tile {labels.shape} hue{sum(item.item_id.encode()) % 6}"):
-                icon(labels.symbol)
+                if shows(item.image, labels.image_hosts):
+                    box("", "img").props.update({"src": item.image, "alt": "", "loading": "lazy"})
+                else:
+                    icon(labels.symbol)
             with box("about"):
                 with box("head"):
-                    text(item.title, "title", "h3")
+                    with box("title", "h3"):
+                        link = text(item.title, tag="a" if item.link.startswith("http") else "span")
+                    if item.link.startswith("http"):
+                        link.props.update({"href": item.link, "target": "_blank", "rel": "noopener noreferrer"})
                     text(labels.facts(item.item_id), "facts")
                 if item.fails:
                     text(labels.failing(item.item_id, item.fails), "fails", "p")

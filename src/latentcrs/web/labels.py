@@ -49,8 +49,8 @@ OPERATORS = {
 class Labels:
     """The catalogue of a service, as the page shows it; all pages share it."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, service: Service, image_hosts: frozenset[str] = frozenset()) -> None:
+        self._service, self.image_hosts = service, image_hosts
 
     @property
     def _recommender(self) -> Recommender:

@@ -48,7 +48,8 @@ def mount(
     Where there are keys, the page asks for one first.
     """
     owner_of = None if keys is None else keys.owner_of
-    site = Site(service, Labels(service), rates, threads, settings.utterance_characters, owner_of)
+    labels = Labels(service, settings.image_hosts)
+    site = Site(service, labels, rates, threads, settings.utterance_characters, owner_of)
     _configure()
     app.mount("/web", StaticFiles(directory=STATIC))
     app.router.default = _Bound(site)  # a mount at "/" would also take what a route has another method for: a 405
