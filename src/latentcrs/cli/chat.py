@@ -47,6 +47,7 @@ def chat(
     k: Annotated[
         int | None, typer.Option("--k", "-k", min=1, max=50, help="Items in each answer. [default: 5]")
     ] = None,
+    ask: Annotated[bool, typer.Option(help="Ask back where much fits and one answer would halve it.")] = True,
     device: Device = "auto",
 ) -> None:
     """Say what you are looking for and get recommendations with reasons; every line adds to what you said.
@@ -79,6 +80,7 @@ def chat(
             k=k,
             device=device,
         )
+        talk.asks = ask
         loop = ChatLoop(talk, console, bundle)
     who = talk.session.user
     loop.greet(None if who is None else f"You are user {who}")

@@ -159,6 +159,8 @@ class ChatLoop:
             self._line("/undo puts it back.", "dim")
         if turn.items:
             self._list(turn.items)
+        if turn.question is not None:
+            self._line(turn.question.text, "bold")
         self._in_force(always=bool(turn.items))
         for failure in self.conversation.failures:
             self._line(f"({failure.rstrip('.')})", "yellow")

@@ -24,6 +24,8 @@ MOST, LEAST_SHARE = 4, 0.08
 """Values that are named, and the share of the items that each has to have."""
 CLEAR = 4
 """Telling words, or conditions twice, from which on somebody has said what they want."""
+WANTING = frozenset({"request", "more", "refused", "seen"})
+"""Kinds of utterance after which somebody still looks for something."""
 TURNS = 2
 """From one question to the next."""
 _SAID: dict[Role, str] = {
@@ -54,7 +56,7 @@ def question(
     """
     if session.asked_at and turn.number - session.asked_at < TURNS:
         return None
-    if not turn.items or turn.relaxed or turn.nearest or turn.sorted_by or turn.kind != "request":
+    if not turn.items or turn.relaxed or turn.nearest or turn.sorted_by or turn.kind not in WANTING:
         return None
     if reading.titles or is_clear(turn.request, [*session.rules, *session.wishes]):
         return None

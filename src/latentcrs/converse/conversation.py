@@ -219,6 +219,8 @@ class Conversation:
         reply = "" if last is None else f"{last.text} {last.question.text if last.question else ''}".strip()
         asking = bool(session.rules or session.wishes or session.said)
         context = Context(listed=tuple(map(int, numbers)), reply=reply, before=tuple(session.said), asking=asking)
+        if last is not None and last.question is not None:
+            context = context.model_copy(update={"asked": last.question.column})
         reading = self.hearer.read(text, context)
         if self.extractor is self.hearer:
             return reading

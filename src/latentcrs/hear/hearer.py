@@ -143,7 +143,8 @@ class Hearer:
         titles += self._pointed(read, context, taken, language) if context.listed else []
         spoken = self.spoken(line, language, taken)
         for one in spoken:
-            self._judge(one, read, language, half)
+            asked = bool(context.asked) and any(rule.column == context.asked for rule in one.rules)
+            self._judge(one, read, language, half, asked)
         sort = self._sort(line, language, taken, bool(context.listed))
         for one in spoken:
             taken[one.first : one.last] = [True] * (one.last - one.first)
@@ -283,8 +284,10 @@ class Hearer:
                         break
         return found
 
-    def _judge(self, one: ValueMention, read: Read, language: str, half: bool) -> None:
-        """How a mention is meant. In a language that the encoder does not know, by the words that deny alone."""
+    def _judge(self, one: ValueMention, read: Read, language: str, half: bool, asked: bool = False) -> None:
+        """How a mention is meant. In a language that the encoder does not know, by the words that deny alone.
+        `asked`: it answers a question.
+        """
         tokens = read.line.tokens
         deny = word_set(language, "deny")
         near = [t.word for t in tokens[max(0, one.first - 6) : one.first]]
@@ -316,6 +319,8 @@ class Hearer:
             one.p = p[one.stance]
             if one.stance == "refused" and not denied:
                 one.stance = "mentioned"
+        if asked and not denied and one.stance in ("mentioned", "wish"):
+            one.stance, one.p = "rule", self.hard
         if one.whole and one.stance != "dropped":
             one.stance = "mentioned"
         one.insisted = insists and one.stance in ("rule", "refused")

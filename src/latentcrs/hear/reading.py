@@ -110,6 +110,7 @@ class Context(BaseModel):
     """What an utterance is heard in. listed: rows of the items of the last list. reply: what the recommender said
     last.
     before: the user's earlier utterances, oldest first. asking: whether rules or wishes are in force.
+    asked: the column that the recommender has just asked about; a value of it is an answer, which filters.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -118,6 +119,7 @@ class Context(BaseModel):
     reply: str = ""
     before: tuple[str, ...] = ()
     asking: bool = False
+    asked: str = ""
 
 
 class Extractor(Protocol):
