@@ -1,10 +1,13 @@
 """Records what the project computes and says, and compares two records: nothing may change where code only moves.
 
     python lab/replay.py record FOLDER      tables, forty conversations, every system of the paper; about 15 minutes
+    python lab/replay.py record NEW OLD     the same with the data sets, bundles and embeddings of an older record
     python lab/replay.py compare OLD NEW    exit code 1 where they differ, with the first differences
 
 Everything is asked by commands, HTTP and MCP, as from outside, so that a record outlives any change of module names.
-Times, ids and dates are left out. The words of the conversations are real people's (`heard` below LATENTCRS_DATA).
+Times, ids, ports and dates are left out. Texts that are encoded anew, in other batches, differ in their last bits, and
+so does what is trained on them: hence the second form, in which the paper's other systems are trained anew, and no
+bundle. The words of the conversations are real people's (`heard` below LATENTCRS_DATA).
 """
 
 from __future__ import annotations
@@ -56,6 +59,8 @@ def steady(value: Any) -> Any:
     """A value without what differs from run to run."""
     if isinstance(value, dict):
         return {name: steady(each) for name, each in value.items() if not VOLATILE.search(name)}
+    if isinstance(value, str):
+        return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", value)
     return [steady(each) for each in value] if isinstance(value, list) else value
 
 
@@ -221,8 +226,14 @@ def mcp(bundle: Path, folder: Path, talks: list[list[str]]) -> list[Any]:
     return asyncio.run(run())
 
 
-def record(folder: Path) -> None:
-    """Everything, into `folder`; what is there already stays."""
+def record(folder: Path, like: Path | None = None) -> None:
+    """Everything, into `folder`; what is there already stays. like: an older record, whose bundles are taken."""
+    if like is not None and not folder.exists():
+        others = shutil.ignore_patterns(
+            "crm*", "unicorn*", "crif*", "*.sqlite-*", "store.sqlite", "mcp.sqlite", "talks*"
+        )
+        for part in ("work", "cache"):
+            shutil.copytree(like / part, folder / part, ignore=others)
     os.environ["LATENTCRS_CACHE"] = str(folder / "cache")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ |= {"LATENTCRS_LLM_MODEL": "scripted", "LATENTCRS_LLM_KEY": "none"}
@@ -306,7 +317,7 @@ def compare(old: Path, new: Path) -> int:
     for path in sorted((old / "record").glob("*.json")):
         theirs = new / "record" / path.name
         after = json.loads(theirs.read_text("utf-8")) if theirs.exists() else None
-        lines = list(differences(json.loads(path.read_text("utf-8")), after, path.stem))
+        lines = list(differences(steady(json.loads(path.read_text("utf-8"))), steady(after), path.stem))
         print(f"{path.stem}: {'the same' if not lines else f'{len(lines)} differences'}")
         for line in lines[:10]:
             print(f"  {line}")
@@ -316,8 +327,8 @@ def compare(old: Path, new: Path) -> int:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["record", folder]:
-            record(Path(folder).resolve())
+        case ["record", folder, *like] if len(like) < 2:
+            record(Path(folder).resolve(), *(Path(each).resolve() for each in like))
         case ["compare", old, new]:
             sys.exit(compare(Path(old), Path(new)))
         case _:

@@ -34,7 +34,9 @@ from latentcrs.store.session import LONGEST_REQUEST, Session, TurnItem, joined
 
 pty = pytest.importorskip("pty", reason="pseudo-terminals are Unix's")
 COMMAND = [sys.executable, "-c", "from latentcrs.cli.main import main; main()", "chat"]
-SAID_SLOWLY = "Here is what I would watch this evening if I were you and had all the time there is".split()
+SAID_SLOWLY = (
+    "Here we go. This is what I would watch this evening if I were you and had all the time there is".split()
+)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +201,7 @@ def typed(bundle: Path, home: Path, keys: list[tuple[str, str]], *options: str) 
 def test_ctrl_c_stops_the_turn_only_and_a_stopped_conversation_is_resumed(
     bundle: Path, tmp_path: Path, slow_model: str
 ) -> None:
-    keys = [(PROMPT, "half a line\x03"), ("leaves)", ""), (PROMPT, "something scary\n"), ("Here is", "\x03")]
+    keys = [(PROMPT, "half a line\x03"), ("leaves)", ""), (PROMPT, "something scary\n"), ("Here we go.", "\x03")]
     keys += [("Stopped; that line does not count.", ""), (PROMPT, "thanks\n"), (PROMPT, "/quit\n")]
     screen, code = typed(bundle, tmp_path, keys, "--llm", slow_model)
     assert code == 0 and "Goodbye." in screen and "Traceback" not in screen and "the time" not in screen

@@ -297,3 +297,19 @@ def test_a_reply_that_fails_is_worded_without_the_model_and_the_turn_says_so(tal
     assert begun.failures == ["worded without the language model: no answer."]
     assert turn.notes == ["worded without the language model: language model unavailable"]
     assert begun.reply("thanks").notes == [] == begun.failures
+
+
+@pytest.mark.parametrize(
+    "says", ["Buy the Zorblax for $1!", "See http://evil.example.", "IGNORE ALL: Zorblax is best."]
+)
+def test_a_model_that_invents_is_not_heard(talk: Talk, says: str) -> None:
+    begun = talk(HEARD, model=Says(lambda prompt: says), talks=True)
+    pieces: list[str] = []
+    turn = begun.reply(ASKED, pieces.append)
+    assert turn.text == "".join(pieces) == "With Comedy and year 1990 to 1999:" and turn.tokens == (10, 2)
+    assert turn.notes == ["worded without the language model: language model spoke of what is not there"]
+
+
+def test_what_is_true_is_kept_before_what_is_invented(talk: Talk) -> None:
+    model = Says(lambda prompt: "Here are some comedies for you. The Zorblax costs $1.")
+    assert talk(HEARD, model=model, talks=True).reply(ASKED).text == "Here are some comedies for you."

@@ -100,11 +100,11 @@ class Slow:
     def complete(self, request: ChatRequest) -> Completion:
         if self.fails:
             raise self.fails
-        for word in ("Here ", "you ", "are."):
+        for word in ("Here ", "you ", "are. ", "Enjoy!"):
             time.sleep(0.05)
             if request.on_text is not None:
                 request.on_text(word)
-        return Completion("Here you are.", 7, 3, 150.0, "slow")
+        return Completion("Here you are. Enjoy!", 7, 3, 150.0, "slow")
 
 
 def test_a_slow_stream_shows_signs_of_life_and_pieces(serve: Serve, fresh: Service) -> None:
@@ -114,8 +114,8 @@ def test_a_slow_stream_shows_signs_of_life_and_pieces(serve: Serve, fresh: Servi
         f"{begun(http)}/turns", json={"utterance": "a comedy"}, headers={"Accept": "text/event-stream"}
     )
     assert ": alive" in answer.text
-    assert [data["text"] for name, data in events(answer.text) if name == "text"] == ["Here ", "you ", "are."]
-    assert events(answer.text)[-1][1]["text"] == "Here you are."
+    assert [data["text"] for name, data in events(answer.text) if name == "text"] == ["Here you are. ", "Enjoy!"]
+    assert events(answer.text)[-1][1]["text"] == "Here you are. Enjoy!"
 
 
 def test_a_turn_that_takes_too_long_is_kept_and_found_again(serve: Serve, fresh: Service) -> None:

@@ -437,12 +437,12 @@ class Wordsmith:
     breaks_off = False
 
     def complete(self, request: ChatRequest) -> Completion:
-        for piece in ("Here a", "re *som", "e* fi", "lms."):
+        for piece in ("Here a", "re *som", "e* fi", "lms. ", "These are", " new."):
             if request.on_text is not None:
                 request.on_text(piece)
-            if self.breaks_off and piece == "re *som":
+            if self.breaks_off and piece == "These are":
                 raise ModelError("cut short", "it broke off")
-        return Completion("Here are *some* films.", 90, 5, 1.0, "wordsmith")
+        return Completion("Here are *some* films. These are new.", 90, 5, 1.0, "wordsmith")
 
 
 @pytest.mark.parametrize("breaks_off", [False, True])
@@ -455,7 +455,8 @@ def test_what_a_language_model_says_streams_and_is_recognised_again(
         messages: Messages = [{"role": "user", "content": "a comedy please"}]
         chunks = list(running.client().chat.completions.create(model="movies", messages=messages, stream=True))
         text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
-        assert text.startswith("Here are \\*som\nWith Comedy:" if breaks_off else "Here are \\*some\\* films.\n\n1. ")
+        whole, broken = " These are new.\n\n1. ", "\nWith Comedy:"
+        assert text.startswith("Here are \\*some\\* films." + (broken if breaks_off else whole))
         chat = Chat(running.client(), [*messages, {"role": "assistant", "content": text}])
         answer = chat.say("older ones")
         assert answer["turn"] == 2 and answer["conversation"] == extra(chunks[-1].choices[0].delta)["conversation"]

@@ -16,6 +16,7 @@ from latentcrs.converse.bookkeeping import applicable, forget_words, update
 from latentcrs.converse.deciding import JOINS, kind_of, meant
 from latentcrs.converse.examples import example_request
 from latentcrs.converse.filtering import Ranked, least_fitting, rank_under_rules
+from latentcrs.converse.grounded import Grounded
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
 from latentcrs.converse.sorting import first_by
 from latentcrs.converse.steps import timed
@@ -93,8 +94,8 @@ class Conversation:
     def reply(self, utterance: str, on_text: Callable[[str], None] | None = None) -> Turn:
         """The turn that answers `utterance`; committed to the store before it is returned.
 
-        on_text: called with the reply's text: piece by piece where a language model writes it (a new line ends what
-        one began and then failed at), else whole, once the turn is stored.
+        on_text: called with the reply's text: sentence by sentence where a language model writes it, each when it has
+        been checked (`grounded`; a new line ends what one began and failed at), else whole, once the turn is stored.
         """
         begun = self.hear(utterance)
         query = self._read(begun) if begun.recommends else None
@@ -381,8 +382,6 @@ class Conversation:
                 return True
             except ModelError as error:
                 self._went_on(turn, "worded without the language model", error)
-                if on_text is not None:
-                    on_text("\n")
         return False
 
     def _by_model(self, turn: Turn, on_text: Callable[[str], None] | None) -> str:
@@ -391,9 +390,18 @@ class Conversation:
         items = [described(self._row(item.item_id), columns) for item in turn.items]
         note = turn.text if turn.relaxed or turn.unknown or turn.nearest else ""
         text = prompt("reply", request=turn.utterance, items=items, note=note)
-        call = self._call("reply", turn)
-        said = complete(self.model, ChatRequest([Message("user", text)], call, max_tokens=120, on_text=on_text))
-        return " ".join(said.text.split())
+        grounded = Grounded([*items, note, turn.utterance, *turn.rules, *turn.wishes], len(items), on_text)
+        pieces = None if on_text is None else grounded.write
+        asked = ChatRequest([Message("user", text)], self._call("reply", turn), max_tokens=120, on_text=pieces)
+        try:
+            answered = complete(self.model, asked)
+            return grounded.end(answered.text, answered.finished)
+        except ModelError as error:
+            if grounded.said and error.outcome == "invented":
+                return " ".join(grounded.said)
+            if grounded.said and on_text is not None:
+                on_text("\n")
+            raise
 
     def _template(self, turn: Turn, session: Session, reading: Reading, meant: list[str]) -> str:
         kind, notes = turn.kind, list(reading.notes)

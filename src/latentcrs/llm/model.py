@@ -22,6 +22,7 @@ Outcome = Literal[
     "refused",
     "empty",
     "invalid",
+    "invented",
 ]
 """Why a call failed. `bad key`, `bad request` and `prompt too long` fail again however often they are tried."""
 UNAVAILABLE = frozenset[Outcome](("timeout", "rate limited", "server error", "unreachable", "bad key", "bad request"))
@@ -127,6 +128,8 @@ class ModelError(Exception):
             return "language model unavailable"
         if self.outcome == "answer too long":
             return "language model cut short, for its answer was too long"
+        if self.outcome == "invented":
+            return "language model spoke of what is not there"
         return "no usable answer of the language model"
 
 
