@@ -112,11 +112,11 @@ def small_movielens_cache(small_movielens: Path, tmp_path_factory: pytest.TempPa
 def smollm2() -> Path:
     """The embedded model's file, in the cache that all tests share."""
     from latentcrs.base.errors import UserError
-    from latentcrs.llm.embedded import fetch_smollm2, require_runtime
+    from latentcrs.llm.embedded import fetch_model, require_runtime
 
     try:
         require_runtime()
-        return fetch_smollm2()
+        return fetch_model()
     except UserError as error:
         require(None, str(error))
         raise

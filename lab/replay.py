@@ -4,9 +4,9 @@
     python lab/replay.py record NEW OLD     the same with the data sets, bundles and embeddings of an older record
     python lab/replay.py compare OLD NEW    exit code 1 where they differ, with the first differences
 
-Everything is asked by commands, HTTP and MCP, as from outside, so that a record outlives any change of module names.
-Times, ids, ports and dates are left out. Texts that are encoded anew, in other batches, differ in their last bits, and
-so does what is trained on them: hence the second form, in which the paper's other systems are trained anew, and no
+Everything is asked by commands, HTTP and MCP, as from outside: a record outlives any change of module names. Times,
+ids, ports and dates are left out. Texts that are encoded anew, in other batches, differ in their last bits, and so
+does what is trained on them: hence the second form, in which the paper's other systems are trained anew, and no
 bundle. The words of the conversations are real people's (`heard` below LATENTCRS_DATA).
 """
 

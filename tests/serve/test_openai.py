@@ -455,7 +455,7 @@ def test_what_a_language_model_says_streams_and_is_recognised_again(
         messages: Messages = [{"role": "user", "content": "a comedy please"}]
         chunks = list(running.client().chat.completions.create(model="movies", messages=messages, stream=True))
         text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
-        whole, broken = " These are new.\n\n1. ", "\nWith Comedy:"
+        whole, broken = " These are new.\n\n1. ", " \nWith Comedy:"
         assert text.startswith("Here are \\*some\\* films." + (broken if breaks_off else whole))
         chat = Chat(running.client(), [*messages, {"role": "assistant", "content": text}])
         answer = chat.say("older ones")

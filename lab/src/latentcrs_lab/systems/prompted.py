@@ -18,7 +18,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.llm import Call, ChatModel, Message, Meter, ModelError, answer
-from latentcrs.llm.embedded import NAME as EMBEDDED
+from latentcrs.llm.embedded import is_in_process
 from latentcrs.llm.prompts import prompt
 from latentcrs.recommend import Recommender
 from latentcrs.users.dialogue import Dialogue, Shown
@@ -114,7 +114,7 @@ class Prompted(ABC):
             dataset.items[self._year].to_list() if self._year else [None] * len(self._titles)
         )
         # The embedded model answers one call at a time, and a call's time-out runs while it waits for the others.
-        self._at_once = 1 if model.id == EMBEDDED else _AT_ONCE
+        self._at_once = 1 if is_in_process(model.id) else _AT_ONCE
         self._counts: Counter[str] = Counter()
         self._talks: dict[int, Talk] = {}
 
