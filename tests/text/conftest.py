@@ -24,9 +24,10 @@ def sentences() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test has a cache folder of its own."""
+    """Every test has a cache folder of its own, and floating-point vectors on every processor."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("LATENTCRS_CACHE", str(folder))
+    monkeypatch.setenv("LATENTCRS_PRECISION", "float")
     return folder
 
 

@@ -117,7 +117,7 @@ def test_a_processor_without_bfloat16_takes_int8_unless_told_otherwise() -> None
         subprocess.run(
             [sys.executable, "-c", script], env={**older, **more}, capture_output=True, text=True, check=True
         ).stdout.strip()
-        for more in ({}, {"LATENTCRS_PRECISION": "float"})
+        for more in ({"LATENTCRS_PRECISION": ""}, {"LATENTCRS_PRECISION": "float"})
     ]
     assert told[0] == told[1] + "-int8" * has_int8()
 
