@@ -272,7 +272,7 @@ def test_a_server_that_is_interrupted_leaves_no_traceback_and_starts_again(comma
             while not ready(f"{address}/health/ready"):
                 assert process.poll() is None and time.monotonic() < until
                 time.sleep(0.1)
-            assert httpx.post(f"{address}/conversations", json={}, timeout=60).status_code == 201
+            assert httpx.post(f"{address}/api/v1/conversations", json={}, timeout=60).status_code == 201
 
 
 def ready(address: str) -> bool:

@@ -90,7 +90,7 @@ class Server:
 
     def recommend(self) -> int:
         """The status of a recommendation asked for by the API."""
-        request = Request(f"{self.url}recommendations", b"{}", {"Content-Type": "application/json"})
+        request = Request(f"{self.url}api/v1/recommendations", b"{}", {"Content-Type": "application/json"})
         try:
             with urlopen(request, timeout=20) as answer:
                 return int(answer.status)
