@@ -40,7 +40,7 @@ def open_conversation(
     Args:
         user: be this user of the data set that the bundle was trained on.
         likes: titles, or parts of them, that are liked.
-        history: item ids, oldest first; those of `user` come before, those of `likes` after.
+        history: item ids or titles, oldest first; those of `user` come before, those of `likes` after.
         variant: "b", "f" (the default) or "v"; see `session.Variant`.
         rules: who hears the rules: "lexical", or "llm" for the language model, with the former where that fails.
         llm: a language model, as `open_chat_model` takes it: "local", an address, None for `LATENTCRS_LLM_URL`.
@@ -66,8 +66,10 @@ def open_conversation(
         session = stored.session.model_copy(update=changed)
     else:
         past = user_history(trained_dataset(recommender.bundle.info), user) if user is not None else []
-        past += [*map(str, history), *(recommender.find_item(title) for title in likes)]
         recommender.item_numbers(past)  # every id is known
+        numbers = recommender.find_items(history).tolist()
+        past += [str(item_id) for item_id in recommender.bundle.items["item_id"].gather(numbers)]
+        past += [recommender.find_item(title) for title in likes]
         session = Session(user=user, history=list(dict.fromkeys(past)), variant=variant or "f", k=k or 5)
     model = open_chat_model(llm) if llm is None or isinstance(llm, str) else llm
     items, columns = recommender.bundle.items, recommender.bundle.columns

@@ -184,8 +184,8 @@ class Service:
         id: str | None = None,
         always: Sequence[Rule] = (),
     ) -> str:
-        """Begin a conversation; its id. `history`: item ids, oldest first, behind those of `user`. `always`: rules
-        that hold throughout, whatever is said.
+        """Begin a conversation; its id. `history`: item ids or titles, oldest first, behind those of `user`. `always`:
+        rules that hold throughout, whatever is said.
 
         Raises:
             Conflict: there is a conversation with this id.
@@ -195,8 +195,9 @@ class Service:
         if self.beside is not None and _place(owner, user or id) < self._beside_share:
             return self.beside.begin(owner, user=user, history=history, variant=variant, k=k, id=id, always=always)
         served = self.current()
-        session = Session(user=user, history=list(dict.fromkeys(map(str, history))), variant=variant or "f", k=k or 5)
-        served.recommender.item_numbers(session.history)
+        ids = served.recommender.bundle.items["item_id"]
+        past = [str(item_id) for item_id in ids.gather(served.recommender.find_items(history).tolist())]
+        session = Session(user=user, history=list(dict.fromkeys(past)), variant=variant or "f", k=k or 5)
         session.always = bounded(always)
         for rule in session.always:
             served.recommender.mask(rule)
