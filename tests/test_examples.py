@@ -59,9 +59,10 @@ def test_a_served_bundle_is_talked_with_through_the_openai_package(bundle: Path,
     assert shown.count("> ") == 3 and "1. **" in shown and "Musical" in shown.splitlines()[-1]
 
 
-def test_new_items_are_recommended_at_once(bundle: Path, tmp_path: Path) -> None:
-    shown = run("new_items.py", bundle, tmp_path)
-    assert shown.startswith("added 2\n") and "Night Ferry" in shown and "Lighthouse Keeper" in shown
+def test_items_are_added_changed_and_hidden_while_a_server_runs(bundle: Path, tmp_path: Path) -> None:
+    added, ferry, lighthouse, train, hidden, put = run("living_catalogue.py", bundle, tmp_path).splitlines()
+    assert added == "added 2" and "Night Ferry" in ferry and "Lighthouse Keeper" in lighthouse
+    assert "Night Train" in train and "Lighthouse Keeper" not in hidden and put == "added and changed (0, 1)"
 
 
 def test_an_agent_asks_looks_closer_remembers_and_asks_again(bundle: Path, tmp_path: Path) -> None:

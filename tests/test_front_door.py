@@ -232,13 +232,18 @@ def test_what_a_stranger_tries_first_works_or_is_told_what_would(model: latentcr
             wrong()
 
 
-def test_items_that_joined_are_saved_with_the_rest(model: latentcrs.Recommender, tmp_path: Path) -> None:
+def test_items_that_joined_changed_or_are_hidden_are_saved_so(model: latentcrs.Recommender, tmp_path: Path) -> None:
     model.save(tmp_path / "before")
     grown = latentcrs.load(tmp_path / "before")
     grown.add_items(pl.DataFrame({"item_id": ["new"], "title": ["Toys at War"], "genres": [["Animation", "War"]]}))
+    heat = grown.find_items(["Heat"])[0]
+    grown.change_items([{"item_id": grown.bundle.items["item_id"][int(heat)], "hidden": True}])
+    grown.change_items([{"item_id": grown.find_item("Babe"), "title": "Babe, the Gallant Pig"}])
     grown.save(tmp_path / "after")
     after = latentcrs.load(tmp_path / "after")
     assert after.bundle.trained_items == len(model.bundle.items) == len(after.bundle.items) - 1
     for request in ("an animated war film", "a comedy"):
         assert after.recommend(["Toy Story"], request, k=10) == grown.recommend(["Toy Story"], request, k=10)
     assert after.explain("Toys at War", ["Toy Story"], "war").item_id == "new"
+    assert after.hidden == {heat} and after.find_item("Gallant Pig") == grown.find_item("Gallant Pig")
+    assert "Heat" not in after.recommend_many([[]], k=len(after.bundle.items))["title"]

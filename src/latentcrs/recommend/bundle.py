@@ -35,7 +35,7 @@ MANIFEST = "bundle.json"
 INDEX = "index.faiss"
 LIKELY = 0.4
 """The part of relevance that is the likelihood itself (lambda); the rest tells an intent's items apart."""
-CLUES, OUTSIDE = "clues.safetensors", "outside.parquet"
+CLUES, OUTSIDE, HIDDEN = "clues.safetensors", "outside.parquet", "hidden.parquet"
 """Words and co-mentions, and the things outside of the catalogue that conversations talk of."""
 BEHAVIOUR_INDEX = "behaviour.faiss"
 """The index of V, written for a large catalogue; for a small one it is made in no time."""
@@ -99,6 +99,7 @@ class Bundle:
     behaviour_index: ItemIndex | None = None  # of a large catalogue: that of V, ready
     reader: ClueReader | None = None  # of the clues in what is said, where the model uses them
     outside: pl.DataFrame | None = None  # title, year, conversations: what is talked of and not sold here
+    hidden: frozenset[int] = frozenset()  # numbers of items that are never recommended
 
     @property
     def columns(self) -> Mapping[str, ColumnKind]:
@@ -186,6 +187,8 @@ def save_bundle(out: Path, bundle: Bundle) -> BundleInfo:
             save_clues(folder / CLUES, bundle.reader)
         if bundle.outside is not None:
             bundle.outside.write_parquet(folder / OUTSIDE)
+        if bundle.hidden:
+            bundle.items.select("item_id")[sorted(bundle.hidden)].write_parquet(folder / HIDDEN)
         bundle.index.save(folder / INDEX)
         if bundle.behaviour_index is not None:
             bundle.behaviour_index.save(folder / BEHAVIOUR_INDEX)
@@ -266,7 +269,13 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
         behaviour_index=ItemIndex.load(folder / BEHAVIOUR_INDEX) if BEHAVIOUR_INDEX in info.checksums else None,
         reader=load_clues(folder / CLUES) if CLUES in info.checksums else None,
         outside=pl.read_parquet(folder / OUTSIDE) if OUTSIDE in info.checksums else None,
+        hidden=frozenset(rows_of_items(items, folder / HIDDEN) if HIDDEN in info.checksums else ()),
     )
+
+
+def rows_of_items(items: pl.DataFrame, ids: Path) -> list[int]:
+    """The numbers of the items whose ids stand in a file."""
+    return items["item_id"].is_in(pl.read_parquet(ids)["item_id"].implode()).arg_true().to_list()
 
 
 def relevance(model: GenerativeModel) -> NDArray[np.float32]:

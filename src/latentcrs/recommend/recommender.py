@@ -111,7 +111,6 @@ class Recommender:
     """
 
     refused_in: Callable[[str], Sequence[int]] | None = None
-    hidden: frozenset[int] = frozenset()
     always: tuple[Rule, ...] = ()
 
     def __init__(self, bundle: Bundle, text_encoder: TextEncoder | None = None) -> None:
@@ -120,7 +119,7 @@ class Recommender:
         Raises:
             UserError: it is not the encoder that the bundle was trained with.
         """
-        self.bundle = bundle
+        self.bundle, self.hidden = bundle, bundle.hidden
         self._masks: dict[str, NDArray[np.bool_]] = {}
         self._masks_lock = Lock()
         if text_encoder is not None:
@@ -339,7 +338,8 @@ class Recommender:
     def add_items(self, rows: pl.DataFrame) -> int:
         """Put new items into the catalogue, recommendable at once by their text; returns how many.
 
-        rows: item_id, title, and any of the catalogue's columns, values as they come. They are kept in memory only.
+        rows: item_id, title, and any of the catalogue's columns, values as they come. They are kept in memory; `save`
+        writes them.
 
         Raises:
             UserError: a column that the catalogue does not have, a missing or known item_id.
@@ -351,7 +351,7 @@ class Recommender:
 
     def change_items(self, changes: Sequence[Mapping[str, object]]) -> bool:
         """Change items of the catalogue; returns whether their words did (all but numbers is words), which takes as
-        long as to add them. Changes are kept in memory only.
+        long as to add them. Changes are kept in memory; `save` writes them.
 
         changes: each an `item_id` and what is new of it: column -> value, None for nothing any more; `hidden` for
         whether it is not to be recommended. The last one of an item counts.
@@ -584,7 +584,8 @@ class Recommender:
         ]
 
     def save(self, path: str | Path) -> None:
-        """Write the bundle to the folder `path`, whole or not at all, for `latentcrs.load` and every command.
+        """Write the bundle to the folder `path`, whole or not at all, for `latentcrs.load` and every command; with
+        the catalogue as it is now.
 
         Raises:
             UserError: `path` is a file, or a folder that holds something else.
@@ -594,7 +595,7 @@ class Recommender:
         >>> again.recommend(request="a comedy") == model.recommend(request="a comedy")
         True
         """
-        save_bundle(Path(path), self.bundle)
+        save_bundle(Path(path), replace(self.bundle, hidden=self.hidden))
 
     def embed(self, request: str) -> NDArray[np.float32] | None:
         """X of a request, (1, d_x); None where it has no words."""

@@ -184,8 +184,8 @@ class Service:
         id: str | None = None,
         always: Sequence[Rule] = (),
     ) -> str:
-        """Begin a conversation; its id. `history`: item ids or titles, oldest first, behind those of `user`. `always`:
-        rules that hold throughout, whatever is said.
+        """Begin a conversation; its id. `history`: item ids or titles, oldest first, behind those of `user`.
+        `always`: rules that hold throughout, whatever is said.
 
         Raises:
             Conflict: there is a conversation with this id.
