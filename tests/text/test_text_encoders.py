@@ -132,6 +132,27 @@ def test_a_precision_that_is_not_there_is_refused_by_name(
         open_encoder()
 
 
+def test_what_was_just_read_alone_is_not_read_again(sentences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = open_encoder("minilm", "cpu", precision="float32")
+    assert isinstance(encoder, MiniLM)
+    passes: list[int] = []
+    forward = MiniLM._of_ids
+    monkeypatch.setattr(
+        MiniLM, "_of_ids", lambda self, ids, *rest: passes.append(len(ids)) or forward(self, ids, *rest)
+    )
+    read = encoder.states(sentences[:1])[0].vector
+    heard: list[int] = []
+    vectors = encoder.encode(sentences[:1], heard.append)
+    np.testing.assert_array_equal(vectors, read[None])
+    assert passes == [1] and heard == [1]
+    vectors[:] = 0  # what comes back is the caller's own
+    np.testing.assert_array_equal(encoder.encode(sentences[:1])[0], read)
+    for number in range(100):
+        encoder.encode([f"film {number}"])
+    np.testing.assert_array_equal(encoder.encode(sentences[:1])[0], read)
+    assert passes == [1] * 102
+
+
 def test_batches_hold_every_row_once_within_the_budget() -> None:
     counts = np.array([5, 300, 1, 7, 7, 64, 2])
     batches = list(length_batches(counts, 100))

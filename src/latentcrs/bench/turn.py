@@ -70,7 +70,7 @@ def bench_turn(bundle: str | Path, turns: int = 300, device: str = "auto") -> Tu
             history = ids[histories.items[first : first + histories.lengths[row]]].tolist()
             turn = Conversation(recommender, extractor, Session(history=history)).reply(text)
             began = time.perf_counter()
-            recommender.text_encoder.encode([text])
+            recommender.text_encoder.encode([f"{text} "])  # the same words; the turn's own it may remember
             peer = (time.perf_counter() - began) * 1000
             if row >= WARM_UP:
                 for name, spent in {**turn.milliseconds, PEER: peer}.items():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentcrs.text.encoders import LocalEncoder, SentenceEncoder, TokenStates, _encodable, length_batches
+from latentcrs.text.encoders import LocalEncoder, Progress, SentenceEncoder, TokenStates, _encodable, length_batches
 from latentcrs.text.int8 import Int8Linear, has_int8
 from latentcrs.text.model_folders import read_json
 
+RECENT = 24
+"""Texts read alone whose vectors are kept: what was heard is looked for next, and looked for again for more of it."""
 STATE_LAYERS = (2, 5)
 """The layers, from 0, whose states are handed out: what is denied is still told apart in the middle."""
 
@@ -32,6 +35,29 @@ class MiniLM(LocalEncoder):
     recipe = SentenceEncoder.recipe
 
     _linears: dict[str, Callable[[torch.Tensor], torch.Tensor]]
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._recent: dict[str, NDArray[np.float32]] = {}
+        self._recent_lock = threading.Lock()  # the other one is held for as long as a batch takes
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
+        """See `LocalEncoder.encode`. One text alone that was read alone just before is not read again."""
+        if len(texts) != 1:
+            return super().encode(texts, progress)
+        vector = self._recent.get(texts[0])
+        if vector is None:
+            vector = super().encode(texts)[0]
+            self._remember(texts[0], vector)
+        if progress is not None:
+            progress(1)
+        return vector[None].copy()
+
+    def _remember(self, text: str, vector: NDArray[np.float32]) -> None:
+        with self._recent_lock:
+            self._recent[text] = vector
+            if len(self._recent) > RECENT:
+                del self._recent[next(iter(self._recent))]
 
     def _automatic_dtype(self) -> torch.dtype:
         import torch
@@ -97,6 +123,8 @@ class MiniLM(LocalEncoder):
                     taken = [layers[n][place, : len(one.ids)].float().cpu().numpy() for n in STATE_LAYERS]
                     found[row] = TokenStates(list(one.offsets), np.concatenate(taken, axis=1), vectors[place])
             read += [one for one in found if one is not None]
+            if len(read) == 1:
+                self._remember(texts[0], read[0].vector)
             return read
 
     def _forward(self, texts: list[str]) -> torch.Tensor:

@@ -24,7 +24,7 @@ from latentcrs_lab.bench.alternating import Comparison, compare
 
 PEER = "SentenceTransformer.encode"
 BATCH = 32  # its own default
-ALONE = 32  # texts that are encoded one by one
+ALONE = 32  # texts that are encoded one by one: more than an encoder remembers
 Peer = Callable[[list[str]], NDArray[np.float32]]
 
 
