@@ -6,6 +6,10 @@ from __future__ import annotations
 class UserError(Exception):
     """A mistake in what the user gave: a file, a column, an option. The command line prints it without a traceback
     and exits with code 2; the HTTP server answers 4xx.
+
+    >>> latentcrs.load("nowhere")
+    Traceback (most recent call last):
+    latentcrs.base.errors.UserError: nowhere is not a model bundle (no bundle.json); make one with 'latentcrs train'.
     """
 
 

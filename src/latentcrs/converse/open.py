@@ -53,6 +53,12 @@ def open_conversation(
 
     Raises:
         UserError: anything of this that does not exist or does not fit.
+
+    >>> model.save(folder / "films")
+    >>> talk = latentcrs.conversation(folder / "films", likes=["Toy Story"], k=3)
+    >>> turn = talk.reply("a comedy, no musicals")
+    >>> turn.rules, len(turn.items)
+    (['genres: Comedy', 'genres: not Musical'], 3)
     """
     if conversation is not None and (user is not None or likes or history):
         raise UserError("a conversation that is resumed has its user and likes already; leave them out.")

@@ -51,6 +51,12 @@ class Rule(BaseModel):
 
         Raises:
             UserError: no such column, an operator that its kind does not have, or a value of the wrong type.
+
+        >>> rule = latentcrs.Rule(column="year", op=">=", value=1995)
+        >>> items.filter(rule.expression(data.info.columns))["year"].min()
+        1995
+        >>> len(model.recommend(["Toy Story"], "a comedy", k=3, where=rule))
+        3
         """
         kind: str = "text" if self.column in ALWAYS_THERE else columns.get(self.column, "")
         if not kind:

@@ -366,6 +366,10 @@ def train(
     Raises:
         UserError: no data set there, an unknown preset or setting, a device that is not there, `out` is something
             else's folder, or `checkpoints` cannot be reached.
+
+    >>> info = latentcrs.train(data.path, folder / "films", settings=settings)
+    >>> info.dataset.items, info.config.model.intents
+    (671, 16)
     """
     config = load_config(preset, list(settings))
     refuse_foreign_folder(Path(out), MANIFEST)

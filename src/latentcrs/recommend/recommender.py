@@ -50,7 +50,12 @@ MASK_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One recommended item; a higher score is better, and comparable within one answer only."""
+    """One recommended item; a higher score is better, and comparable within one answer only.
+
+    >>> best = model.recommend(["Toy Story"], "a comedy")[0]
+    >>> best.title in set(items["title"]), "Comedy" in best.reason.words
+    (True, True)
+    """
 
     item_id: str
     title: str
