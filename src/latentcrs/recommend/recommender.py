@@ -294,16 +294,12 @@ class Recommender:
         Raises:
             UserError: no title contains it.
         """
-        lowered = pl.col("title").str.to_lowercase()
-        items = self.bundle.items.select("item_id", "title").with_columns(
-            popularity=pl.Series(self.bundle.generative.log_popularity.cpu().numpy())
-        )
-        found = items.filter(lowered.str.contains(title.strip().lower(), literal=True)).sort(
-            lowered == title.strip().lower(), "popularity", descending=True
-        )
-        if found.is_empty() or not title.strip():
+        wanted, titles = title.strip().lower(), self.bundle.items["title"].str.to_lowercase()
+        chosen = self.bundle.generative.log_popularity.cpu().numpy()
+        found = titles.str.contains(wanted, literal=True).fill_null(False).arg_true().to_list() if wanted else []
+        if not found:
             raise UserError(f"No title in the catalogue contains {title!r}.")
-        return str(found["item_id"][0])
+        return str(self.bundle.items["item_id"][max(found, key=lambda n: (titles[n] == wanted, chosen[n]))])
 
     def passing(self, where: pl.Expr | Rule | Sequence[Rule] | None) -> NDArray[np.bool_] | None:
         """The items that pass `where`, (n,), or None for all.
