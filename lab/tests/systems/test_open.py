@@ -43,7 +43,7 @@ def opened(bundle: Path) -> Opened:
 
 def test_every_trained_system_opens_by_its_name_and_once(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, settings in BRIEFLY.items():
-        module = f"latentcrs.systems.{name}.train.{type(settings).__name__}"
+        module = f"latentcrs_lab.systems.{name}.train.{type(settings).__name__}"
         monkeypatch.setattr(module, lambda made=settings: made)
     opened.dataset.requests = opened.dataset.requests.gather_every(12)  # each has to be heard
     for name in TRAINED:
@@ -74,7 +74,7 @@ def test_what_a_model_named_is_counted_in_both_protocols(opened: Opened) -> None
 
 
 def test_names_that_nobody_has_and_models_that_are_missing_are_said(opened: Opened, bundle: Path) -> None:
-    with pytest.raises(UserError, match=r"no system 'unicron'; choose of .*unicorn, crif, zero-shot"):
+    with pytest.raises(UserError, match=r"no system 'unicron'; choose of .*crif, crm, interec, unicorn, zero-shot"):
         evaluate_one_turn(bundle, device="cpu", baselines=["unicron"])
     for name in ASKED:
         with pytest.raises(UserError, match=rf"{name} asks a language model; name one with --llm"):
