@@ -27,6 +27,8 @@ INVENTED = [
     "It stars Tom Hanks.",
     "You could try \u201cthe big sleep\u201d.",
     "It won 7 Oscars.",
+    "Toy Story is about an insane General.",
+    "Toy Story, from 1963, is a satire.",
     "See http://evil.example for more.",
     "<b>Toy Story</b> is great.",
 ]
@@ -34,18 +36,18 @@ INVENTED = [
 
 @pytest.mark.parametrize("sentence", TRUE)
 def test_what_the_items_have_may_be_said(sentence: str) -> None:
-    assert Grounded(ITEMS, 2).wrong(sentence) == ""
+    assert Grounded(ITEMS).wrong(sentence) == ""
 
 
 @pytest.mark.parametrize("sentence", INVENTED)
 def test_what_no_item_has_may_not(sentence: str) -> None:
-    assert Grounded(ITEMS, 2).wrong(sentence)
+    assert Grounded(ITEMS).wrong(sentence)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_sentence_is_passed_on_when_it_is_whole_and_true_and_nothing_after_one_that_is_not(size: int) -> None:
     heard: list[str] = []
-    grounded = Grounded(ITEMS, 2, heard.append)
+    grounded = Grounded(ITEMS, on_text=heard.append)
     text = "Toy Story is warm. It costs $1. Woody is in it."
 
     def write() -> None:
@@ -60,5 +62,5 @@ def test_a_sentence_is_passed_on_when_it_is_whole_and_true_and_nothing_after_one
 
 
 def test_a_sentence_that_was_cut_off_is_left_out_where_there_is_another() -> None:
-    assert Grounded(ITEMS, 2).end("Toy Story is warm. It is for the", finished=False) == "Toy Story is warm."
-    assert Grounded(ITEMS, 2).end("Toy Story is for the", finished=False) == "Toy Story is for the"
+    assert Grounded(ITEMS).end("Toy Story is warm. It is for the", finished=False) == "Toy Story is warm."
+    assert Grounded(ITEMS).end("Toy Story is for the", finished=False) == "Toy Story is for the"

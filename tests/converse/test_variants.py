@@ -284,8 +284,9 @@ def test_a_model_that_talks_words_the_reply_and_is_told_what_must_be_said(talk: 
     begun = talk(heard, model=model, talks=True)
     pieces: list[str] = []
     turn = begun.reply("x", pieces.append)
-    assert turn.text == "Four documentaries and one more."
-    assert "Only 4 have all of it" in model.prompts[0] and all(item.title in model.prompts[0] for item in turn.items)
+    assert turn.text == "".join(pieces) and turn.text.startswith("Only 4 have all of it; the rest lack Documentary.")
+    assert turn.text.endswith(" Four documentaries and one more.")
+    assert all(item.title in model.prompts[0] for item in turn.items)
     assert [call.purpose for call in model.calls] == ["reply"]
     assert begun.reply("thanks").text.startswith("You're welcome") and len(model.calls) == 1
 

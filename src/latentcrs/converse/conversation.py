@@ -51,6 +51,7 @@ class Begun:
     recommends: bool
 
 
+LONGEST_REPLY = 100  # tokens
 TALK = frozenset({"question", "thanks", "greeting", "small talk", "unsure", "accepted", "instruction"})
 """Kinds of utterance whose words ask for nothing."""
 
@@ -388,20 +389,28 @@ class Conversation:
         assert self.model is not None
         columns = self.recommender.bundle.columns
         items = [described(self._row(item.item_id), columns) for item in turn.items]
-        note = turn.text if turn.relaxed or turn.unknown or turn.nearest else ""
-        text = prompt("reply", request=turn.utterance, items=items, note=note)
-        grounded = Grounded([*items, note, turn.utterance, *turn.rules, *turn.wishes], len(items), on_text)
+        # What a person must know is not left to a model.
+        first = turn.text if turn.relaxed or turn.unknown or turn.nearest else replies.no_longer(turn)
+
+        def passed(sentence: str) -> None:
+            if on_text is not None:
+                on_text(sentence if grounded.said or not first else f"{first} {sentence}")
+
+        grounded = Grounded(items, [turn.utterance, *turn.rules, *turn.wishes], passed)
+        text = prompt("reply", request=turn.utterance, items=items)
+        messages = [Message("system", prompt("reply_rules")), Message("user", text)]
         pieces = None if on_text is None else grounded.write
-        asked = ChatRequest([Message("user", text)], self._call("reply", turn), max_tokens=120, on_text=pieces)
+        asked = ChatRequest(messages, self._call("reply", turn), max_tokens=LONGEST_REPLY, on_text=pieces)
         try:
             answered = complete(self.model, asked)
-            return grounded.end(answered.text, answered.finished)
+            said = grounded.end(answered.text, answered.finished)
         except ModelError as error:
-            if grounded.said and error.outcome == "invented":
-                return " ".join(grounded.said)
-            if grounded.said and on_text is not None:
-                on_text("\n")
-            raise
+            if not grounded.said or error.outcome != "invented":
+                if grounded.said and on_text is not None:
+                    on_text("\n")
+                raise
+            said = " ".join(grounded.said)
+        return f"{first} {said}".strip()
 
     def _template(self, turn: Turn, session: Session, reading: Reading, meant: list[str]) -> str:
         kind, notes = turn.kind, list(reading.notes)

@@ -21,15 +21,16 @@ _ALWAYS = frozenset("i i'm i'll i've i'd tv ok".split())
 class Grounded:
     """Passes on what a model writes, sentence by sentence, as long as it is true of its sources.
 
-    sources: all that may be spoken of: the items as the prompt lists them, the request, what has to be said besides.
-    count: how many items there are, so that "these five" may be said. on_text: has each sentence that passes.
+    items: a line each, the title first, up to its year or " |". besides: what else may be spoken of, as the request.
+    A sentence that names items may say what these have, and nothing of others. on_text: has what passes.
     """
 
-    def __init__(self, sources: Sequence[str], count: int, on_text: Callable[[str], None] | None = None) -> None:
-        self._text = _folded(" \n ".join(sources))
-        self._words = {part for word in _WORD.findall(self._text) for part in (word, *re.split(r"['\-]", word))}
-        self._numbers = {_value(number) for _, number, _ in _NUMBER.findall(self._text)}
-        self._count, self._on_text = count, on_text
+    def __init__(
+        self, items: Sequence[str], besides: Sequence[str] = (), on_text: Callable[[str], None] | None = None
+    ) -> None:
+        self._items = [_folded(item) for item in items]
+        self._titles = [re.split(r" \(\d{4}\)| \|", item)[0].strip() for item in self._items]
+        self._besides, self._on_text = _folded(" \n ".join(besides)), on_text
         self._written, self._waiting = "", ""
         self.said: list[str] = []
 
@@ -69,27 +70,34 @@ class Grounded:
         """What `sentence` says that the sources do not; "" where there is nothing."""
         if found := _FORBIDDEN.search(sentence):
             return repr(found[0])
+        said = _folded(sentence)
+        named = [item for item, title in zip(self._items, self._titles, strict=True) if title in said]
+        text = " \n ".join([*(named or self._items), self._besides])
+        words = {part for word in _WORD.findall(text) for part in (word, *re.split(r"['\-]", word))}
+        numbers = {_value(number) for _, number, _ in _NUMBER.findall(text)}
         for currency, number, decade in _NUMBER.findall(sentence):
             value = _value(number)
-            counted = not currency and value.isdigit() and 0 < int(value) <= self._count
-            within = decade and any(value[:-1] == known[:-1] for known in self._numbers if len(known) >= 2)
-            if value not in self._numbers and not counted and not within:
+            counted = not currency and value.isdigit() and 0 < int(value) <= len(self._items)
+            within = decade and any(value[:-1] == known[:-1] for known in numbers if len(known) >= 2)
+            if value not in numbers and not counted and not within:
                 return currency + number
         for quoted in _QUOTED.findall(sentence):
-            if _folded(quoted).strip(" .,!?") not in self._text:
+            if _folded(quoted).strip(" .,!?") not in text:
                 return repr(quoted)
         first = True
         for match in _WORD.finditer(sentence):
             word = _folded(match[0]).removesuffix("'s").removesuffix("'")
-            if match[0][0].isupper() and not self._may_be_capital(word, first):
+            if match[0][0].isupper() and not _may_be_capital(word, words, first):
                 return repr(match[0])
             first = sentence[match.end() :].lstrip()[:1] in (":", "—", "–")
         return ""
 
-    def _may_be_capital(self, word: str, first: bool) -> bool:
-        parts = [part for part in re.split(r"['\-]", word) if part]
-        known = word in self._words or word in _ALWAYS or all(part in self._words for part in parts)
-        return known or (first and all(place_by_use(part) < COMMON for part in parts))
+
+def _may_be_capital(word: str, known: set[str], first: bool) -> bool:
+    parts = [part for part in re.split(r"['\-]", word) if part]
+    if word in known or word in _ALWAYS or all(part in known for part in parts):
+        return True
+    return first and all(place_by_use(part) < COMMON for part in parts)
 
 
 def _folded(text: str) -> str:

