@@ -23,7 +23,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.converse.bookkeeping import applicable, update
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
-from latentcrs.evaluate.extraction import SAID, Predicate, canonical
+from latentcrs.evaluate.predicates import SAID, Predicate, canonical
 from latentcrs.hear.hearer import Hearer as HeadHearer
 from latentcrs.hear.reading import Context, HeardRule, Reading
 from latentcrs.recommend.titles import TitleFinder

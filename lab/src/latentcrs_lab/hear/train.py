@@ -24,9 +24,8 @@ import torch
 
 from latentcrs.data import PreparedDataset
 from latentcrs.data.rules import Rule
-from latentcrs.evaluate.extraction import Predicate, canonical
 from latentcrs.evaluate.heard import KINDS, Tally, evaluate_heard, overlap, read_labels, trade_off
-from latentcrs.evaluate.utterances import SETS, read_utterances
+from latentcrs.evaluate.predicates import Predicate, canonical
 from latentcrs.hear.assembly import ValueMention
 from latentcrs.hear.heads import (
     TURNS,
@@ -43,6 +42,7 @@ from latentcrs.hear.hearer import HARD, Hearer
 from latentcrs.hear.language import language_of, patterns, tokenise
 from latentcrs.hear.reading import ACTS, STANCES
 from latentcrs_lab.hear.examples import Example, made
+from latentcrs_lab.hear.utterances import SETS, read_utterances
 
 FOLDS = 5
 MEASURE_ONLY = frozenset({"opendialkg"})

@@ -12,13 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from latentcrs.base.errors import UserError
-from latentcrs.cli.main import app
 from latentcrs.data import ColumnKind, PreparedDataset
 from latentcrs.data.rules import Rule
-from latentcrs.evaluate.extraction import Predicate, canonical, evaluate_extraction
-from latentcrs.evaluate.utterances import SETS, Utterance, fitting_set, read_utterances
+from latentcrs.evaluate.predicates import Predicate, canonical, evaluate_extraction
 from latentcrs.hear import Heard, HeardRule
 from latentcrs.llm import Call
+from latentcrs_lab.cli.main import app
+from latentcrs_lab.hear.utterances import SETS, Utterance, fitting_set, read_utterances
 
 COLUMNS: dict[str, ColumnKind] = {
     "genres": "multi-category",
@@ -254,7 +254,7 @@ def test_the_command_prints_a_table_the_errors_and_json(
         return Rehearsed(ANSWERS)
 
     monkeypatch.setattr("latentcrs.hear.open.Hearer", lexical)
-    command = ["evaluate", "extraction", str(small_movielens), "--set", str(own)]
+    command = ["extraction", str(small_movielens), "--set", str(own)]
     shown = CliRunner().invoke(app, [*command, "--errors"], catch_exceptions=False)
     assert shown.exit_code == 0
     assert "60.0% of 5 utterances" in shown.output and "missing: wish genres any comedy" in shown.output
