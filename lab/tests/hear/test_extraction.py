@@ -12,12 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from latentcrs.base.errors import UserError
+from latentcrs.cli.main import app as product
 from latentcrs.data import ColumnKind, PreparedDataset
 from latentcrs.data.rules import Rule
-from latentcrs.evaluate.predicates import Predicate, canonical, evaluate_extraction
+from latentcrs.evaluate.predicates import Predicate, canonical
 from latentcrs.hear import Heard, HeardRule
 from latentcrs.llm import Call
 from latentcrs_lab.cli.main import app
+from latentcrs_lab.hear.extraction import evaluate_extraction
 from latentcrs_lab.hear.utterances import SETS, Utterance, fitting_set, read_utterances
 
 COLUMNS: dict[str, ColumnKind] = {
@@ -178,7 +180,7 @@ def prepared(
         raw, arguments = CATALOGUES[name]
         folder, out = shared_data(raw), tmp_path_factory.mktemp(name) / "dataset"
         paths = [word if word.startswith("--") or n == 0 else str(folder / word) for n, word in enumerate(arguments)]
-        ran = CliRunner().invoke(app, ["data", "prepare", *paths, "--out", str(out)], catch_exceptions=False)
+        ran = CliRunner().invoke(product, ["data", "prepare", *paths, "--out", str(out)], catch_exceptions=False)
         assert ran.exit_code == 0, ran.output
         return PreparedDataset(out)
 
