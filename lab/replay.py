@@ -41,7 +41,7 @@ BRIEF = (
 TRAINED = "attributes,max-entropy,crm,unicorn,crif"
 ASKED = "zero-shot,chat-rec,interec"
 VOLATILE = re.compile(
-    r"seconds|milliseconds|^id$|request_id|created|updated|started|hardware|version|^command$|conversation_id|path|^at$|busy"
+    r"seconds|milliseconds|^id$|request_id|^conversation$|created|updated|started|hardware|version|^command$|conversation_id|path|^at$|busy"
 )
 PER_DOOR = 10
 LINES = 5
