@@ -115,3 +115,14 @@ def test_a_wrong_kind_or_column_is_named() -> None:
 def test_movielens_titles_become_what_people_say(written: str, title: str, year: int | None) -> None:
     row = pl.DataFrame({"raw": [written]}).select(split_title("raw")).row(0)
     assert row == (title, year)
+
+
+def test_what_was_encoded_twice_is_read_as_it_was_meant_and_said() -> None:
+    titles = ["AmÃ©lie", "Dâ€™Artagnan", "Ângela", "ÂNGELA", "Élan vital", None]
+    typed = type_columns(
+        catalogue(place=["MÃ¼nchen", "Köln", "Ãœlzen", "München", "x", "x"]).with_columns(title=pl.Series(titles))
+    )
+    assert typed.items["title"].to_list() == ["Amélie", "D’Artagnan", "Ângela", "ÂNGELA", "Élan vital", None]
+    assert typed.items["place"].to_list()[:4] == ["München", "Köln", "Ülzen", "München"]
+    assert "column title: 2 values were encoded twice, and are read as meant ('Amélie')" in typed.notes
+    assert any(note.startswith("column place: 2 values were encoded twice") for note in typed.notes)

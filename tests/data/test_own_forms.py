@@ -298,6 +298,20 @@ def test_kinds_of_events_take_away_only_what_was_before(shop: Shop) -> None:
     assert mapped.interactions["rating"].max() == 9 and mapped.info.events == {"Purchase": 1, "mystery": 9}
 
 
+def test_quantities_below_zero_are_refunds_and_are_said(shop: Shop) -> None:
+    header, times = "user_id,item_id,Quantity,timestamp", iter(range(1_600_000_000, 1_700_000_000))
+    rows = [(user, item, 3, next(times)) for user in PEOPLE for item in SHELF]
+    bought, said = shop.prepare(log_text(rows=rows, header=header))
+    assert bought.info.interactions == len(rows) and "refund" not in said
+    rows += [("u0", "i0", -3, next(times)), ("u1", "i1", -1, next(times)), ("u1", "i1", 2, next(times))]
+    dataset, notes = shop.prepare(log_text(rows=rows, header=header))
+    assert dataset.lengths.tolist() == [7, 8, 8, 8]
+    assert dataset.info.dropped == {"event that takes others away": 2, "taken away by a later event": 2}
+    assert "Quantity: rows below 0 are refunds, which take earlier rows of the item away" in notes
+    kept, _ = shop.prepare(log_text(rows=rows, header=header), mapping='[interactions]\nquantity = ""\n')
+    assert kept.lengths.tolist() == [8, 8, 8, 8]
+
+
 def test_a_column_called_type_that_holds_no_events_is_left_aside(shop: Shop) -> None:
     rows = [(*row, ("mobile", "desktop")[n % 2]) for n, row in enumerate(ROWS)]
     dataset, notes = shop.prepare(log_text(rows=rows, header="user_id,item_id,rating,timestamp,type"))

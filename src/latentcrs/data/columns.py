@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
+from ftfy import fix_encoding
 
 from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import ColumnKind
@@ -24,6 +25,8 @@ DATE = (
     r"^(\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{4}"
     r"|\d{1,2} [A-Za-z]{3,9}\.? \d{4}|[A-Za-z]{3,9}\.? (\d{1,2}, )?\d{4})$"
 )
+TWICE = r"[ÂÃÄÅÎÏÐÑâã][\u0080-\u00bf\u0152-\u2122]"
+"""What UTF-8 that was read as a Western encoding has in it, and words hardly."""
 LINK = r"^https?://[^\s<>\"'()\[\]\\|`]+$"
 """An address that can stand in HTML and Markdown as it is."""
 YEAR_NAME = r"(?i)(^|_|\b)(year|date|released?|published)($|_|\b)"
@@ -62,7 +65,9 @@ def type_columns(
     """
     kinds = dict(kinds or {})
     refuse_unknown_kinds(kinds, items.columns)
-    typed = TypedCatalogue(items.select("item_id", clean_strings(items["title"].cast(pl.String))))
+    notes: list[str] = []
+    items = items.with_columns(encoded_once(items[name], notes) for name in items.columns if name != "item_id")
+    typed = TypedCatalogue(items.select("item_id", clean_strings(items["title"].cast(pl.String))), notes=notes)
     converted: list[pl.Series] = []
     for column in items.columns:
         if column in ("item_id", "title"):
@@ -92,6 +97,19 @@ def type_columns(
         typed.kinds[column] = kind  # type: ignore[assignment]
     typed.items = typed.items.with_columns(converted)
     return typed
+
+
+def encoded_once(values: pl.Series, notes: list[str]) -> pl.Series:
+    """Strings that were encoded twice ("AmÃ©lie") as they were meant; any other column as it is."""
+    if values.dtype != pl.String:
+        return values
+    odd = values.filter(values.str.contains(TWICE).fill_null(False)).unique()
+    meant = {value: mended for value in odd.to_list() if (mended := fix_encoding(value)) != value}
+    if not meant:
+        return values
+    count, read = int(values.is_in(list(meant)).sum()), meant[min(meant)]
+    notes.append(f"column {values.name}: {count:,} values were encoded twice, and are read as meant ({read!r})")
+    return values.replace(list(meant), list(meant.values()))
 
 
 def absent(raw: pl.Series, values: pl.Series) -> list[str]:

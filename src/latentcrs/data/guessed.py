@@ -20,6 +20,7 @@ ABOUT = {
     "timestamp": "when",
     "position": "the place in a person's history",
     "event": "the kind of event; weights stand under [events.weights]",
+    "quantity": "how many; below 0 is a refund, where no column has kinds of events",
     "title": "what people call an item",
 }
 

@@ -39,6 +39,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         *("event", "event_type", "event_name", "action", "action_type", "behavior", "behaviour", "behavior_type"),
         *("behaviour_type", "interaction_type", "interaction", "activity", "activity_type", "type"),
     ),
+    "quantity": ("quantity", "qty", "units", "pieces", "count"),
     "title": ("title", "name", "item_title", "movie_title", "product_name", "product_title", "item_name"),
 }
 CATALOGUE_IDS = (*USUAL_NAMES["item"], "id", "_id", "code", "identifier")
@@ -67,6 +68,7 @@ class LogColumns(TextFile):
     timestamp: str | None = None
     position: str | None = None
     event: str | None = None
+    quantity: str | None = None  # below zero: a refund, where no column has kinds of events
     format: str | None = None  # of the timestamp, as strptime has it
     repeats: bool = False  # an item may come again, and is recommended again
 
@@ -119,7 +121,7 @@ class Mapping(BaseModel):
 
 
 ROLES: dict[str, tuple[str, ...]] = {
-    "interactions": ("user", "item", "rating", "timestamp", "position", "event"),
+    "interactions": ("user", "item", "rating", "timestamp", "position", "event", "quantity"),
     "items": ("item", "title"),
 }
 

@@ -14,8 +14,8 @@ import polars as pl
 
 ACCEPTED = (
     "ISO 8601 (2020-09-13T12:26:40Z, 2020-09-13 12:26), 13.09.2020 or 13/09/2020 or 09/13/2020, with a time or not, "
-    "13 Sep 2020, Sep 13, 2020 12:26 PM, 20200913, 20200913122640, and seconds, milliseconds, microseconds or "
-    'nanoseconds since 1970; any other is told by a mapping: [interactions] format = "%d/%m/%Y %H:%M"'
+    "13 Sep 2020, Sep 13, 2020 12:26 PM (months in English), 20200913, 20200913122640, and seconds, milliseconds, "
+    'microseconds or nanoseconds since 1970; any other is told by a mapping: [interactions] format = "%d/%m/%Y %H:%M"'
 )
 Order = Literal["year first", "day first", "month first"]
 
