@@ -77,6 +77,7 @@ def test_words_that_change_are_heard_and_ranked_by(two: tuple[Service, Service])
     item_id = str(here.recommender.bundle.items["item_id"][7])
     here.change_items([{"item_id": item_id, "title": "The Zeppelin Heist", "plot": "Thieves rob an airship."}])
     for service in two:
+        service.served.growing.catch_up()  # however long it takes: a request waits a second for it
         assert service.search("zeppelin heist")[0]["item_id"] == item_id
         ranked = [one.item_id for one in service.recommend(request="thieves rob a zeppelin airship", k=10)]
         assert item_id in ranked
@@ -91,6 +92,7 @@ def test_items_come_as_json_lines_added_or_changed(fresh: Service, serve: Callab
     rows = [{"item_id": known, "year": 1931}, {"item_id": "new", "title": "New", "genres": ["Comedy"]}]
     answer = http.put("/api/v1/items", content="\n".join(map(json.dumps, rows)))
     assert answer.json() == {"added": 1, "changed": 1}
+    fresh.served.growing.catch_up()
     assert fresh.item(known)["year"] == 1931 and fresh.item("new")["genres"] == ["Comedy"]
     wrong = {
         '{"item_id": "x"': "Line 2 is no item: Invalid JSON",

@@ -210,6 +210,7 @@ def test_an_item_that_joined_later_is_a_tool_s_item_too(bundle: Path, tmp_path: 
     running = server(service)
     calls(running, ("search_items", {}))
     Service(bundle, store).add_items([{"item_id": "new", "title": "A Brand\nNew Film", "genres": ["Comedy"]}])
+    service.served.growing.catch_up()  # however long it takes: a call waits a second for it
     searched, explained = calls(running, ("search_items", {"words": "brand new"}), ("explain", {"item": "new"}))
     assert searched.structured_content["items"][0]["item_id"] == "new"
     assert said(searched).startswith("1. A Brand New Film") and not explained.is_error
