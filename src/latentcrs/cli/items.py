@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,11 +12,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import err_console
 from latentcrs.cli.options import a_store
 
-if TYPE_CHECKING:
-    import polars as pl
-
 AT_ONCE = 1000
-TRUTHS = {"true": True, "false": False}
 
 
 def register(app: typer.Typer) -> None:
@@ -50,21 +46,15 @@ def _rows(file: Path) -> list[dict[str, Any]]:
     try:
         if file.suffix == ".jsonl":
             rows = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
-        elif file.suffix == ".parquet":
-            rows = _filled(pl.read_parquet(file))
         else:
-            rows = _filled(pl.read_csv(file, infer_schema=False))
+            table = pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file, infer_schema=False)
+            rows = [{name: value for name, value in row.items() if value is not None} for row in table.to_dicts()]
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{file} cannot be read: {error}") from None
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not row.get("item_id"):
             raise UserError(f"{file}: row {number} has no item_id.")
         row["item_id"] = str(row["item_id"])
-        if str(row.get("hidden")).lower() in TRUTHS:
-            row["hidden"] = TRUTHS[str(row["hidden"]).lower()]
+        if (hidden := str(row.get("hidden")).lower()) in ("true", "false"):
+            row["hidden"] = hidden == "true"
     return rows
-
-
-def _filled(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows without their empty cells."""
-    return [{name: value for name, value in row.items() if value is not None} for row in table.to_dicts()]

@@ -54,10 +54,7 @@ def stats(
             highlight=False,
         )
     for two in found.differences:
-        console.print(
-            f"{escape(Path(two.bundle).name)} less {escape(Path(two.than).name)}: {two.difference:+.1%} "
-            f"({two.low:+.1%} to {two.high:+.1%})",
-            highlight=False,
-        )
+        less = f"{escape(Path(two.bundle).name)} less {escape(Path(two.than).name)}: {two.difference:+.1%}"
+        console.print(f"{less} ({two.low:+.1%} to {two.high:+.1%})", highlight=False)
     for said, count in found.unmet.items():
         console.print(f"{count:>6,}  {escape(said)}", highlight=False)

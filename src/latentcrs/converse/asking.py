@@ -14,20 +14,15 @@ from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.explain import words_of
 from latentcrs.store.session import Question, Session, Turn
 
-MANY = 40
-"""Items that have to fit: among fewer, another list is no slower than a question."""
-POOL = 200
-"""The best of them, by whose values a question is chosen."""
-LEFT = 0.5
-"""The share of them that may be expected to be left after the answer."""
+MANY, POOL, LEFT = 40, 200, 0.5
+"""Items that have to fit (among fewer, another list is no slower); the best of them, by whose values a question is
+chosen; the share of these that may be expected to be left after the answer."""
 MOST, LEAST_SHARE = 4, 0.08
 """Values that are named, and the share of the items that each has to have."""
-CLEAR = 4
-"""Telling words, or conditions twice, from which on somebody has said what they want."""
+CLEAR, TURNS = 4, 2
+"""Telling words, or conditions twice, from which on somebody said what they want; turns from question to question."""
 WANTING = frozenset({"request", "more", "refused", "seen"})
 """Kinds of utterance after which somebody still looks for something."""
-TURNS = 2
-"""From one question to the next."""
 _SAID: dict[Role, str] = {
     "kind": "Which of these: {values}?",
     "platform": "For which platform: {values}?",

@@ -15,8 +15,6 @@ SCHEMA: dict[str, pl.DataType | type[pl.String]] = {
     "event": pl.String,
     "timestamp": TIME,
 }
-LEFT_OUT = "seen"
-"""The kind of event that tells of no liking: somebody knows the item from elsewhere."""
 
 
 def event_log(
@@ -36,7 +34,7 @@ def event_log(
     if not catalogue and len(there) > 1:
         raise UserError(f"The store has events of several data sets; name one with --catalogue: {', '.join(there)}.")
     catalogue = catalogue or next(iter(there), "")
-    rows = [row for name, *row in found if name == catalogue and row[2] != LEFT_OUT]
+    rows = [row for name, _, *row in found if name == catalogue and row[2] != "seen"]  # which tells of no liking
     if not rows and before is None:
         has = f"; it has those of {', '.join(there)}" if there else ""
         raise UserError(f"The store has no events{f' of {catalogue!r}' if catalogue else ''}{has}.")

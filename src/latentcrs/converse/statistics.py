@@ -12,9 +12,7 @@ from pydantic import BaseModel
 
 from latentcrs.store.conversations import ConversationStore
 
-Z = 1.959964
-"""Of 95%."""
-OPENED, BOUGHT = "click", "purchase"
+Z = 1.959964  # of 95%
 
 
 class Day(BaseModel):
@@ -103,8 +101,8 @@ def statistics(
             successful.add(id)
         for item in turn["items"]:
             shown_at[of, user, item["item_id"]].append((at, id))
-    for of, user, item_id, kind, at in store.events_since(since, owner):
-        name = {OPENED: "opened", BOUGHT: "bought"}.get(kind)
+    for _, of, user, item_id, kind, at in store.every_event(owner, since):
+        name = {"click": "opened", "purchase": "bought"}.get(kind)
         if name is not None:
             by_day[at.date()][name] += 1
             successful |= {id for when, id in shown_at[of, user, item_id] if when <= at}
@@ -118,14 +116,11 @@ def statistics(
 
 
 def _shares(bundles: Mapping[str, str], successful: set[str]) -> list[Share]:
-    held = Counter(bundles.values())
-    good = Counter(bundle for id, bundle in bundles.items() if id in successful)
     shares = []
-    for bundle, n in sorted(held.items()):
-        low, high = wilson(good[bundle], n)
-        shares.append(
-            Share(bundle=bundle, conversations=n, successful=good[bundle], share=good[bundle] / n, low=low, high=high)
-        )
+    for bundle, n in sorted(Counter(bundles.values()).items()):
+        good = sum(bundles[id] == bundle for id in successful & bundles.keys())
+        low, high = wilson(good, n)
+        shares.append(Share(bundle=bundle, conversations=n, successful=good, share=good / n, low=low, high=high))
     return shares
 
 

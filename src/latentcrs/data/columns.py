@@ -25,10 +25,8 @@ DATE = (
     r"^(\d{4}-\d{1,2}(-\d{1,2})?([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{4}"
     r"|\d{1,2} [A-Za-z]{3,9}\.? \d{4}|[A-Za-z]{3,9}\.? (\d{1,2}, )?\d{4})$"
 )
-TWICE = r"[ÂÃÄÅÎÏÐÑâã][\u0080-\u00bf\u0152-\u2122]"
-"""What UTF-8 that was read as a Western encoding has in it, and words hardly."""
-LINK = r"^https?://[^\s<>\"'()\[\]\\|`]+$"
-"""An address that can stand in HTML and Markdown as it is."""
+TWICE = r"[ÂÃÄÅÎÏÐÑâã][\u0080-\u00bf\u0152-\u2122]"  # in UTF-8 that was read as Western, hardly in words
+LINK = r"^https?://[^\s<>\"'()\[\]\\|`]+$"  # can stand in HTML and Markdown as it is
 YEAR_NAME = r"(?i)(^|_|\b)(year|date|released?|published)($|_|\b)"
 LONG = 60  # characters on average; longer strings are text even where some repeat
 

@@ -46,15 +46,10 @@ def feed_of(
     columns, lines, missing = bundle.columns, [], dict[str, int]()
     for number, row in enumerate(bundle.items.iter_rows(named=True)):
         product = _product(row, columns)
-        if kind == "schema.org":
-            if number not in hidden:
-                lines.append(_schema_org(product, seller))
-            continue
-        line = _openai(product, seller, number in hidden)
+        line = _schema_org(product, seller) if kind == "schema.org" else _openai(product, seller, number in hidden)
         lacking = [name for name, value in line.items() if value in ("", None)]
-        if lacking:
-            missing |= {name: missing.get(name, 0) + 1 for name in lacking}
-        else:
+        missing |= {name: missing.get(name, 0) + 1 for name in lacking}
+        if not lacking and (kind == "openai" or number not in hidden):
             lines.append(line)
     if not lines:
         raise UserError(f"No item has what this feed demands; missing are {', '.join(missing) or 'all'}.")

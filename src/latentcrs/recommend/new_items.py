@@ -41,8 +41,7 @@ WANTED: dict[ColumnKind, str] = {
     "link": "an address, as in https://example.org/17.jpg",
 }
 
-HIDDEN = "hidden"
-"""What programs say of an item that is not to be recommended; no column of a catalogue."""
+HIDDEN = "hidden"  # what programs say of an item that is not to be recommended; no column of a catalogue
 
 
 def typed_rows(columns: Mapping[str, ColumnKind], rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:

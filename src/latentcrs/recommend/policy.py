@@ -19,8 +19,7 @@ from latentcrs.data.rules import Rule
 if TYPE_CHECKING:
     from latentcrs.recommend.recommender import Query, Recommender
 
-POOL = 4
-"""How many times as many items are looked at as are wanted, where a policy thins them out; then as many again."""
+POOL = 4  # how many times as many items are looked at as are wanted, where a policy thins them out; then again
 PINNED = "chosen for this place"
 
 
@@ -77,7 +76,7 @@ class Shelf:
 
     def __init__(self, recommender: Recommender, query: Query, policy: Policy) -> None:
         self._recommender, self._query, self._policy = recommender, query, policy
-        self._pinned = [n for n in map(recommender.number_of, policy.pin) if n is not None]
+        self._pinned = recommender.find_items(policy.pin, unknown="leave out").tolist()
         self._shared: Counter[tuple[str, str]] = Counter()
         self._bonus: NDArray[np.float32] | None = None
         if policy.boost:
@@ -126,15 +125,15 @@ class Shelf:
         for number in numbers:
             if len(chosen) == k:
                 break
-            values = [(column, value) for column in self._policy.most for value in _values(items[column][number])]
+            cells = {column: items[column][number] for column in self._policy.most}
+            lists = {
+                c: cell if isinstance(cell, pl.Series) else [cell] for c, cell in cells.items() if cell is not None
+            }
+            values = [(column, str(value)) for column, found in lists.items() for value in found]
             if all(shared[value] < self._policy.most[value[0]] for value in values):
                 shared.update(values)
                 chosen.append(number)
         return chosen
-
-
-def _values(cell: object) -> list[str]:
-    return [] if cell is None else list(map(str, cell)) if isinstance(cell, pl.Series) else [str(cell)]
 
 
 class Policies(Policy):

@@ -42,8 +42,7 @@ TOGETHER = 256
 """People whose requests are read at once."""
 Unknown = Literal["refuse", "leave out"]
 NOTHING = np.zeros(0, np.int64)
-OF_WORDS = ("_item_number", "_titled", "_behaviour_index", "_lengths", "_likelihood", "titles")
-"""What is made of the whole catalogue, and anew where more than numbers change."""
+OF_WORDS = ("_item_number", "_titled", "_behaviour_index", "_lengths", "_likelihood", "titles")  # go with new words
 MASK_BYTES = 1 << 26
 """Memory that remembered masks of rules may take."""
 
@@ -217,10 +216,6 @@ class Recommender:
             return []
         found = [mention.numbers[0] for mention in self.titles.find(request) if mention.certainty >= NAMED]
         return list(dict.fromkeys(found))
-
-    def number_of(self, item_id: str) -> int | None:
-        """The dense index of an item; None where the catalogue does not have it."""
-        return self._item_number.get(item_id)
 
     def item_numbers(self, item_ids: Iterable[object]) -> NDArray[np.int64]:
         """Dense indices of item ids (strings, or numbers that are written like them).

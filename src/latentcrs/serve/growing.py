@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 from typing import Any
 
+import polars as pl
+
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.new_items import HIDDEN, new_rows, typed_change, typed_rows
 from latentcrs.serve.catalogue import CatalogueView
@@ -116,7 +118,7 @@ class GrowingCatalogue:
         found = self._store.items_after(self._name, self._joined)
         grown, reworded = self.recommender.copy(), False
         if new := self._readable([(number, row) for number, row in found if self._is_new(row)], self._fit):
-            grown.add_items(typed_rows(grown.bundle.columns, [_without(row, HIDDEN) for row in new]))
+            grown.add_items(self._typed(new))
             reworded = True
         known = set(grown.bundle.items["item_id"].to_list()) if reworded else self._known
         changed = [(number, row) for number, row in found if row is not None and row.get("item_id") in known]
@@ -133,9 +135,12 @@ class GrowingCatalogue:
         """
         return row is None or "item_id" not in row or (row["item_id"] not in self and "title" in row)
 
-    def _fit(self, rows: Sequence[Row]) -> None:
-        bundle = self.recommender.bundle
-        new_rows(bundle, typed_rows(bundle.columns, [_without(row, HIDDEN) for row in rows]))
+    def _fit(self, rows: Sequence[Row]) -> pl.DataFrame:
+        return new_rows(self.recommender.bundle, self._typed(rows))
+
+    def _typed(self, rows: Sequence[Row]) -> pl.DataFrame:
+        bare = [{name: value for name, value in row.items() if name != HIDDEN} for row in rows]
+        return typed_rows(self.recommender.bundle.columns, bare)
 
     def _readable(
         self, rows: Sequence[tuple[int, Row | None]], check: Callable[[Sequence[Row]], object]
@@ -167,7 +172,3 @@ class GrowingCatalogue:
                 self._heard_by = made
         self.recommender, self.view = grown, CatalogueView(grown)
         self._known = set(grown.bundle.items["item_id"].to_list())
-
-
-def _without(row: Row, name: str) -> Row:
-    return {column: value for column, value in row.items() if column != name}

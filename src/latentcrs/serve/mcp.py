@@ -37,8 +37,7 @@ LARGEST_BODY = 1 << 20
 """Bytes of a request over HTTP."""
 AT_ONCE, SECONDS = 4, 120.0
 """Calls that are worked on at once, and how long one is waited for."""
-OWNER = "latentcrs.owner"
-"""Whose key a request has, in its scope."""
+OWNER = "latentcrs.owner"  # whose key a request has, in its scope
 FAILED = "This did not work, for a reason on the side of the server; its log says more. The arguments were fine."
 
 
@@ -106,12 +105,8 @@ class Keyed:
             scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
             owner = self._keys.owner_of(key.strip()) if scheme.lower() == "bearer" else None
             if owner is None:
-                said, told = (
-                    {"error": "An API key is needed: Authorization: Bearer KEY."},
-                    {"WWW-Authenticate": "Bearer"},
-                )
-                await JSONResponse(said, 401, told)(scope, receive, send)
-                return
+                said = {"error": "An API key is needed: Authorization: Bearer KEY."}
+                return await JSONResponse(said, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
             scope[OWNER] = owner
         await self._app(scope, receive, send)
 

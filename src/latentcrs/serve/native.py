@@ -38,7 +38,6 @@ from latentcrs.serve.schemas import (
     NewEvent,
     NewItems,
     NewRule,
-    Put,
     RecommendedItem,
     Search,
     Utterance,
@@ -62,12 +61,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-JSON_LINES = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
-    }
-}
+LINES = {"application/x-ndjson": {"schema": {"type": "string"}}}
 
 
 def _lines(body: bytes) -> list[dict[str, Any]]:
@@ -331,12 +325,17 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
         added = await threads.run(request.state.caller, lambda: service.add_items(rows), request=request)
         return Added(added=added)
 
-    @api.put("/items", responses=documented(409), openapi_extra=JSON_LINES, **computed)
-    async def put_items(request: Request) -> Put:
+    @api.put(
+        "/items",
+        responses=documented(409),
+        openapi_extra={"requestBody": {"required": True, "content": LINES}},
+        **computed,
+    )
+    async def put_items(request: Request) -> Added:
         """Change items, and add those that the catalogue does not have: JSON lines, each with an `item_id`."""
         rows = _lines(await request.body())
         added, changed = await threads.run(request.state.caller, lambda: service.put_items(rows), request=request)
-        return Put(added=added, changed=changed)
+        return Added(added=added, changed=changed)
 
     @api.patch("/items/{item_id}", tags=tags, status_code=204)
     async def change_item(item_id: PathId, change: Change, request: Request) -> None:

@@ -298,12 +298,7 @@ class NewItems(Body):
 
 
 class Added(BaseModel):
-    """How many items joined the catalogue."""
-
-    added: int
-
-
-class Put(Added):
     """How many items joined the catalogue, and how many changed."""
 
-    changed: int
+    added: int
+    changed: int = 0

@@ -308,11 +308,6 @@ class ConversationStore:
                 else:
                     yield row.id, row.owner, row.user_id, row.bundle, moment(row.at), turn
 
-    def events_since(self, since: datetime, owner: str | None = None) -> list[tuple[str, str, str, str, datetime]]:
-        """(owner, user, item, kind, time in UTC) of every event since then; of one owner where it is given."""
-        with self._reading() as connection:
-            return [found[1:] for found in every_event(connection, owner, self._leaving_out, since)]
-
     def add_event(self, owner: str, catalogue: str, user: str, event: Event) -> None:
         """Keep what a user did with an item of a catalogue, in the place of what they did with it before.
 
@@ -327,10 +322,12 @@ class ConversationStore:
         with self._reading() as connection:
             return events_of(connection, owner, user, catalogue, self._leaving_out)
 
-    def every_event(self, owner: str | None = None) -> list[tuple[str, str, str, str, datetime]]:
-        """(catalogue, user, item, kind, time in UTC) of every event, oldest first; of one owner where it is given."""
+    def every_event(
+        self, owner: str | None = None, since: datetime | None = None
+    ) -> list[tuple[str, str, str, str, str, datetime]]:
+        """(catalogue, owner, user, item, kind, time in UTC) of every event, oldest first."""
         with self._reading() as connection:
-            return [(row[0], *row[2:]) for row in every_event(connection, owner, self._leaving_out)]
+            return every_event(connection, owner, self._leaving_out, since)
 
     def forget_events(self, owner: str, user: str, catalogue: str | None = None, item_id: str | None = None) -> int:
         """Delete a user's events, or those of one catalogue or one item; how many there were."""

@@ -20,8 +20,7 @@ data set that was trained on has it.
 """
 
 
-AT_ONCE = 500
-"""Ids that are looked for in one statement: SQLite takes only so many."""
+AT_ONCE = 500  # ids that are looked for in one statement: SQLite takes only so many
 
 
 class Event(BaseModel):

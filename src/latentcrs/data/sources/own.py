@@ -25,8 +25,6 @@ SAMPLE = 10_000
 """Rows that are looked at to see how values are written."""
 PEOPLE = 200
 """People whose rows are looked at to see whether a column is a position."""
-BOUGHT, GIVEN_BACK = "purchase", "refund"
-"""The kinds of events of a log that has none, but quantities below zero."""
 RESERVED = ("item_id", "title", "text")
 """Columns of every prepared catalogue: an attribute that is called so gets another name."""
 AS_DATA = re.compile(r"^[-+]?\d[\d.,:/ T-]*$")
@@ -288,8 +286,9 @@ def learn_log(
         if not log.rows.select((number < 0).any()).collect(engine="streaming").item():
             continue  # it says how much, and nothing is taken back
         settle("quantity", column)
-        form.columns["event"], form.kinds["event"] = bought_or_given_back(number), pl.String()
-        form = replace(form, events=guess_events([BOUGHT, GIVEN_BACK]))
+        kind = pl.when(number < 0).then(pl.lit("refund")).when(number > 0).then(pl.lit("purchase"))
+        form.columns["event"], form.kinds["event"] = kind, pl.String()
+        form = replace(form, events=guess_events(["purchase", "refund"]))
         notes.append(f"{name}: {column}: rows below 0 are refunds, which take earlier rows of the item away")
         break
     for column in found.get("position", []):
@@ -390,11 +389,6 @@ def learn_events(log: Table, column: str, mapping: Mapping) -> Events | str:
         shown = ", ".join(sorted(kinds)[:6])
         return f"no kind of event is known by its name ({shown}): every row counts, unless [events.weights] says more"
     return events
-
-
-def bought_or_given_back(quantity: pl.Expr) -> pl.Expr:
-    """The kind of event of a row by its quantity; null where there is none."""
-    return pl.when(quantity < 0).then(pl.lit(GIVEN_BACK)).when(quantity > 0).then(pl.lit(BOUGHT))
 
 
 def kind_of_event(given: pl.Expr) -> pl.Expr:
