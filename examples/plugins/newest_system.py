@@ -3,7 +3,7 @@
 import numpy as np
 
 from latentcrs.systems.open import SystemParts
-from latentcrs.users.dialogue import Shown
+from latentcrs.users.dialogue import SystemTurn
 
 
 class Newest:
@@ -23,10 +23,10 @@ class Newest:
     def meet(self, dialogues) -> None:
         """There is nothing to remember of a conversation but what it holds itself."""
 
-    def reply(self, dialogues) -> list[Shown]:
+    def reply(self, dialogues) -> list[SystemTurn]:
         """Five items for each dialogue, none twice."""
         gone = [{*one.history.tolist(), *(item for shown in one.shown for item in shown.items)} for one in dialogues]
-        return [Shown(tuple([item for item in self._best.tolist() if item not in had][:5])) for had in gone]
+        return [SystemTurn(tuple([item for item in self._best.tolist() if item not in had][:5])) for had in gone]
 
     def tokens(self, dialogue) -> tuple[int, int]:
         """No language model is asked."""

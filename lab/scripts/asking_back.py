@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from latentcrs.evaluate.conversing import Conversing
+from latentcrs.evaluate.conversing import BundleDialogues
 from latentcrs.evaluate.intervals import bootstrap_ci95
 from latentcrs.evaluate.multi_turn import TURNS, talk_rows
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.hear.open import hearer_of
 from latentcrs.recommend import Recommender
 from latentcrs.users.dialogue import Dialogue, dialogues_of
@@ -45,7 +45,7 @@ def go_on(user: AttributesDialogues, dialogues: list[Dialogue], opening: str) ->
     user.speak([one for one in dialogues if id(one) not in held])
 
 
-def hold(system: Conversing, user: AttributesDialogues, dialogues: list[Dialogue], opening: str) -> np.ndarray:
+def hold(system: BundleDialogues, user: AttributesDialogues, dialogues: list[Dialogue], opening: str) -> np.ndarray:
     """The turn in which each was shown its item; `TURNS` + 1 for a failure."""
     system.meet(dialogues)
     outcome = np.full(len(dialogues), TURNS + 1)
@@ -74,7 +74,7 @@ if __name__ == "__main__":
     parser.add_argument("--n", type=int, default=300)
     parser.add_argument("--transcripts", type=Path, help="Write the first ten conversations with a question here.")
     options = parser.parse_args()
-    opened = Opened(options.bundle, options.dataset)
+    opened = EvaluationBundle(options.bundle, options.dataset)
     recommender = Recommender(opened.bundle, opened.encoder)
     rows = talk_rows(opened.dataset, options.split, options.n)
     titles = opened.dataset.items["title"].to_list()
@@ -82,7 +82,7 @@ if __name__ == "__main__":
         outcomes = {}
         for asks in (False, True):
             user, dialogues = AttributesDialogues(opened.dataset), dialogues_of(opened.dataset, rows)
-            system = Conversing(
+            system = BundleDialogues(
                 "asking" if asks else "not asking", recommender, hearer_of(recommender), "f", asks=asks
             )
             outcomes[asks] = hold(system, user, dialogues, opening)

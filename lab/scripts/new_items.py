@@ -15,8 +15,8 @@ import torch
 from torch.nn import functional as F
 
 from latentcrs.data.ranking import ranks_of_scores, recall_at
-from latentcrs.evaluate.one_turn import Asked
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.one_turn import RequestSet
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.intent import GenerativeModel
 
 BLOCK = 512
@@ -26,9 +26,9 @@ if __name__ == "__main__":
     parser.add_argument("bundle")
     parser.add_argument("--dataset")
     options = parser.parse_args()
-    opened = Opened(options.bundle, options.dataset)
+    opened = EvaluationBundle(options.bundle, options.dataset)
     model = opened.bundle.generative
-    asked = Asked(opened, opened.dataset.requests.filter(pl.col("split") == "valid"))
+    asked = RequestSet(opened, opened.dataset.requests.filter(pl.col("split") == "valid"))
     content = F.normalize(model.T, dim=1)
     near = content @ content.T
     near.fill_diagonal_(-1)

@@ -22,26 +22,26 @@ from torch import Tensor
 from latentcrs.converse import filtering
 from latentcrs.data.ranking import both_ranks_of, recall_at
 from latentcrs.evaluate.hard_rules import FAR
-from latentcrs.evaluate.one_turn import Asked
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.one_turn import RequestSet
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.conditions import Condition
 
 WEIGHTS = (0, 0.5, 1, 2, 3, 5)
 
 
-def recall(asked: Asked, scores: object) -> NDArray[np.float64]:
+def recall(asked: RequestSet, scores: object) -> NDArray[np.float64]:
     with torch.inference_mode():
         ranks, _ = both_ranks_of(scores, len(asked.opened.bundle.items), asked.targets, asked.histories)
     return recall_at(ranks, 5)
 
 
-def ceiling(opened: Opened) -> None:
+def ceiling(opened: EvaluationBundle) -> None:
     requests = opened.dataset.requests.filter(pl.col("split") == "test")
     spoken = AttributesUser(opened.dataset).speak(*(requests[name].to_numpy() for name in ("user", "cut", "target")))
     if spoken.texts != requests["text"].to_list():
         raise SystemExit("These requests are not those of the attributes user with seed 0.")
-    asked = Asked(opened, requests)
+    asked = RequestSet(opened, requests)
     scores, items = asked.scores(), opened.bundle.items.to_dicts()
     mask = cache(lambda condition: np.array([condition.holds(row) for row in items]))
 
@@ -65,8 +65,8 @@ def ceiling(opened: Opened) -> None:
     print(f"F, conditions but the plot's {recall(asked, under(not_story)).mean():.4f}")
 
 
-def wishes(opened: Opened) -> None:
-    asked = Asked(opened, opened.dataset.requests.filter(pl.col("split") == "valid"))
+def wishes(opened: EvaluationBundle) -> None:
+    asked = RequestSet(opened, opened.dataset.requests.filter(pl.col("split") == "valid"))
     scores = asked.scores()["latentcrs-f"]()
     wished = np.array([bool(heard.wishes) for heard in asked.rules.heard])
     print(f"\nvalidation, {int(wished.sum()):,} of {len(wished):,} requests with a wish: weight, Recall@5")
@@ -80,6 +80,6 @@ if __name__ == "__main__":
     parser.add_argument("bundle")
     parser.add_argument("--dataset")
     options = parser.parse_args()
-    found = Opened(options.bundle, options.dataset)
+    found = EvaluationBundle(options.bundle, options.dataset)
     ceiling(found)
     wishes(found)

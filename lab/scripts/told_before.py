@@ -17,7 +17,7 @@ import polars as pl
 
 from latentcrs.data import PreparedDataset
 from latentcrs.evaluate.multi_turn import talk_rows
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.evaluate.talks import multi_turn
 from latentcrs.users.dialogue import dialogues_of
 from latentcrs.users.plot import PlotUser
@@ -47,7 +47,7 @@ if __name__ == "__main__":
     for place, dialogue in enumerate(dialogues):
         said = words_of(dialogue.said[0])
         alike[place] = max((len(said & other) / len(said | other) for other in of_item[dialogue.target]), default=0.0)
-    result = multi_turn(Opened(options.bundle, options.dataset), options.variants.split(","), "plot")
+    result = multi_turn(EvaluationBundle(options.bundle, options.dataset), options.variants.split(","), "plot")
     for name, talks in result.systems.items():
         for label, low, high in GROUPS:
             outcomes = talks.outcomes[(alike >= low) & (alike < high)]

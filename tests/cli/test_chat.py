@@ -23,7 +23,7 @@ from rich.console import Console
 import latentcrs
 from latentcrs.base.errors import UserError
 from latentcrs.cli.chat_loop import PROMPT, ChatLoop
-from latentcrs.cli.display import ItemDisplay, Streamed, plain
+from latentcrs.cli.display import ItemDisplay, TextStream, plain
 from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.open import open_conversation
 from latentcrs.hear import Hearer
@@ -440,7 +440,7 @@ def test_streamed_text_breaks_between_words_wherever_its_pieces_end(size: int) -
     )
     with open(os.devnull, "w") as nowhere:
         console = Console(file=nowhere, width=20, record=True)
-        streamed = Streamed(console)
+        streamed = TextStream(console)
         for start in range(0, len(text), size):
             streamed.write(text[start : start + size])
         streamed.end()

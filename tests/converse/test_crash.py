@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from latentcrs.store.conversations import ConversationStore, Stored
+from latentcrs.store.conversations import ConversationStore, StoredConversation
 from latentcrs.store.database import open_engine, store_url
 from latentcrs.store.session import Session, Turn
 from latentcrs.store.tables import CONVERSATIONS, TURNS
@@ -112,7 +112,7 @@ def sound(address: str) -> bool:
     return kept == {id: turns for id, turns in said.items() if turns}
 
 
-def loaded(address: str, id: str) -> Stored:
+def loaded(address: str, id: str) -> StoredConversation:
     """A conversation as it is stored; the store is closed again."""
     store = ConversationStore(address)
     try:
@@ -139,7 +139,7 @@ def test_a_conversation_killed_again_and_again_goes_on_as_if_it_was_not(
     chance, kills = random.Random(7), KILLS // 2 if "://" in database else KILLS
     begin(database, "c")
     printed: dict[int, tuple[Turn, Session]] = {}
-    restarts: list[Stored] = []
+    restarts: list[StoredConversation] = []
     for _ in range(kills):
         process, channel = start("converse", small_bundle, database, "c", 10_000)
         # The pauses reach from loading the bundle over the next turn to the one after it.

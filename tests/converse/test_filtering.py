@@ -12,7 +12,7 @@ from converse_stubs import genre, rule, years
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentcrs.converse.filtering import WISH, Ranked, rank_under_rules
+from latentcrs.converse.filtering import WISH, RankedItems, rank_under_rules
 from latentcrs.hear import HeardRule
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.index import ItemIndex
@@ -77,7 +77,7 @@ def situations(draw: st.DrawFn) -> tuple[Any, ...]:
     return masks, scores, rules, heard[r:], available, draw(st.integers(1, 12))
 
 
-def lacks_of(found: Ranked) -> list[float]:
+def lacks_of(found: RankedItems) -> list[float]:
     return [
         round(sum(100.0 if heard.insisted else max(heard.certainty, 0.01) for heard in fails), 3)
         for fails in found.fails
@@ -168,13 +168,13 @@ def test_on_real_films_a_rule_and_a_wish_do_what_they_say(recommender: Recommend
     both = rank_under_rules(recommender, query, [genre("Comedy")], [years(1990, 1999)], everything, 50)
     rows = recommender.bundle.items
 
-    def share(found: Ranked) -> float:
+    def share(found: RankedItems) -> float:
         return sum("Comedy" in rows["genres"][int(number)] for number in found.numbers) / len(found.numbers)
 
     assert share(comedies) == share(both) == 1.0
     assert share(plain) < share(wished)
 
-    def nineties(found: Ranked) -> int:
+    def nineties(found: RankedItems) -> int:
         return sum(1990 <= rows["year"][int(number)] <= 1999 for number in found.numbers[:10])
 
     assert nineties(both) > nineties(comedies) or nineties(comedies) == 10

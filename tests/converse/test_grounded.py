@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latentcrs.converse.grounded import Grounded
+from latentcrs.converse.grounded import SentenceCheck
 from latentcrs.llm import ModelError
 
 ITEMS = [
@@ -36,18 +36,18 @@ INVENTED = [
 
 @pytest.mark.parametrize("sentence", TRUE)
 def test_what_the_items_have_may_be_said(sentence: str) -> None:
-    assert Grounded(ITEMS).wrong(sentence) == ""
+    assert SentenceCheck(ITEMS).wrong(sentence) == ""
 
 
 @pytest.mark.parametrize("sentence", INVENTED)
 def test_what_no_item_has_may_not(sentence: str) -> None:
-    assert Grounded(ITEMS).wrong(sentence)
+    assert SentenceCheck(ITEMS).wrong(sentence)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_sentence_is_passed_on_when_it_is_whole_and_true_and_nothing_after_one_that_is_not(size: int) -> None:
     heard: list[str] = []
-    grounded = Grounded(ITEMS, on_text=heard.append)
+    grounded = SentenceCheck(ITEMS, on_text=heard.append)
     text = "Toy Story is warm. It costs $1. Woody is in it."
 
     def write() -> None:
@@ -62,5 +62,5 @@ def test_a_sentence_is_passed_on_when_it_is_whole_and_true_and_nothing_after_one
 
 
 def test_a_sentence_that_was_cut_off_is_left_out_where_there_is_another() -> None:
-    assert Grounded(ITEMS).end("Toy Story is warm. It is for the", finished=False) == "Toy Story is warm."
-    assert Grounded(ITEMS).end("Toy Story is for the", finished=False) == "Toy Story is for the"
+    assert SentenceCheck(ITEMS).end("Toy Story is warm. It is for the", finished=False) == "Toy Story is warm."
+    assert SentenceCheck(ITEMS).end("Toy Story is for the", finished=False) == "Toy Story is for the"

@@ -13,7 +13,7 @@ import pytest
 from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
 from latentcrs.data import PreparedDataset
-from latentcrs.evaluate.conversing import Conversing, recommender_of
+from latentcrs.evaluate.conversing import BundleDialogues, recommender_of
 from latentcrs.evaluate.multi_turn import (
     MultiTurnResult,
     evaluate_multi_turn,
@@ -21,13 +21,13 @@ from latentcrs.evaluate.multi_turn import (
     talk_rows,
     tiers_of,
 )
-from latentcrs.evaluate.one_turn import Asked
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.one_turn import RequestSet
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.evaluate.talks import REFERENCES, RULED, VARIANTS, multi_turn
 from latentcrs.hear import Hearer
 from latentcrs.store.session import Session
 from latentcrs.text import embed
-from latentcrs.users.dialogue import Dialogue, Shown, dialogues_of
+from latentcrs.users.dialogue import Dialogue, SystemTurn, dialogues_of
 from latentcrs.users.open import open_user
 
 SOME = 40
@@ -40,8 +40,8 @@ def _own_cache(small_movielens_cache: Path, tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.fixture(scope="module")
-def opened(bundle: Path, small_movielens_cache: Path) -> Opened:
-    return Opened(bundle, device="cpu")
+def opened(bundle: Path, small_movielens_cache: Path) -> EvaluationBundle:
+    return EvaluationBundle(bundle, device="cpu")
 
 
 class Told:
@@ -60,10 +60,12 @@ class Told:
     def meet(self, dialogues: Sequence[Dialogue]) -> None:
         self.met += len(dialogues)
 
-    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
         self.answered += len(dialogues)
         return [
-            Shown((dialogue.target if len(dialogue.said) == self.turns.get(dialogue.user) else dialogue.target - 1,))
+            SystemTurn(
+                (dialogue.target if len(dialogue.said) == self.turns.get(dialogue.user) else dialogue.target - 1,)
+            )
             for dialogue in dialogues
         ]
 
@@ -75,7 +77,7 @@ def run(dataset: PreparedDataset, told: Told, rows: pl.DataFrame, fresh: bool = 
     return evaluate_multi_turn(dataset, "mark", [told], told, rows, fresh=fresh)
 
 
-def test_the_figures_are_counts_of_the_turn_in_which_the_target_was_shown(opened: Opened) -> None:
+def test_the_figures_are_counts_of_the_turn_in_which_the_target_was_shown(opened: EvaluationBundle) -> None:
     rows = talk_rows(opened.dataset, n=4)
     users = rows["user"].to_list()
     told = Told(opened.dataset, {users[0]: 1, users[1]: 3, users[2]: 5})  # and the fourth never
@@ -88,14 +90,14 @@ def test_the_figures_are_counts_of_the_turn_in_which_the_target_was_shown(opened
     assert sum(group.n for group in talks.tiers.values()) == talks.personas["brief"].n == 4
 
 
-def test_nobody_goes_on_talking_who_was_shown_the_item(opened: Opened) -> None:
+def test_nobody_goes_on_talking_who_was_shown_the_item(opened: EvaluationBundle) -> None:
     rows = talk_rows(opened.dataset, n=3)
     told = Told(opened.dataset, dict.fromkeys(rows["user"].to_list(), 2))
     run(opened.dataset, told, rows)
     assert told.answered == 6
 
 
-def test_a_run_goes_on_where_it_stopped_and_fresh_forgets(opened: Opened) -> None:
+def test_a_run_goes_on_where_it_stopped_and_fresh_forgets(opened: EvaluationBundle) -> None:
     rows = talk_rows(opened.dataset, n=6)
     turns = dict.fromkeys(rows["user"].to_list(), 1)
     first = Told(opened.dataset, turns)
@@ -109,14 +111,16 @@ def test_a_run_goes_on_where_it_stopped_and_fresh_forgets(opened: Opened) -> Non
     assert third.met == 6
 
 
-def test_a_system_is_talked_with_as_a_person_talks_with_it(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_is_talked_with_as_a_person_talks_with_it(
+    opened: EvaluationBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What thousands of conversations at once are shown is what one conversation alone is shown."""
     rows = talk_rows(opened.dataset, n=SOME)
     recommender = recommender_of(opened, "latentcrs")
     extractor = Hearer(opened.bundle.items, opened.bundle.columns)
     user = open_user("attributes", opened.dataset)
     dialogues = dialogues_of(opened.dataset, rows)
-    system = Conversing("f", recommender, extractor, "f")
+    system = BundleDialogues("f", recommender, extractor, "f")
     system.meet(dialogues)
     for _ in range(3):
         user.speak(dialogues)
@@ -136,10 +140,10 @@ def test_a_system_is_talked_with_as_a_person_talks_with_it(opened: Opened, monke
     assert not any(set(shown.items) & set(d.history.tolist()) for d in dialogues for shown in d.shown)
 
 
-def test_every_reference_ranks_as_in_one_turn(opened: Opened) -> None:
+def test_every_reference_ranks_as_in_one_turn(opened: EvaluationBundle) -> None:
     """The items that a reference shows first are the top of its one-turn scores, less the history."""
     requests = opened.dataset.requests.filter(pl.col("split") == "test")[:SOME]
-    asked = Asked(opened, requests)
+    asked = RequestSet(opened, requests)
     pasts = [asked.histories[slice(row, row + 1)].pairs()[1] for row in range(SOME)]
     X = embed(asked.texts, opened.encoder)
     for name in ("popularity", "behaviour", "text", "sum"):
@@ -151,7 +155,7 @@ def test_every_reference_ranks_as_in_one_turn(opened: Opened) -> None:
         assert all((row[best] >= low).all() for row, best, low in zip(ours, top, reached, strict=True)), name
 
 
-def test_tiers_each_have_a_third_of_the_choices(opened: Opened) -> None:
+def test_tiers_each_have_a_third_of_the_choices(opened: EvaluationBundle) -> None:
     counts, tiers = opened.dataset.training_counts, tiers_of(opened.dataset)
     shares = [counts[tiers == tier].sum() / counts.sum() for tier in ("head", "middle", "tail")]
     assert shares == pytest.approx([1 / 3] * 3, abs=0.03)

@@ -16,8 +16,8 @@ from latentcrs.behaviour.comentions import CoMentions
 from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
 from latentcrs.evaluate.human_requests import HumanRequest, gather_requests
-from latentcrs.evaluate.opened import Opened
-from latentcrs.evaluate.people import OURS, SAY_BACK, Put, Systems, evaluate_people, measured
+from latentcrs.evaluate.opened import EvaluationBundle
+from latentcrs.evaluate.people import OURS, SAY_BACK, SourceRequests, Systems, evaluate_people, measured
 from latentcrs.recommend import Recommender
 from latentcrs.systems.ease import EASE, L2, TALK_WEIGHT
 
@@ -89,7 +89,7 @@ def test_what_was_named_leaves_the_ranking_of_new_targets_and_saying_it_back_win
     shop: PreparedDataset, tmp_path: Path
 ) -> None:
     requests = read(shop, "redial", write(tmp_path / "d.jsonl", DIALOGUE))
-    put = Put(Systems(shop, None), requests)
+    put = SourceRequests(Systems(shop, None), requests)
     left_out, left_in = put.ranks(SAY_BACK)
     assert left_in.tolist() == [1, 6, 1, 6]  # what was not named is tied for the last place
     assert left_out.tolist() == [6, 5, 6, 4]  # the named ones stand behind all others
@@ -101,7 +101,7 @@ def test_what_was_named_leaves_the_ranking_of_new_targets_and_saying_it_back_win
 
 def test_equal_scores_count_against_the_target(shop: PreparedDataset) -> None:
     requests = [HumanRequest("Anything.", [], [], target, 0) for target in range(6)]
-    ranks, _ = Put(Systems(shop, None), requests).ranks("popularity")
+    ranks, _ = SourceRequests(Systems(shop, None), requests).ranks("popularity")
     counts = shop.training_counts
     assert ranks.tolist() == [(counts >= counts[target]).sum() for target in range(6)]
 
@@ -258,7 +258,7 @@ def test_latentcrs_ranks_a_persons_request_as_it_recommends(
     bundle: Path, small_movielens_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
-    opened = Opened(bundle, device="cpu")
+    opened = EvaluationBundle(bundle, device="cpu")
     systems = Systems(opened.dataset, opened)
     asked, recommender = opened.dataset.requests.filter(pl.col("split") == "test").head(8), Recommender(opened.bundle)
     ids, requests = opened.dataset.items["item_id"], []
@@ -267,7 +267,7 @@ def test_latentcrs_ranks_a_persons_request_as_it_recommends(
         first = recommender.recommend(ids.gather(history).to_list(), text, k=3)
         target = ids.to_list().index(first[2].item_id)
         requests.append(HumanRequest(text, history, history, target, 3))
-    assert Put(systems, requests).ranks(OURS)[0].tolist() == [3] * 8
+    assert SourceRequests(systems, requests).ranks(OURS)[0].tolist() == [3] * 8
     names = ["popularity", "ease", "bm25", "text", "behaviour", OURS, "latentcrs-f"]
     result = measured(systems, requests, names, "own")
     assert result.new[OURS].means["recall@5"] == 1 and not result.new[OURS].p

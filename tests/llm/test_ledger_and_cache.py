@@ -19,9 +19,9 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import console
 from latentcrs.cli.main import app
 from latentcrs.llm import Call, ChatRequest, Message, ModelError, open_chat_model
-from latentcrs.llm.completions import Cached, Completions
+from latentcrs.llm.completions import CachedModel, Completions
 from latentcrs.llm.embedded import NAME
-from latentcrs.llm.ledger import Ledger, Recorded, ledger_path
+from latentcrs.llm.ledger import Ledger, RecordedModel, ledger_path
 from latentcrs.llm.openai_model import OpenAIModel
 
 ASK = [Message("user", "A comedy?")]
@@ -38,8 +38,8 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     return Ledger()
 
 
-def recorded(server: MisbehavingServer, ledger: Ledger) -> Recorded:
-    return Recorded(OpenAIModel(server.url, "tiny", max_retries=0), ledger)
+def recorded(server: MisbehavingServer, ledger: Ledger) -> RecordedModel:
+    return RecordedModel(OpenAIModel(server.url, "tiny", max_retries=0), ledger)
 
 
 def test_every_call_is_summed_by_purpose_and_failures_count(server: MisbehavingServer, ledger: Ledger) -> None:
@@ -67,7 +67,7 @@ def test_every_call_is_summed_by_purpose_and_failures_count(server: MisbehavingS
 
 
 def test_the_tokens_of_the_served_model_are_in_the_sums(served: str, ledger: Ledger) -> None:
-    model = Recorded(OpenAIModel(served, NAME, timeout=300), ledger)
+    model = RecordedModel(OpenAIModel(served, NAME, timeout=300), ledger)
     done = [
         model.complete(ChatRequest(ASK, Call("reply"), max_tokens=3, on_text=listener))
         for listener in (None, lambda _: None)
@@ -116,8 +116,8 @@ def test_an_answer_is_asked_for_once_and_then_comes_from_the_cache(
     server.answers = [whole("Yes.")]
     answered = []
     for _ in range(2):  # the second as if in another process
-        cached = Cached(OpenAIModel(server.url, "tiny"), Completions(tmp_path / "completions.sqlite"))
-        answered.append(Recorded(cached, ledger).complete(ChatRequest(ASK, Call("reply"))))
+        cached = CachedModel(OpenAIModel(server.url, "tiny"), Completions(tmp_path / "completions.sqlite"))
+        answered.append(RecordedModel(cached, ledger).complete(ChatRequest(ASK, Call("reply"))))
     first, second = answered
     assert (first.cached, second.cached) == (False, True) and second.text == first.text == "Yes."
     assert len(server.asked) == 1
@@ -128,7 +128,7 @@ def test_an_answer_is_asked_for_once_and_then_comes_from_the_cache(
 
 def test_another_prompt_or_parameter_is_another_answer(server: MisbehavingServer, tmp_path: Path) -> None:
     server.answers = [whole('{"genre": "Comedy"}')]
-    model = Cached(OpenAIModel(server.url, "tiny"), Completions(tmp_path / "completions.sqlite"))
+    model = CachedModel(OpenAIModel(server.url, "tiny"), Completions(tmp_path / "completions.sqlite"))
     call = Call("reply")
     model.complete(ChatRequest(ASK, call))
     model.complete(ChatRequest([Message("system", "A comedy?")], call))
@@ -136,14 +136,14 @@ def test_another_prompt_or_parameter_is_another_answer(server: MisbehavingServer
     model.complete(ChatRequest(ASK, call, temperature=0.5))
     model.complete(ChatRequest(ASK, call, max_tokens=9))
     model.complete(ChatRequest(ASK, call, schema=Taste))
-    Cached(OpenAIModel(server.url, "other"), model.completions).complete(ChatRequest(ASK, call))
+    CachedModel(OpenAIModel(server.url, "other"), model.completions).complete(ChatRequest(ASK, call))
     assert len(server.asked) == 7
     assert model.complete(ChatRequest(ASK, Call("judge", "c9", 4))).cached and len(server.asked) == 7
 
 
 def test_a_failure_is_not_kept_and_a_stream_is_kept_whole(server: MisbehavingServer, tmp_path: Path) -> None:
     server.answers = [refusal(500, "oh"), stream(["Try ", "it"])]
-    model = Cached(OpenAIModel(server.url, "tiny", max_retries=0), Completions(tmp_path / "completions.sqlite"))
+    model = CachedModel(OpenAIModel(server.url, "tiny", max_retries=0), Completions(tmp_path / "completions.sqlite"))
     with pytest.raises(ModelError):
         model.complete(ChatRequest(ASK, Call("reply")))
     pieces: list[str] = []
@@ -158,7 +158,7 @@ def test_a_cache_that_cannot_be_used_costs_no_call_and_one_warning(
     path = tmp_path / "completions.sqlite"
     path.write_text("this is no database" * 100)
     server.answers = [whole("Yes.")]
-    model = Cached(OpenAIModel(server.url, "tiny"), Completions(path))
+    model = CachedModel(OpenAIModel(server.url, "tiny"), Completions(path))
     with caplog.at_level(logging.WARNING):
         assert [model.complete(ChatRequest(ASK, Call("reply"))).text for _ in range(2)] == ["Yes."] * 2
     assert len([record for record in caplog.records if "cannot be used" in record.getMessage()]) == 1

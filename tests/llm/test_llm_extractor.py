@@ -13,7 +13,7 @@ from latentcrs.hear.askable import FEW, answer_schema, askable_columns
 from latentcrs.hear.llm import LLMExtractor
 from latentcrs.llm import Call, ModelError
 from latentcrs.llm.embedded import NAME
-from latentcrs.llm.ledger import Ledger, Recorded
+from latentcrs.llm.ledger import Ledger, RecordedModel
 from latentcrs.llm.openai_model import OpenAIModel
 from latentcrs.llm.schema import strict_schema
 
@@ -68,7 +68,7 @@ def answering(server: MisbehavingServer, **lists: list[Any]) -> LLMExtractor:
 
 def test_the_embedded_model_always_answers_with_valid_predicates(served: str, tmp_path: Any) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    model = Recorded(OpenAIModel(served, NAME, timeout=300), ledger)  # however busy the machine is
+    model = RecordedModel(OpenAIModel(served, NAME, timeout=300), ledger)  # however busy the machine is
     extractor = LLMExtractor(model, ITEMS, COLUMNS)
     for turn, said in enumerate(SAID):
         heard = extractor.extract(said, SAID[:1] if turn == 1 else (), Call("rules", "c1", turn))

@@ -27,7 +27,7 @@ from latentcrs.serve.app import create_app
 from latentcrs.serve.observe import Metrics, ObservedModel
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
-from latentcrs.serve.tracing import Tracing, tracing_of_environment
+from latentcrs.serve.tracing import ServerTracer, tracing_of_environment
 
 STEPS = ["act", "hear", "rules", "embed", "read", "filter and rank", "explain", "reply"]
 
@@ -71,7 +71,7 @@ class Traced:
 def traced(bundle: Path, fresh: Service) -> Iterator[Traced]:
     exporter, provider, model = InMemorySpanExporter(), TracerProvider(), Wordy()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracing = Tracing(provider)
+    tracing = ServerTracer(provider)
     fresh.model, fresh.talks = ObservedModel(model, Metrics(), tracing), True
     app = create_app(Settings(bundle=bundle, page=False), fresh, tracing)
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as http:

@@ -10,12 +10,12 @@ import pytest
 
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.evaluate.multi_turn import talk_rows
-from latentcrs.systems.asking import Asking
+from latentcrs.systems.asking import FacetDialogues
 from latentcrs.systems.facets import Facets
 from latentcrs.systems.filtering import AttributeFilter
 from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import RECOMMEND, Acts, Practice, Sessions, best
-from latentcrs.users.dialogue import Dialogue, Shown, dialogues_of
+from latentcrs.users.dialogue import Dialogue, SystemTurn, dialogues_of
 from latentcrs.users.open import open_user
 
 HAS = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]], bool)
@@ -108,7 +108,7 @@ def shares(dataset: PreparedDataset, hearing: FacetHearing, policy: AttributeFil
     """The share of users who are shown their item in five turns; how many questions were asked, and said yes to."""
     user = open_user("attributes", dataset)
     dialogues = dialogues_of(dataset, talk_rows(dataset, "test", 120))
-    system = Asking(dataset, hearing, policy)
+    system = FacetDialogues(dataset, hearing, policy)
     system.meet(dialogues)
     going, asked, agreed = list(dialogues), 0, 0
     for _ in range(5):
@@ -129,7 +129,7 @@ def shares(dataset: PreparedDataset, hearing: FacetHearing, policy: AttributeFil
 
 
 def was_found(dialogue: Dialogue) -> bool:
-    last: Shown = dialogue.shown[-1]
+    last: SystemTurn = dialogue.shown[-1]
     return dialogue.target in last.items
 
 
@@ -155,7 +155,7 @@ def test_one_turn_scores_put_what_fits_first_and_the_popular_before_the_rest(
     monkeypatch.setenv("LATENTCRS_TRAINING", str(tmp_path))
     requests = dataset.requests.filter(pl.col("split") == "test").head(60)
     accepted, rejected = hearing.heard(requests["text"].to_list())
-    scores = Asking(dataset, hearing, AttributeFilter(dataset.training_counts, asks=False)).scores(requests)
+    scores = FacetDialogues(dataset, hearing, AttributeFilter(dataset.training_counts, asks=False)).scores(requests)
     assert scores.shape == (60, len(dataset.items))
     has, counts = hearing.facets.has, dataset.training_counts
     for row in np.flatnonzero(accepted.any(1)):

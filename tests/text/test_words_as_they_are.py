@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from latentcrs.evaluate.conversing import recommender_of
-from latentcrs.evaluate.opened import WITH_BM25, Opened
+from latentcrs.evaluate.opened import WITH_BM25, EvaluationBundle
 from latentcrs.recommend.index import ScoreRows
 from latentcrs.text.lexical import Lexical
 
@@ -40,7 +40,7 @@ def test_words_that_no_item_has_score_nothing() -> None:
 
 
 def test_beside_behaviour_it_ranks_what_was_asked_for(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = Opened(bundle, device="cpu")
+    opened = EvaluationBundle(bundle, device="cpu")
     for beside in WITH_BM25.values():
         assert 0 < opened.bm25_weight(beside) < 1
     recommender = recommender_of(opened, "bm25-sum")

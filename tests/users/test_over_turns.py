@@ -14,7 +14,7 @@ import pytest
 
 from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.users.dialogue import Dialogue, Question, Shown, SimulatedUser
+from latentcrs.users.dialogue import Dialogue, Question, SimulatedUser, SystemTurn
 from latentcrs.users.over_turns import AttributesDialogues
 from latentcrs.users.personas import PERSONAS, persona_book
 
@@ -57,7 +57,7 @@ def talked(dataset: PreparedDataset, user: AttributesDialogues, count: int) -> l
         user.speak(dialogues)
         if turn < TURNS - 1:
             for dialogue, items in zip(dialogues, lists_for(dataset, dialogues, turn), strict=True):
-                dialogue.shown.append(Shown(items))
+                dialogue.shown.append(SystemTurn(items))
     return dialogues
 
 
@@ -223,7 +223,7 @@ def test_titles_are_quoted_but_never_one_that_touches_the_targets(film_talk: Tal
     assert quoted > 10
     titles = dataset.items["title"].to_list()
     star_wars = titles.index("Star Wars: Episode V - The Empire Strikes Back")
-    shown = Shown((titles.index("Star Wars: Episode IV - A New Hope"),))
+    shown = SystemTurn((titles.index("Star Wars: Episode IV - A New Hope"),))
     for number in range(300):
         dialogue = Dialogue(number, 1, star_wars, np.zeros(0, np.int32), said=["Hi"], shown=[shown])
         user.speak([dialogue])
@@ -237,7 +237,7 @@ def test_what_the_user_has_watched_is_named_as_seen_more_often(film_talk: Talk) 
         dialogues = begun(dataset, 400)
         user.speak(dialogues)
         for dialogue in dialogues:
-            dialogue.shown.append(Shown(tuple(dialogue.history[:3].tolist())))
+            dialogue.shown.append(SystemTurn(tuple(dialogue.history[:3].tolist())))
             if fresh:
                 dialogue.history = dialogue.history[:0]
         user.speak(dialogues)
@@ -282,7 +282,7 @@ def test_yes_no_and_open_questions_are_answered_truly_in_words(film_talk: Talk) 
         dialogues = begun(dataset, 300)
         user.speak(dialogues)
         for dialogue in dialogues:
-            dialogue.shown.append(Shown((), Question(column, value)))
+            dialogue.shown.append(SystemTurn((), Question(column, value)))
         user.speak(dialogues)
         for dialogue in dialogues:
             true, text = user.answers(dialogue.target, dialogue.shown[0].question or Question("")), dialogue.said[1]
@@ -295,7 +295,7 @@ def test_yes_no_and_open_questions_are_answered_truly_in_words(film_talk: Talk) 
     dialogues = begun(dataset, 300)
     user.speak(dialogues)
     for dialogue in dialogues:
-        dialogue.shown.append(Shown((), Question("director")))
+        dialogue.shown.append(SystemTurn((), Question("director")))
     before = copy.deepcopy([d.memory.told for d in dialogues])
     user.speak(dialogues)
     told = [{c.column for c in user.told(d)} for d in dialogues]
@@ -310,7 +310,7 @@ def test_what_the_catalogue_does_not_say_does_not_matter_to_the_user(game_talk: 
     user.speak(dialogues)
     before = [len(d.memory.told) for d in dialogues]
     for dialogue in dialogues:
-        dialogue.shown.append(Shown((), Question("genre", "Puzzle" if dialogue.user % 2 else None)))
+        dialogue.shown.append(SystemTurn((), Question("genre", "Puzzle" if dialogue.user % 2 else None)))
     user.speak(dialogues)
     assert [len(d.memory.told) for d in dialogues] == before
     openly = {text.lower().rstrip(".?!") for name in PERSONAS for text in persona_book()[name].get("open", ())}
@@ -324,7 +324,7 @@ def test_an_accessory_is_not_played(game_talk: Talk) -> None:
     dialogues = [Dialogue(n, 1, item, np.zeros(0, np.int32)) for n, item in enumerate(accessories)]
     user.speak(dialogues)
     for dialogue in dialogues:
-        dialogue.shown.append(Shown(tuple(accessories[dialogue.user - 3 : dialogue.user]) or (accessories[-1],)))
+        dialogue.shown.append(SystemTurn(tuple(accessories[dialogue.user - 3 : dialogue.user]) or (accessories[-1],)))
     user.speak(dialogues)
     assert [text for d in dialogues for text in d.said if re.search(r"\b(?:played?|watch|seen)\b", text)] == []
 
@@ -334,7 +334,7 @@ def test_nothing_shown_and_nothing_left_to_tell_still_gets_an_answer(tiny: Prepa
     dialogue = Dialogue(0, 3, 5, np.array([1, 2], np.int32))
     for turn in range(20):
         user.speak([dialogue])
-        dialogue.shown.append(Shown(() if turn % 2 else (1, 2)))
+        dialogue.shown.append(SystemTurn(() if turn % 2 else (1, 2)))
     assert all(dialogue.said) and len(dialogue.said) == 20
     assert len(set(dialogue.memory.told)) == len(dialogue.memory.told)
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.users.dialogue import Dialogue, Question, Shown
+from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 from latentcrs.users.fill import fill_requests
 from latentcrs.users.leak import leaks
 from latentcrs.users.plot import PlotUser
@@ -31,7 +31,7 @@ def talks(movies: PreparedDataset) -> list[Dialogue]:
     for _ in range(5):
         user.speak(found)
         for dialogue in found:
-            dialogue.shown.append(Shown((1, 2, 3)))
+            dialogue.shown.append(SystemTurn((1, 2, 3)))
     return found
 
 
@@ -85,7 +85,7 @@ def test_a_leaking_sentence_is_said_otherwise_and_counted(movies: PreparedDatase
     for _ in range(20):
         user.speak(found)
         for dialogue in found:
-            dialogue.shown.append(Shown((1,)))
+            dialogue.shown.append(SystemTurn((1,)))
     assert sum(dialogue.leaks for dialogue in found) > 0
     titles = movies.items["title"].to_list()
     assert not any(leaks(said, titles[each.target]) for each in found for said in each.said)
@@ -100,7 +100,7 @@ def test_an_item_without_a_text_is_asked_for_vaguely(albums: PreparedDataset) ->
 
 def test_a_question_is_answered_from_the_catalogue(tiny: PreparedDataset) -> None:
     def answer(question: Question) -> str:
-        dialogue = Dialogue(0, 3, 1, NOBODY, said=["Hello."], shown=[Shown(question=question)])
+        dialogue = Dialogue(0, 3, 1, NOBODY, said=["Hello."], shown=[SystemTurn(question=question)])
         PlotUser(tiny).speak([dialogue])
         return dialogue.said[-1]
 
@@ -120,7 +120,7 @@ def test_names_are_put_into_words(tiny: PreparedDataset) -> None:
     user = PlotUser(tiny)
     for _ in range(3):
         user.speak([dialogue])
-        dialogue.shown.append(Shown((2,)))
+        dialogue.shown.append(SystemTurn((2,)))
     told = " ".join(dialogue.said)
     assert "plumber" in told
     assert not re.search("Harold|Maude|Quince", told)

@@ -7,7 +7,7 @@ import pytest
 
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.llm import ChatRequest, Completion, Message, ModelError
-from latentcrs.users.dialogue import Dialogue, Question, Shown
+from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 from latentcrs.users.role_play import SPOKEN, RolePlayUser, spoken_line
 
 
@@ -37,7 +37,10 @@ def test_the_title_stays_out_of_the_prompt(movies: PreparedDataset) -> None:
     for name in ("The Wizard of Oz", "Toy Story", "Toy Story 2", "Braveheart", "It Happened One Night"):
         target = titles.index(name)
         dialogue = Dialogue(1, 2, target, np.array([titles.index("Toy Story"), titles.index("Heat")], np.int32))
-        dialogue.said, dialogue.shown = ["Hi."], [Shown((titles.index("Toy Story 2"), 3), Question("title", name))]
+        dialogue.said, dialogue.shown = (
+            ["Hi."],
+            [SystemTurn((titles.index("Toy Story 2"), 3), Question("title", name))],
+        )
         whole = " ".join(message.content for message in user.messages(dialogue)).lower()
         assert name.lower() not in whole
         assert "heat" in whole and "___" in whole
@@ -62,7 +65,7 @@ def test_a_repeated_answer_is_replaced(tiny: PreparedDataset) -> None:
     dialogue, user = wanting(1), RolePlayUser(tiny, Parrot("A drama with a parrot."))
     for _ in range(3):
         user.speak([dialogue])
-        dialogue.shown.append(Shown((2, 3)))
+        dialogue.shown.append(SystemTurn((2, 3)))
     assert len(set(dialogue.said)) == 3 and dialogue.said[0] == "A drama with a parrot."
 
 
@@ -87,7 +90,7 @@ def test_the_conversation_so_far_is_in_the_prompt_by_turns(tiny: PreparedDataset
     dialogue, model = wanting(1), Parrot("A drama with a parrot.", "No, there is a plumber too.")
     user = RolePlayUser(tiny, model)
     user.speak([dialogue])
-    dialogue.shown.append(Shown((2, 3), Question("genres", "Western")))
+    dialogue.shown.append(SystemTurn((2, 3), Question("genres", "Western")))
     user.speak([dialogue])
     roles = [message.role for message in model.asked[-1]]
     assert roles == ["system", "user", "assistant", "user"]

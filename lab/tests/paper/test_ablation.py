@@ -12,7 +12,7 @@ import pytest
 from latentcrs.base.errors import UserError
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.evaluate.one_turn import METRICS
-from latentcrs.fit.training import Inputs, Trained
+from latentcrs.fit.training import Inputs, TrainedModel
 from latentcrs.intent import Config
 from latentcrs_lab.paper import ablation, trained_variants
 from latentcrs_lab.paper.ablation import ABLATIONS, AblationResult, ablations, finding, table_5
@@ -72,7 +72,7 @@ def test_every_ablation_ends_with_finite_figures_that_are_not_the_unchanged_mode
 def test_a_repeated_run_trains_nothing_and_finds_the_same(
     found: AblationResult, small_movielens: Path, settings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> Trained:
+    def refuse(*_: object) -> TrainedModel:
         raise AssertionError("this was trained before")
 
     monkeypatch.setattr(trained_variants, "fit_model", refuse)
@@ -86,7 +86,7 @@ def test_a_run_that_is_killed_goes_on_with_what_it_has_not_trained(
 ) -> None:
     names, trained, fit = ["hard posterior", "ten negatives"], [], trained_variants.fit_model
 
-    def killed(inputs: Inputs, behaviour: BehaviourEncoder, config: Config) -> Trained:
+    def killed(inputs: Inputs, behaviour: BehaviourEncoder, config: Config) -> TrainedModel:
         trained.append(config.em.negatives)
         if len(trained) == 3:
             raise KeyboardInterrupt

@@ -15,11 +15,11 @@ from latentcrs.data import Histories, PreparedDataset
 from latentcrs.llm import Call, ChatModel, ChatRequest, Completion
 from latentcrs.llm.model import checked
 from latentcrs.recommend import Recommender
-from latentcrs.users.dialogue import Dialogue, Shown
-from latentcrs_lab.systems.prompted import Prompted
+from latentcrs.users.dialogue import Dialogue, SystemTurn
+from latentcrs_lab.systems.prompted import PromptedSystem
 
 Says = Callable[[str], Any] | dict[str, Any] | Exception
-System = TypeVar("System", bound=Prompted)
+System = TypeVar("System", bound=PromptedSystem)
 
 
 class Scripted:
@@ -59,7 +59,7 @@ def opened(kind: type[System], small_movielens: Path, recommender: Recommender, 
     return kind(PreparedDataset(small_movielens), recommender, behaviour_of(recommender), model)
 
 
-def dialogue(system: Prompted, said: str, user: int = 3) -> Dialogue:
+def dialogue(system: PromptedSystem, said: str, user: int = 3) -> Dialogue:
     """One conversation that `system` has met, in which something was said; the target is never shown in it."""
     dataset = system.dataset
     first, last = dataset.offsets[user : user + 2]
@@ -69,7 +69,7 @@ def dialogue(system: Prompted, said: str, user: int = 3) -> Dialogue:
     return begun
 
 
-def answered(system: Prompted, talk: Dialogue, then: str = "") -> list[int]:
+def answered(system: PromptedSystem, talk: Dialogue, then: str = "") -> list[int]:
     """What the system shows next; the person goes on with `then`."""
     (shown,) = system.reply([talk])
     talk.shown.append(shown)
@@ -78,11 +78,11 @@ def answered(system: Prompted, talk: Dialogue, then: str = "") -> list[int]:
     return list(shown.items)
 
 
-def titles(system: Prompted, items: Sequence[int]) -> list[str]:
+def titles(system: PromptedSystem, items: Sequence[int]) -> list[str]:
     return [system.titled(item) for item in items]
 
 
-def by_behaviour(system: Prompted, talk: Dialogue, shown: Sequence[Shown] = ()) -> list[int]:
+def by_behaviour(system: PromptedSystem, talk: Dialogue, shown: Sequence[SystemTurn] = ()) -> list[int]:
     """All items that may be shown, the best by behaviour first."""
     scores = system.behaviour(Histories.from_lists([talk.history.tolist()]))[0].copy()
     gone = [*talk.history.tolist(), *(item for each in shown for item in each.items)]
@@ -91,6 +91,6 @@ def by_behaviour(system: Prompted, talk: Dialogue, shown: Sequence[Shown] = ()) 
     return order[: len(order) - len(set(gone))]
 
 
-def requests_of(system: Prompted, count: int) -> pl.DataFrame:
+def requests_of(system: PromptedSystem, count: int) -> pl.DataFrame:
     """The first real requests of the test split."""
     return system.dataset.requests.filter(pl.col("split") == "test").head(count)

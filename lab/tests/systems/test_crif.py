@@ -13,16 +13,16 @@ from torch.nn import functional as F
 
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.evaluate.multi_turn import evaluate_multi_turn, per_talk, talk_rows
-from latentcrs.systems.asking import Asking
+from latentcrs.systems.asking import FacetDialogues
 from latentcrs.systems.facets import Facets
 from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import RECOMMEND, Practice, Sessions
-from latentcrs.users.dialogue import Dialogue, Shown
+from latentcrs.users.dialogue import Dialogue, SystemTurn
 from latentcrs.users.open import open_user
 from latentcrs_lab.systems.crif import CrifSettings, DecisionSettings, OfflineSettings, train_crif
 from latentcrs_lab.systems.crif import train as training
 from latentcrs_lab.systems.crif.decision import Decision, Episodes, discounted, outcomes
-from latentcrs_lab.systems.crif.examples import Drawing
+from latentcrs_lab.systems.crif.examples import ExampleSampler
 from latentcrs_lab.systems.crif.factorisation import REFUSING, hardest, refusals
 from latentcrs_lab.systems.crif.graph import Graph, trained_histories
 from latentcrs_lab.systems.crif.inference import Inference
@@ -112,7 +112,7 @@ def test_only_the_newest_items_are_neighbours(dataset: PreparedDataset, hearing:
 
 def test_examples_are_what_they_are_called(dataset: PreparedDataset, hearing: FacetHearing) -> None:
     has, settings = hearing.facets.has, OfflineSettings(negatives=6, newest=20)
-    drawing = Drawing(dataset, hearing.facets, settings)
+    drawing = ExampleSampler(dataset, hearing.facets, settings)
     rows = np.random.default_rng(0).integers(0, len(drawing), 400)
     found = drawing.draw(rows, np.random.default_rng(1))
     sequence, offsets = dataset.sequence, dataset.offsets
@@ -347,12 +347,12 @@ class Popular:
 
     def meet(self, dialogues: list[Dialogue]) -> None: ...
 
-    def reply(self, dialogues: list[Dialogue]) -> list[Shown]:
+    def reply(self, dialogues: list[Dialogue]) -> list[SystemTurn]:
         return [self._next(dialogue) for dialogue in dialogues]
 
-    def _next(self, dialogue: Dialogue) -> Shown:
+    def _next(self, dialogue: Dialogue) -> SystemTurn:
         gone = {*dialogue.history.tolist(), *(item for shown in dialogue.shown for item in shown.items)}
-        return Shown(tuple([item for item in self._order if item not in gone][:5]))
+        return SystemTurn(tuple([item for item in self._order if item not in gone][:5]))
 
     def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
         return 0, 0
@@ -360,7 +360,7 @@ class Popular:
 
 def test_it_beats_popularity_in_conversation(dataset: PreparedDataset, hearing: FacetHearing, crif: Crif) -> None:
     rows, user = talk_rows(dataset, "test", 120), open_user("attributes", dataset)
-    systems = [Asking(dataset, hearing, crif), Popular(dataset)]
+    systems = [FacetDialogues(dataset, hearing, crif), Popular(dataset)]
     found = evaluate_multi_turn(dataset, "test", systems, user, rows).systems  # type: ignore[arg-type]
     ours, popular = (per_talk(found[name].outcomes) for name in ("crif", "popularity"))
     assert ours[:, 1].mean() > popular[:, 1].mean() + 0.3 and ours[:, 2].mean() > popular[:, 2].mean() + 0.3
@@ -371,7 +371,7 @@ def test_its_order_begins_with_what_has_all_facets_that_were_heard(
     dataset: PreparedDataset, hearing: FacetHearing, crif: Crif
 ) -> None:
     requests = dataset.requests.filter(dataset.requests["split"] == "test").head(120)
-    scores = Asking(dataset, hearing, crif).scores(requests)
+    scores = FacetDialogues(dataset, hearing, crif).scores(requests)
     accepted, rejected = hearing.heard(requests["text"].to_list())
     assert scores.shape == (len(requests), dataset.info.items) and scores.dtype == np.float32
     narrowed = 0
@@ -395,9 +395,9 @@ def test_a_killed_training_ends_as_one_that_was_not(
     dataset: PreparedDataset, hearing: FacetHearing, crif: Crif, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATENTCRS_TRAINING", str(tmp_path))
-    whole, count = Drawing.draw, 0
+    whole, count = ExampleSampler.draw, 0
 
-    def killed(self: Drawing, rows: np.ndarray, rng: np.random.Generator) -> object:
+    def killed(self: ExampleSampler, rows: np.ndarray, rng: np.random.Generator) -> object:
         nonlocal count
         count += 1
         if count == 2 * -(-len(self) // 512) + 3:
@@ -405,7 +405,7 @@ def test_a_killed_training_ends_as_one_that_was_not(
         return whole(self, rows, rng)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Drawing, "draw", killed)
+        patch.setattr(ExampleSampler, "draw", killed)
         with pytest.raises(KeyboardInterrupt):
             train_crif(dataset, hearing, QUICK)
     again = train_crif(dataset, hearing, QUICK)
@@ -413,7 +413,7 @@ def test_a_killed_training_ends_as_one_that_was_not(
         torch.testing.assert_close(again.turn.preference.representation.state_dict()[name], weights, rtol=0, atol=0)
     for name, weights in crif.decision.state_dict().items():
         torch.testing.assert_close(again.decision.state_dict()[name], weights, rtol=0, atol=0)
-    monkeypatch.setattr(Drawing, "draw", None)  # would fail: nothing is trained a third time
+    monkeypatch.setattr(ExampleSampler, "draw", None)  # would fail: nothing is trained a third time
     kept = train_crif(dataset, hearing, QUICK)
     torch.testing.assert_close(kept.decision.state_dict(), again.decision.state_dict(), rtol=0, atol=0)
 

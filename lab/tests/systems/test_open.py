@@ -9,11 +9,11 @@ from prompted_stubs import Scripted
 
 from latentcrs.base.errors import UserError
 from latentcrs.evaluate.multi_turn_tables import markdown_of
-from latentcrs.evaluate.one_turn import Seen, evaluate_one_turn
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.one_turn import HistoryWindow, evaluate_one_turn
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.evaluate.tables import markdown
 from latentcrs.evaluate.talks import multi_turn
-from latentcrs.systems.asking import Asking
+from latentcrs.systems.asking import FacetDialogues
 from latentcrs_lab.systems import ASKED, TRAINED
 from latentcrs_lab.systems.crif.settings import CrifSettings, DecisionSettings, OfflineSettings
 from latentcrs_lab.systems.crm import Crm, CrmSettings
@@ -37,18 +37,20 @@ def _own_cache(small_movielens_cache: Path, tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.fixture
-def opened(bundle: Path) -> Opened:
-    return Opened(bundle, device="cpu")
+def opened(bundle: Path) -> EvaluationBundle:
+    return EvaluationBundle(bundle, device="cpu")
 
 
-def test_every_trained_system_opens_by_its_name_and_once(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_trained_system_opens_by_its_name_and_once(
+    opened: EvaluationBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, settings in BRIEFLY.items():
         module = f"latentcrs_lab.systems.{name}.train.{type(settings).__name__}"
         monkeypatch.setattr(module, lambda made=settings: made)
     opened.dataset.requests = opened.dataset.requests.gather_every(12)  # each has to be heard
     for name in TRAINED:
         system = opened.baseline(name)
-        assert isinstance(system, Crm if name == "crm" else Asking)
+        assert isinstance(system, Crm if name == "crm" else FacetDialogues)
         assert opened.baseline(name) is system
         assert getattr(system, "name", None) == name
 
@@ -61,7 +63,7 @@ def test_other_systems_are_ranked_on_the_same_requests(bundle: Path) -> None:
     assert found.comparisons["recall@5"]["best_other"] in found.systems
 
 
-def test_what_a_model_named_is_counted_in_both_protocols(opened: Opened) -> None:
+def test_what_a_model_named_is_counted_in_both_protocols(opened: EvaluationBundle) -> None:
     model = Scripted({"zero-shot": {"titles": FAMOUS}})
     talks = multi_turn(opened, ("zero-shot", "attributes"), "attributes", model, n=5)
     report = talks.about["reports"]["zero-shot"]
@@ -73,7 +75,7 @@ def test_what_a_model_named_is_counted_in_both_protocols(opened: Opened) -> None
     assert again.about["reports"] == {} and again.systems["zero-shot"].tokens == talks.systems["zero-shot"].tokens
 
 
-def test_names_that_nobody_has_and_models_that_are_missing_are_said(opened: Opened, bundle: Path) -> None:
+def test_names_that_nobody_has_and_models_that_are_missing_are_said(opened: EvaluationBundle, bundle: Path) -> None:
     with pytest.raises(UserError, match=r"no system 'unicron'; choose of .*crif, crm, interec, unicorn, zero-shot"):
         evaluate_one_turn(bundle, device="cpu", baselines=["unicron"])
     for name in ASKED:
@@ -82,4 +84,4 @@ def test_names_that_nobody_has_and_models_that_are_missing_are_said(opened: Open
         with pytest.raises(UserError, match="systems that ask one need --llm"):
             multi_turn(opened, (name,))
     with pytest.raises(UserError, match="leave out --history, or --with"):
-        evaluate_one_turn(bundle, device="cpu", history=Seen(0), baselines=["attributes"])
+        evaluate_one_turn(bundle, device="cpu", history=HistoryWindow(0), baselines=["attributes"])

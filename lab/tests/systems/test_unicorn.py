@@ -12,7 +12,7 @@ import torch
 from latentcrs.base.checkpoint import Checkpoint, load_tensors
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.evaluate.multi_turn import evaluate_multi_turn, talk_rows
-from latentcrs.systems.asking import Asking
+from latentcrs.systems.asking import FacetDialogues
 from latentcrs.systems.facets import Facets
 from latentcrs.systems.filtering import AttributeFilter
 from latentcrs.systems.hearing import FacetHearing
@@ -21,7 +21,7 @@ from latentcrs.users.open import open_user
 from latentcrs_lab.systems.unicorn import Unicorn, UnicornSettings, train_unicorn
 from latentcrs_lab.systems.unicorn.embeddings import NodeEmbeddings, Preference, in_order
 from latentcrs_lab.systems.unicorn.episodes import exploring, play, played
-from latentcrs_lab.systems.unicorn.graph import NONE, Pruning, candidate_weights, entropies
+from latentcrs_lab.systems.unicorn.graph import NONE, GraphPruner, candidate_weights, entropies
 from latentcrs_lab.systems.unicorn.network import GraphConvolution, QNetwork, normalised
 from latentcrs_lab.systems.unicorn.policy import acts_of
 from latentcrs_lab.systems.unicorn.pretraining import Feedback, Teller, ranking_loss
@@ -100,7 +100,7 @@ def test_an_answer_that_is_known_has_no_entropy() -> None:
 def test_what_splits_the_weight_of_candidates_most_evenly_is_asked_first(
     facets: Facets, nodes: NodeEmbeddings
 ) -> None:
-    pruning = Pruning(facets, Preference(nodes, facets), SMALL)
+    pruning = GraphPruner(facets, Preference(nodes, facets), SMALL)
     sessions = begun(facets, [[0], [0], [0, 2]], [[], [], []])
     sessions.turns[1] = SMALL.turns - 1
     graphs = pruning(sessions)
@@ -141,7 +141,7 @@ def test_graph_convolution_is_over_the_symmetrically_normalised_graph() -> None:
 
 def test_q_values_are_dueling_and_deaf_to_nodes_that_are_not_there(facets: Facets, nodes: NodeEmbeddings) -> None:
     network = QNetwork(nodes, facets, SMALL)
-    graphs = Pruning(facets, Preference(nodes, facets), SMALL)(begun(facets, [[0], [0, 2]], [[], [5]]))
+    graphs = GraphPruner(facets, Preference(nodes, facets), SMALL)(begun(facets, [[0], [0, 2]], [[], [5]]))
     values = network(graphs).detach()
     there = torch.from_numpy(graphs.actions(SMALL.items))
     assert (values[~there] == -torch.inf).all() and torch.isfinite(values[there]).all()
@@ -158,7 +158,7 @@ def test_q_values_are_dueling_and_deaf_to_nodes_that_are_not_there(facets: Facet
 def test_the_chosen_item_is_shown_with_the_next_best_and_the_list_is_filled(
     facets: Facets, nodes: NodeEmbeddings
 ) -> None:
-    graphs = Pruning(facets, Preference(nodes, facets), SMALL)(begun(facets, [[0], [0, 1, 2], [0]], [[], [], []]))
+    graphs = GraphPruner(facets, Preference(nodes, facets), SMALL)(begun(facets, [[0], [0, 1, 2], [0]], [[], [], []]))
     lowest = -np.inf
     values = np.array([[1, 0, 2, 5, 7, 6], [lowest] * 3 + [1, lowest, lowest], [9, 0, 0, 1, 2, 3]], np.float32)
     acts = acts_of(graphs, np.array([5, 3, 0]), values, SMALL)
@@ -168,7 +168,7 @@ def test_the_chosen_item_is_shown_with_the_next_best_and_the_list_is_filled(
 
 
 def transitions(facets: Facets, nodes: NodeEmbeddings) -> Transitions:
-    pruning = Pruning(facets, Preference(nodes, facets), SMALL)
+    pruning = GraphPruner(facets, Preference(nodes, facets), SMALL)
     graphs = pruning(begun(facets, [[0], [], [1]], [[], [4], [0]]))
     return Transitions(
         graphs, np.array([0, 3, 4]), np.array([0.01, 1, -0.1], np.float32), graphs, np.array([False, True, False])
@@ -327,7 +327,11 @@ def test_trained_it_talks_better_than_popularity_does(
     popular = AttributeFilter(dataset.training_counts, asks=False)
     popular.name = "popularity"
     plain: AskingPolicy = AttributeFilter(dataset.training_counts, asks=False)
-    systems = [Asking(dataset, deaf, popular), Asking(dataset, hearing, plain), Asking(dataset, hearing, trained)]
+    systems = [
+        FacetDialogues(dataset, deaf, popular),
+        FacetDialogues(dataset, hearing, plain),
+        FacetDialogues(dataset, hearing, trained),
+    ]
     user = open_user("attributes", dataset)
     found = evaluate_multi_turn(dataset, "test", systems, user, talk_rows(dataset, "test", 120)).systems
     popularity, filtered, ours = (found[system.name].all.means for system in systems)
@@ -341,7 +345,7 @@ def test_its_one_turn_order_has_what_was_asked_for_first(
 ) -> None:
     monkeypatch.setenv("LATENTCRS_TRAINING", str(tmp_path))
     requests = dataset.requests.filter(dataset.requests["split"] == "test").head(50)
-    scores = Asking(dataset, hearing, trained).scores(requests)
+    scores = FacetDialogues(dataset, hearing, trained).scores(requests)
     assert scores.shape == (50, len(dataset.items)) and scores.dtype == np.float32
     accepted = hearing.heard(requests["text"].to_list())[0]
     matches = accepted.astype(int) @ hearing.facets.has.T

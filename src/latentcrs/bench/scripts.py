@@ -18,7 +18,7 @@ from latentcrs.hear.open import hearer_of
 from latentcrs.recommend import load
 from latentcrs.recommend.users import trained_dataset
 from latentcrs.store.session import Session
-from latentcrs.users.dialogue import Shown, dialogues_of
+from latentcrs.users.dialogue import SystemTurn, dialogues_of
 from latentcrs.users.open import open_user
 
 WARM_UP = 20
@@ -37,7 +37,7 @@ class Script:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldConversations:
     """Conversations on `dataset`. seconds: of each turn, all in order. processor_seconds: of all turns together."""
 
     dataset: str
@@ -46,7 +46,7 @@ class Held:
     processor_seconds: float
 
 
-def held_in_process(bundle: str | Path, conversations: int, turns: int, device: str = "auto") -> Held:
+def held_in_process(bundle: str | Path, conversations: int, turns: int, device: str = "auto") -> HeldConversations:
     """Hold `conversations` of `turns` turns, one after the other, without a server or a store.
 
     The people are those of the test split, with their histories; each wants the held-out item and says so as the
@@ -89,9 +89,9 @@ def held_in_process(bundle: str | Path, conversations: int, turns: int, device: 
                 script.said.append(said)
                 script.shown.append([item.item_id for item in answered.items])
                 numbers = tuple(recommender.item_numbers(script.shown[-1]).tolist())
-                dialogue.shown.append(Shown(numbers))
+                dialogue.shown.append(SystemTurn(numbers))
                 if turn + 1 < turns and (dialogue.target in numbers or len(dialogue.said) == TURNS):
                     dialogue = dialogues_of(dataset, rows[[int(next(wishes))]])[0]
                 bar.advance()
             scripts.append(script)
-    return Held(dataset.info.name, scripts, np.array(spent), processor)
+    return HeldConversations(dataset.info.name, scripts, np.array(spent), processor)

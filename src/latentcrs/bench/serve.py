@@ -46,7 +46,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Killed:
+class KillOutcome:
     """What `kill -9` did. acknowledged: turns by then. kept: turns in the store's files right after. broken_off:
     turns without an answer, which were asked again. ready_seconds: from the new start.
     """
@@ -108,7 +108,7 @@ class ServeBenchmark:
     live_seconds: float
     ready_seconds: float
     peak_mib: float
-    killed: Killed | None
+    killed: KillOutcome | None
     model: ModelCalls | None
     busy: float
     hardware: dict[str, Any]
@@ -253,7 +253,7 @@ async def _load(
     }
 
 
-async def _kill(server: ServerProcess, clients: Clients, after: int) -> Killed:
+async def _kill(server: ServerProcess, clients: Clients, after: int) -> KillOutcome:
     """Kill the server when `after` turns were acknowledged, and start it again."""
     while clients.acknowledged < after:
         await asyncio.sleep(0.01)
@@ -265,4 +265,4 @@ async def _kill(server: ServerProcess, clients: Clients, after: int) -> Killed:
     store.close()
     _, ready = await server.start()
     clients.back_at = time.perf_counter()
-    return Killed(acknowledged, kept, len(clients.broken_off), ready)
+    return KillOutcome(acknowledged, kept, len(clients.broken_off), ready)

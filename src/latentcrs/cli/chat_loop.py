@@ -15,7 +15,7 @@ from rich.console import Console
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import atomic_file
 from latentcrs.base.progress import err_console
-from latentcrs.cli.display import ItemDisplay, Streamed, chips, pairs, plain
+from latentcrs.cli.display import ItemDisplay, TextStream, chips, pairs, plain
 from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.examples import example_request
 from latentcrs.converse.open import begin_again
@@ -141,7 +141,7 @@ class ChatLoop:
 
     def _answer(self, line: str) -> None:
         """Say it, and show what comes of it; the text is shown as it is written, the list once the turn is stored."""
-        streamed = Streamed(self.console)
+        streamed = TextStream(self.console)
         with ExitStack() as waiting:
             waiting.callback(streamed.end)
             if self.conversation.model is not None:

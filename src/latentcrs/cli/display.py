@@ -83,7 +83,7 @@ def _why(item: TurnItem, rules: Sequence[str]) -> str:
     return f"fails {numbers} · {item.model_copy(update={'fails': []}).why}"
 
 
-class Streamed:
+class TextStream:
     """Text written to a console piece by piece as it comes, whole words at a time, broken at the console's width."""
 
     def __init__(self, console: Console) -> None:

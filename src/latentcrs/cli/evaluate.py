@@ -60,14 +60,14 @@ def one_turn(
     Example: latentcrs evaluate one-turn models/ml-1m --json
     """
     from latentcrs.evaluate import evaluate_one_turn, markdown, print_table  # late: PyTorch takes seconds
-    from latentcrs.evaluate.one_turn import Seen
+    from latentcrs.evaluate.one_turn import HistoryWindow
     from latentcrs.llm import open_chat_model
 
     model = None if llm is None else open_chat_model(llm)
     if model is not None:
         sample = sample or 500
     others = [name.strip() for name in with_.split(",") if name.strip()]
-    seen = None if history is None else Seen.of(history)
+    seen = None if history is None else HistoryWindow.of(history)
     result = evaluate_one_turn(bundle, split, dataset, device, seen, sample, model, others)
     if as_json:
         print(json.dumps(result.as_json()))

@@ -15,7 +15,7 @@ from latentcrs.cli.options import LAST_SEED, MOST, a_model
 if TYPE_CHECKING:
     import polars as pl
 
-    from latentcrs.users import Filled
+    from latentcrs.users import FillReport
 
 _SPLITS = ("train", "valid", "test")
 _SAMPLES = 5
@@ -103,7 +103,7 @@ def _report_present(requests: pl.DataFrame, dataset: Path, as_json: bool) -> Non
     )
 
 
-def _report(filled: Filled, titles: pl.Series, dataset: Path, as_json: bool) -> None:
+def _report(filled: FillReport, titles: pl.Series, dataset: Path, as_json: bool) -> None:
     requests, kept = filled.written, filled.kept
     # Evenly spaced rows of the last split written: the same five each time.
     last = requests.filter(requests["split"] == requests["split"][-1])

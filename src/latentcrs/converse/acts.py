@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from latentcrs.converse.pointing import MARK, NAMED, PLURAL, SINGULAR, Pointed, pointed
+from latentcrs.converse.pointing import MARK, NAMED, PLURAL, SINGULAR, PointedText, pointed
 
 Kind = Literal[
     "request", "empty", "greeting", "thanks", "small talk", "help", "start over", "more", "why", "question",
@@ -250,18 +250,18 @@ def read_act(utterance: str, titles: Sequence[str] = ()) -> Act:
     if _SAID_THANKS.search(bare) and _THANKS.fullmatch(bare):
         return Act("thanks")
     if found := _START_OVER.search(text):
-        return Act("start over", rest=_around(Pointed(text, (), ()), found))
+        return Act("start over", rest=_around(PointedText(text, (), ()), found))
     instead = bool(_INSTEAD.search(text))
     if titles and (act := _about_items(pointed(text, titles), bare, len(titles), instead)):
         return act
     if _SMALL_TALK.fullmatch(bare):
         return Act("small talk")
     if titles and (found := _MORE.search(text)):
-        return Act("more", rest=_around(Pointed(text, (), ()), found), instead=instead)
+        return Act("more", rest=_around(PointedText(text, (), ()), found), instead=instead)
     return Act("foreign" if is_foreign(text) else "request", rest=text, instead=instead)
 
 
-def _about_items(text: Pointed, bare: str, shown: int, instead: bool) -> Act | None:
+def _about_items(text: PointedText, bare: str, shown: int, instead: bool) -> Act | None:
     """What `text` says about items that were shown, or None. `bare`: the utterance without marks."""
     everything = tuple(range(shown))
     if found := _RHETORICAL.match(text.text):
@@ -297,7 +297,7 @@ def _about_items(text: Pointed, bare: str, shown: int, instead: bool) -> Act | N
     return None
 
 
-def _question(text: Pointed) -> Act | None:
+def _question(text: PointedText) -> Act | None:
     """A question about an item that was shown, or None."""
     if _WHAT_IS.fullmatch(text.text) and text.meant():
         return Act("question", text.meant())
@@ -311,7 +311,7 @@ def _question(text: Pointed) -> Act | None:
     return None
 
 
-def _around(text: Pointed, found: re.Match[str]) -> str:
+def _around(text: PointedText, found: re.Match[str]) -> str:
     """What else an utterance says: the clauses before an act, and what follows it ("seen it, something older")."""
     before = re.match(r".*[,.;:!?]\s", text.text[: found.start()])
     opening = _trimmed(text.said(0, before.end())) if before else ""

@@ -15,8 +15,8 @@ from latentcrs.converse.asking import question
 from latentcrs.converse.bookkeeping import applicable, forget_words, update
 from latentcrs.converse.deciding import JOINS, kind_of, meant
 from latentcrs.converse.examples import example_request
-from latentcrs.converse.filtering import Ranked, least_fitting, rank_under_rules
-from latentcrs.converse.grounded import Grounded
+from latentcrs.converse.filtering import RankedItems, least_fitting, rank_under_rules
+from latentcrs.converse.grounded import SentenceCheck
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
 from latentcrs.converse.sorting import first_by
 from latentcrs.converse.steps import timed
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Begun:
+class PendingTurn:
     """Half a turn: what was heard, before anything is recommended.
 
     session: as the turn will leave it. meant: the items that the utterance speaks of. recommends: whether items
@@ -102,7 +102,7 @@ class Conversation:
         query = self._read(begun) if begun.recommends else None
         return self.answer(begun, query, on_text)
 
-    def hear(self, utterance: str) -> Begun:
+    def hear(self, utterance: str) -> PendingTurn:
         """The first half of a turn: what was said, and what it changes. Nothing is kept before `answer` has ended."""
         session = self.session.model_copy(deep=True)
         session.turns += 1
@@ -123,9 +123,9 @@ class Conversation:
             held = _held(session)
             spoken_of, recommends = self._act(turn, session, text, act, reading)
             session.before = session.before if _held(session) == held else held
-        return Begun(turn, session, reading, spoken_of, recommends)
+        return PendingTurn(turn, session, reading, spoken_of, recommends)
 
-    def answer(self, begun: Begun, query: Query | None, on_text: Callable[[str], None] | None = None) -> Turn:
+    def answer(self, begun: PendingTurn, query: Query | None, on_text: Callable[[str], None] | None = None) -> Turn:
         """The second half: the turn, with items where `begun.recommends`; `query` is then what `Recommender.read`
         makes of the session's past and request. See `reply`.
         """
@@ -288,7 +288,7 @@ class Conversation:
             turn.needs = list(reading.needs)
         return said or bool(heard.dropped)
 
-    def _read(self, begun: Begun) -> Query:
+    def _read(self, begun: PendingTurn) -> Query:
         """Behaviour and words, as one query."""
         recommender, session = self.recommender, begun.session
         with timed(begun.turn, "total"):
@@ -347,7 +347,7 @@ class Conversation:
         if turn.question is not None:
             session.asked, session.asked_at = [*session.asked, turn.question.column], turn.number
 
-    def _judged(self, turn: Turn, session: Session, query: Query, found: Ranked) -> Ranked:
+    def _judged(self, turn: Turn, session: Session, query: Query, found: RankedItems) -> RankedItems:
         """`found` reordered by the model's judgement; as it is where there is none."""
         if self.model is None or len(found.numbers) < 2:
             return found
@@ -396,7 +396,7 @@ class Conversation:
             if on_text is not None:
                 on_text(sentence if grounded.said or not first else f"{first} {sentence}")
 
-        grounded = Grounded(items, [turn.utterance, *turn.rules, *turn.wishes], passed)
+        grounded = SentenceCheck(items, [turn.utterance, *turn.rules, *turn.wishes], passed)
         text = prompt("reply", request=turn.utterance, items=items)
         messages = [Message("system", prompt("reply_rules")), Message("user", text)]
         pieces = None if on_text is None else grounded.write

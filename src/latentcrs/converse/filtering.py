@@ -22,7 +22,7 @@ INSISTED = 100.0
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedItems:
     """The best items under rules: what each lacks (`costs`, see `violation`) and the rules that it `fails`; `relaxed`
     are those that some item fails. `nearest`: not one item passes what was insisted on; these lack least of it.
     """
@@ -34,11 +34,11 @@ class Ranked:
     fails: list[list[HeardRule]]
     nearest: bool
 
-    def at(self, places: Sequence[int]) -> Ranked:
+    def at(self, places: Sequence[int]) -> RankedItems:
         """The items at these places, in this order."""
         order, fails = np.array(places, np.int64), [self.fails[place] for place in places]
         relaxed = [heard for heard in self.relaxed if any(heard in failed for failed in fails)]
-        return Ranked(self.numbers[order], self.scores[order], self.costs[order], relaxed, fails, self.nearest)
+        return RankedItems(self.numbers[order], self.scores[order], self.costs[order], relaxed, fails, self.nearest)
 
 
 def violation(recommender: Recommender, rules: Sequence[HeardRule], insisted: float = np.inf) -> NDArray[np.float32]:
@@ -69,7 +69,7 @@ def rank_under_rules(
     available: NDArray[np.bool_],
     k: int,
     shelf: Shelf | None = None,
-) -> Ranked:
+) -> RankedItems:
     """The best k of the `available` items (n,): those that pass all rules, then those that lack least. `shelf`: by
     whose policy they are ordered.
     """
@@ -96,7 +96,7 @@ def rank_under_rules(
     masks = [recommender.mask(heard.rule) for heard in rules]
     fails = [[heard for heard, mask in zip(rules, masks, strict=True) if not mask[item]] for item in chosen]
     relaxed = [heard for heard in rules if any(heard in failed for failed in fails)]
-    return Ranked(chosen, chosen_scores, cost[chosen], relaxed, fails, nearest)
+    return RankedItems(chosen, chosen_scores, cost[chosen], relaxed, fails, nearest)
 
 
 def least_fitting(recommender: Recommender, query: Query, rules: Sequence[HeardRule], count: int) -> list[int]:

@@ -18,7 +18,7 @@ _QUOTED = re.compile(r"[\"“]([^\"“”]+)[\"”]")
 _ALWAYS = frozenset("i i'm i'll i've i'd tv ok".split())
 
 
-class Grounded:
+class SentenceCheck:
     """Passes on what a model writes, sentence by sentence, as long as it is true of its sources.
 
     items: a line each, the title first, up to its year or " |". besides: what else may be spoken of, as the request.

@@ -14,7 +14,7 @@ from latentcrs.hear.open import hearer_of, open_extractor
 from latentcrs.llm import ChatModel, open_chat_model
 from latentcrs.recommend import Recommender, load
 from latentcrs.recommend.users import trained_dataset, user_history
-from latentcrs.store.conversations import ConversationStore, Stored
+from latentcrs.store.conversations import ConversationStore, StoredConversation
 from latentcrs.store.session import Session, Variant
 
 LAST = "last"
@@ -65,7 +65,7 @@ def open_conversation(
     kept = ConversationStore(str(store)) if isinstance(store, (str, Path)) else store
     recommender = load(bundle, resolve_device(device).type)
     name = str(Path(bundle).resolve())
-    stored: Stored | None = None
+    stored: StoredConversation | None = None
     if conversation is not None:
         stored = _stored(kept, conversation, name, recommender)
         changed = {key: value for key, value in (("variant", variant), ("k", k)) if value is not None}
@@ -107,7 +107,7 @@ def new_id() -> str:
     return secrets.token_hex(4)
 
 
-def _stored(store: ConversationStore | None, id: str, bundle: str, recommender: Recommender) -> Stored:
+def _stored(store: ConversationStore | None, id: str, bundle: str, recommender: Recommender) -> StoredConversation:
     """The conversation to resume.
 
     Raises:

@@ -60,7 +60,7 @@ _WORD_THAT_POINTS = frozenset({"it", "this", "that", "them", "these", "those", "
 
 
 @dataclass(frozen=True)
-class Pointed:
+class PointedText:
     """A text in which each pointer is one mark; for the marks in their order, `items` (places of the last list, from
     0) and the `words` that stood there.
     """
@@ -84,10 +84,10 @@ class Pointed:
         return "".join(next(words) if c in NAMED + SINGULAR + PLURAL else c for c in self.text[start:end])
 
 
-def pointed(text: str, titles: Sequence[str]) -> Pointed:
+def pointed(text: str, titles: Sequence[str]) -> PointedText:
     """`text` with its pointers at the items of the last list, whose `titles` these are, marked."""
     if not titles:
-        return Pointed(text, (), ())
+        return PointedText(text, (), ())
     spans: list[tuple[int, int, str, tuple[int, ...]]] = []
 
     def add(start: int, end: int, mark: str, places: Sequence[int]) -> None:
@@ -109,7 +109,7 @@ def pointed(text: str, titles: Sequence[str]) -> Pointed:
     for start, end, mark, _ in spans:
         marked += [text[here:start], mark]
         here = end
-    return Pointed(
+    return PointedText(
         "".join([*marked, text[here:]]),
         tuple(places for *_, places in spans),
         tuple(text[start:end] for start, end, *_ in spans),

@@ -14,7 +14,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.files import atomic_file
 from latentcrs.base.progress import step
 from latentcrs.data.dataset import ColumnKind
-from latentcrs.data.dropped import DUPLICATE, NO_RATING, Dropped
+from latentcrs.data.dropped import DUPLICATE, NO_RATING, DroppedRows
 from latentcrs.data.engine import PolarsEngine, streaming, user_ranges
 from latentcrs.data.ordering import EncodedLog
 from latentcrs.data.raw import RawData
@@ -110,7 +110,7 @@ def check(
     Raises:
         UserError: a file cannot be read at all.
     """
-    dropped = Dropped(workspace)
+    dropped = DroppedRows(workspace)
     parts = [problem_frame(raw_problems(raw)).lazy(), problem_frame(untitled_items(raw)).lazy()]
     for reason, rows in text_problems(raw)["reason"].value_counts(sort=True).iter_rows():
         dropped.count(reason, rows)

@@ -93,7 +93,7 @@ class TalkLine(BaseModel):
 
 
 @dataclass
-class Gathered:
+class MatchedConversations:
     """Conversations in terms of a data set, and what became of them."""
 
     mentions: list[tuple[int, int, bool, str | None, str, bool]] = field(default_factory=list)
@@ -193,9 +193,9 @@ class ThingFinder:
         return item if item is not None else self._outside.get((title_key(mention.title), mention.year))
 
 
-def gather(talks: list[Talk], finder: ThingFinder) -> Gathered:
+def gather(talks: list[Talk], finder: ThingFinder) -> MatchedConversations:
     """Mentions and requests of all conversations."""
-    out = Gathered()
+    out = MatchedConversations()
     items = len(finder._ids)
     for number, talk in enumerate(talks):
         split: Split = "valid" if chosen_for_validation(talk.identity) else "train"

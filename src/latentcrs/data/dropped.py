@@ -25,7 +25,7 @@ ITEM_UNTITLED = "title missing (the id stands in)"
 
 
 @dataclass
-class Dropped:
+class DroppedRows:
     """Collects what is left out: counts per reason, and the rows themselves as parquet files in `folder`."""
 
     folder: Path

@@ -33,7 +33,7 @@ class FetchRecord(BaseModel):
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedFiles:
     """What a fetch left behind: the folder, where it came from, its files, and why a mirror stood in, if one did."""
 
     folder: Path
@@ -48,7 +48,7 @@ def default_folder(known: KnownDataset) -> Path:
     return cache_folder() / "data" / folder_name(known.name)
 
 
-def fetch(known: KnownDataset, folder: Path, local: Path | None = None, pause: float = 1.0) -> Fetched:
+def fetch(known: KnownDataset, folder: Path, local: Path | None = None, pause: float = 1.0) -> FetchedFiles:
     """Bring the data set `known` into `folder`, which is whole or absent at any time.
 
     Taken from `local` (a folder or a .zip) when given; else from its official address; else, where that cannot be
@@ -63,7 +63,7 @@ def fetch(known: KnownDataset, folder: Path, local: Path | None = None, pause: f
     refuse_foreign_folder(folder, MARKER)
     done = read_record(folder)
     if done is not None and local is None and done.name == known.name and _layout(known, folder):
-        return Fetched(folder, done.origin, _files(folder), already_there=True)
+        return FetchedFiles(folder, done.origin, _files(folder), already_there=True)
     reason = None
     with atomic_folder(folder, MARKER) as unfinished:
         if local is not None:
@@ -86,7 +86,7 @@ def fetch(known: KnownDataset, folder: Path, local: Path | None = None, pause: f
     if reason is None and local is None:
         for remote in known.files:
             _download_path(known, remote).unlink(missing_ok=True)
-    return Fetched(folder, origin, _files(folder), instead_of=reason)
+    return FetchedFiles(folder, origin, _files(folder), instead_of=reason)
 
 
 def read_record(folder: Path) -> FetchRecord | None:

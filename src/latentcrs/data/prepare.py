@@ -13,7 +13,7 @@ from latentcrs.base.files import atomic_folder, sha256_of
 from latentcrs.base.progress import step
 from latentcrs.data.catalogue import Catalogue
 from latentcrs.data.dataset import MANIFEST, DatasetInfo, PreparedDataset, write_manifest
-from latentcrs.data.dropped import DROPPED_FILE, Dropped
+from latentcrs.data.dropped import DROPPED_FILE, DroppedRows
 from latentcrs.data.engine import Engine, PolarsEngine
 from latentcrs.data.ordering import number_positions, renumbered
 from latentcrs.data.raw import RawData
@@ -65,7 +65,7 @@ def prepare(
     ):
         work = Path(work_name)
         engine = engine or PolarsEngine(work)
-        dropped = Dropped(work)
+        dropped = DroppedRows(work)
         dropped.keep(text_problems(raw))
         chosen = Selection(raw, engine, dropped, threshold, user_core, item_core)
         chosen.judge()

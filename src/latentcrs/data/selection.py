@@ -20,7 +20,7 @@ from latentcrs.data.dropped import (
     OUTSIDE_CORE,
     UNKNOWN_ITEM,
     WITHOUT_INTERACTIONS,
-    Dropped,
+    DroppedRows,
 )
 from latentcrs.data.engine import Engine, number_of_rows, streaming, user_ranges
 from latentcrs.data.events import NOT_COUNTED, TAKEN_AWAY, TAKES_AWAY, take_away
@@ -52,7 +52,7 @@ class Selection:
         self,
         raw: RawData,
         engine: Engine,
-        dropped: Dropped,
+        dropped: DroppedRows,
         threshold: float | None = None,
         user_core: int | None = None,
         item_core: int | None = None,
@@ -328,7 +328,7 @@ def file_name(raw: RawData, role: str) -> str:
 
 
 def core_with_counts(
-    log: nw.LazyFrame, rows: int, user_core: int, item_core: int, engine: Engine, dropped: Dropped
+    log: nw.LazyFrame, rows: int, user_core: int, item_core: int, engine: Engine, dropped: DroppedRows
 ) -> tuple[pl.Series, pl.Series, int]:
     """Users and items (old dense ids) that stay and how many interactions they have; the others are counted."""
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from latentcrs.converse.conversation import Begun, Conversation
+from latentcrs.converse.conversation import Conversation, PendingTurn
 from latentcrs.data import Histories
-from latentcrs.evaluate.opened import WITH_BM25, Opened
+from latentcrs.evaluate.opened import WITH_BM25, EvaluationBundle
 from latentcrs.hear import Extractor
 from latentcrs.llm import ChatModel
 from latentcrs.recommend import Query, Recommendation, Recommender
@@ -20,14 +20,14 @@ from latentcrs.recommend.explain import Reason
 from latentcrs.recommend.index import ItemIndex, ScoreRows
 from latentcrs.store.session import Session, Variant
 from latentcrs.text import embed
-from latentcrs.users.dialogue import Dialogue, Question, Shown
+from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 
 SHOWN = 5
 """Items in each turn (section 5.5)."""
 Vectors = Callable[[Histories, NDArray[np.float32], Sequence[str]], NDArray[np.float32]]
 
 
-class Conversing:
+class BundleDialogues:
     """The very conversations that people have (`converse.Conversation`), advanced together: all utterances of a turn
     are embedded and read in one batch.
     """
@@ -68,7 +68,7 @@ class Conversing:
         conversation.asks = self.asks
         return conversation
 
-    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
         """See `Conversationalist.reply`."""
         begun = [self._talks[id(dialogue)].hear(dialogue.said[-1]) for dialogue in dialogues]
         queries = iter(self._read([each for each in begun if each.recommends]))
@@ -79,10 +79,10 @@ class Conversing:
             self._taken[id(dialogue)] = (before[0] + turn.tokens[0], before[1] + turn.tokens[1])
             numbers = self.recommender.item_numbers(item.item_id for item in turn.items)
             asked = None if turn.question is None else Question(turn.question.column)
-            answers.append(Shown(tuple(numbers.tolist()), asked))
+            answers.append(SystemTurn(tuple(numbers.tolist()), asked))
         return answers
 
-    def _read(self, begun: Sequence[Begun]) -> list[Query]:
+    def _read(self, begun: Sequence[PendingTurn]) -> list[Query]:
         requests = [each.session.request for each in begun]
         pasts = [self.recommender.item_numbers(each.session.past) for each in begun]
         unliked = [self.recommender.item_numbers(each.session.unliked) for each in begun]
@@ -111,7 +111,7 @@ class Conversing:
         return self._taken[id(dialogue)]
 
 
-class Unexplained(Recommender):
+class PlainRecommender(Recommender):
     """Recommends without saying why."""
 
     def with_reasons(
@@ -129,13 +129,13 @@ class Unexplained(Recommender):
         ]
 
 
-class Reference(Unexplained):
+class Reference(PlainRecommender):
     """A reference as a recommender, so that it is talked with as LatentCRS is: the same sentences are heard, the same
     items left out, and only the ranking differs. `vectors` makes queries (B, w) of histories, X (B, d_x) and the
     words themselves.
     """
 
-    def __init__(self, opened: Opened, index: ItemIndex, vectors: Vectors) -> None:
+    def __init__(self, opened: EvaluationBundle, index: ItemIndex, vectors: Vectors) -> None:
         """index: what the queries are put to."""
         super().__init__(opened.bundle, opened.encoder)
         self._reference, self._vectors = index, vectors
@@ -157,7 +157,7 @@ class Reference(Unexplained):
         return [Query(request, past, believed, vector, self._reference) for request, past, vector in rows]
 
 
-def recommender_of(opened: Opened, name: str) -> Recommender:
+def recommender_of(opened: EvaluationBundle, name: str) -> Recommender:
     """The recommender behind a system's name: latentcrs, latentcrs-paper, or a reference of `one_turn.SYSTEMS`."""
     bundle = opened.bundle
     if name == "latentcrs":
@@ -168,7 +168,7 @@ def recommender_of(opened: Opened, name: str) -> Recommender:
         info = bundle.info.model_copy(update={"config": bundle.info.config.model_copy(update={"em": em})})
         with torch.inference_mode():
             index = ItemIndex.build(model.items().cpu().numpy())
-        return Unexplained(replace(bundle, generative=model, index=index, info=info), opened.encoder)
+        return PlainRecommender(replace(bundle, generative=model, index=index, info=info), opened.encoder)
     behaviour, device = bundle.behaviour, bundle.behaviour.device
     V, T = bundle.generative.V, F.normalize(bundle.generative.T, dim=1)
 

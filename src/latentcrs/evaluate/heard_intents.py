@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.evaluate.intent_categories import map_column
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.fit.rows import training_sequences
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.bundle import relevance
@@ -66,7 +66,7 @@ def heard_intents(
     Raises:
         UserError: no bundle or data set there, or a catalogue without categories that `LEAST` items share.
     """
-    opened = Opened(bundle, dataset, "cpu")
+    opened = EvaluationBundle(bundle, dataset, "cpu")
     recommender, items = Recommender(opened.bundle, opened.encoder), opened.bundle.items
     model = opened.bundle.generative
     likelihood = torch.log_softmax(model.item_vectors() @ model.intent_vectors().T, 0).exp()  # (n, K)

@@ -19,7 +19,7 @@ from latentcrs.recommend import Recommender
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRanks:
     """Ranks of the targets by variant V and how many judgements failed (F's order stood there)."""
 
     ranks: NDArray[np.int64]
@@ -38,7 +38,7 @@ def judged_ranks(
     chosen: NDArray[np.int64],
     places: float = PLACES,
     controls: int = CONTROLS,
-) -> Judged:
+) -> JudgedRanks:
     """Ranks of the `chosen` requests (row numbers) under V, from F's `scores` and `ranks` of all rows.
 
     A target below F's first 20 keeps its rank; within them the order is that of `converse.judge`, among items that
@@ -68,4 +68,4 @@ def judged_ranks(
                 rank = 1 + judged.index(top.tolist().index(int(targets[row])))
             found.append(rank)
             bar.advance()
-    return Judged(np.array(found, np.int64), failed)
+    return JudgedRanks(np.array(found, np.int64), failed)

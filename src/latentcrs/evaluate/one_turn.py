@@ -22,7 +22,7 @@ from latentcrs.data.ranking import both_ranks_of, ndcg_at, recall_at
 from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.judged import judged_ranks
-from latentcrs.evaluate.opened import WITH_BM25, Opened
+from latentcrs.evaluate.opened import WITH_BM25, EvaluationBundle
 from latentcrs.fit.rows import rows_of
 from latentcrs.hear import Hearer
 from latentcrs.intent import Rows
@@ -56,14 +56,14 @@ Scores = Callable[[slice], Tensor]
 
 
 @dataclass(frozen=True)
-class Seen:
+class HistoryWindow:
     """Which items of a history systems are shown: so many of the newest, or so many at random; None: no limit."""
 
     newest: int | None = None
     random: int | None = None
 
     @classmethod
-    def of(cls, written: str) -> Seen:
+    def of(cls, written: str) -> HistoryWindow:
         """From "3", "newest 3" or "random 3".
 
         Raises:
@@ -122,7 +122,7 @@ def evaluate_one_turn(
     split: str = "test",
     dataset: str | Path | None = None,
     device: str = "auto",
-    history: Seen | None = None,
+    history: HistoryWindow | None = None,
     sample: int | None = None,
     model: ChatModel | None = None,
     baselines: Sequence[str] = (),
@@ -142,13 +142,13 @@ def evaluate_one_turn(
     """
     if split not in ("valid", "test"):
         raise UserError(f"--split {split}: choose valid or test.")
-    return one_turn_of(Opened(bundle_folder, dataset, device), split, history, sample, model, baselines)
+    return one_turn_of(EvaluationBundle(bundle_folder, dataset, device), split, history, sample, model, baselines)
 
 
 def one_turn_of(
-    opened: Opened,
+    opened: EvaluationBundle,
     split: str = "test",
-    history: Seen | None = None,
+    history: HistoryWindow | None = None,
     sample: int | None = None,
     model: ChatModel | None = None,
     baselines: Sequence[str] = (),
@@ -159,7 +159,7 @@ def one_turn_of(
     if baselines and history is not None:
         raise UserError("Other systems are ranked with whole histories; leave out --history, or --with.")
     began = time.perf_counter()
-    asked = Asked(opened, opened.dataset.requests.filter(pl.col("split") == split))
+    asked = RequestSet(opened, opened.dataset.requests.filter(pl.col("split") == split))
     chosen = np.arange(len(asked.targets))
     if sample is not None and sample < len(chosen):
         chosen = np.sort(np.random.default_rng(0).choice(len(chosen), sample, replace=False))
@@ -170,7 +170,7 @@ def one_turn_of(
     seconds = time.perf_counter() - began
     about: dict[str, Any] = {}
     if asking := [name for name in baselines if find_system(name).asks]:
-        some = Asked(opened, asked.requests[chosen])
+        some = RequestSet(opened, asked.requests[chosen])
         for name, both in some.ranks(asking, None, model).items():
             figures[name] = _figures(*both)
         about |= {"language_model": model.id if model else None, "reports": reports_of(some.asking)}
@@ -207,10 +207,10 @@ def one_turn_of(
     )
 
 
-class Asked:
+class RequestSet:
     """Requests for items of users' futures, and how every system ranks those items for them."""
 
-    def __init__(self, opened: Opened, requests: pl.DataFrame) -> None:
+    def __init__(self, opened: EvaluationBundle, requests: pl.DataFrame) -> None:
         """requests: columns of `REQUESTS_SCHEMA`.
 
         Raises:
@@ -233,16 +233,16 @@ class Asked:
         hearer = Hearer(bundle.items, bundle.columns)
         return HardRules(Recommender(bundle), hearer, self.texts, self.opened.heard)
 
-    def rows(self, longest: int | None, history: Seen | None) -> Rows:
+    def rows(self, longest: int | None, history: HistoryWindow | None) -> Rows:
         """The requests embedded; at most `longest` items of what is seen of a history count."""
-        opened, shown = self.opened, history or Seen()
+        opened, shown = self.opened, history or HistoryWindow()
         newest = min((most for most in (longest, shown.newest) if most is not None), default=None)
         requests, behaviour, encoder = self.requests, opened.bundle.behaviour, opened.encoder
         return rows_of(opened.dataset, requests, behaviour, encoder, newest, at_random=shown.random)
 
-    def _as_recommended(self, history: Seen | None) -> Scores:
+    def _as_recommended(self, history: HistoryWindow | None) -> Scores:
         """The scores that the bundle recommends by, titles in the words taken up."""
-        shown, recommender = history or Seen(), Recommender(self.opened.bundle, self.opened.encoder)
+        shown, recommender = history or HistoryWindow(), Recommender(self.opened.bundle, self.opened.encoder)
         seen = self.histories if shown.random is None else self.histories.sampled(shown.random)
         seen = seen if shown.newest is None else seen.newest(shown.newest)
         X = embed(self.texts, self.opened.encoder, name="requests")
@@ -254,7 +254,7 @@ class Asked:
 
         return scores
 
-    def scores(self, history: Seen | None = None) -> dict[str, Callable[[], Scores]]:
+    def scores(self, history: HistoryWindow | None = None) -> dict[str, Callable[[], Scores]]:
         """Each of `SYSTEMS`: opens its scores of the whole catalogue, (b, n), for a slice of the requests. `history`:
         only so many of the newest items are seen.
         """
@@ -301,7 +301,7 @@ class Asked:
             self.asking.append(system)
         return lambda part: torch.from_numpy(system.scores(self.requests[part])).to(device)
 
-    def _with_bm25(self, name: str, history: Seen | None) -> Scores:
+    def _with_bm25(self, name: str, history: HistoryWindow | None) -> Scores:
         opened, system = self.opened, WITH_BM25[name]
         query, items, longest = opened.query(system)
         rows = self.rows(longest, history)
@@ -312,7 +312,7 @@ class Asked:
         return scores
 
     def ranks(
-        self, names: Sequence[str], history: Seen | None = None, model: ChatModel | None = None
+        self, names: Sequence[str], history: HistoryWindow | None = None, model: ChatModel | None = None
     ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """The targets' ranks among the whole catalogue by each of the systems `names`: with the user's whole history
         left out, and left in.

@@ -32,7 +32,7 @@ WITH_BM25 = {"bm25-sum": "behaviour", "bm25-fusion": "fusion"}
 """Systems that add BM25 to what another one finds."""
 
 
-class Opened:
+class EvaluationBundle:
     """A bundle, the data set it was trained on, and at first use what it is compared with, on the same encoders.
 
     dataset: where the data set lies now, if it was moved. mark: names this very bundle in caches.

@@ -24,8 +24,8 @@ from latentcrs.data.dataset import REQUESTS_SCHEMA
 from latentcrs.data.ranking import CHUNK_ELEMENTS, ndcg_at, ranks_of_scores, recall_at
 from latentcrs.evaluate.human_requests import Context, HumanRequest, gather_requests
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
-from latentcrs.evaluate.one_turn import Asked, Scores
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.one_turn import RequestSet, Scores
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.fit.rows import words_of_items
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.bundle import MANIFEST
@@ -119,7 +119,7 @@ def evaluate_people(
     """
     began = time.perf_counter()
     resolve_device(device)
-    opened = Opened(where, dataset, device) if (Path(where) / MANIFEST).is_file() else None
+    opened = EvaluationBundle(where, dataset, device) if (Path(where) / MANIFEST).is_file() else None
     prepared = opened.dataset if opened else PreparedDataset(where)
     for name in baselines:
         check_system(name, None)
@@ -141,7 +141,7 @@ def evaluate_people(
 class Systems:
     """What is compared, each made at first use and kept for every source of requests."""
 
-    def __init__(self, dataset: PreparedDataset, opened: Opened | None) -> None:
+    def __init__(self, dataset: PreparedDataset, opened: EvaluationBundle | None) -> None:
         self.dataset, self.opened = dataset, opened
 
     def names(self) -> list[str]:
@@ -177,7 +177,7 @@ class Systems:
         return Recommender(self.opened.bundle, self.opened.encoder)
 
 
-class Put:
+class SourceRequests:
     """The requests of one source, put to all systems."""
 
     def __init__(self, systems: Systems, requests: Sequence[HumanRequest]) -> None:
@@ -189,7 +189,7 @@ class Put:
         self.named = [np.array(request.named, np.int64) for request in requests]
 
     @cached_property
-    def asked(self) -> Asked:
+    def asked(self) -> RequestSet:
         """The same as requests of visitors, for what one-turn evaluation ranks with."""
         assert self.systems.opened is not None
         pasts = ([item for item in request.history if item < self.n] for request in self.requests)
@@ -197,7 +197,7 @@ class Put:
             (None, None, past, request.target, "test", request.text, "")
             for past, request in zip(pasts, self.requests, strict=True)
         ]
-        return Asked(self.systems.opened, pl.DataFrame(rows, REQUESTS_SCHEMA, orient="row"))
+        return RequestSet(self.systems.opened, pl.DataFrame(rows, REQUESTS_SCHEMA, orient="row"))
 
     @cached_property
     def _asked_scores(self) -> dict[str, Callable[[], Scores]]:
@@ -271,7 +271,7 @@ class Put:
 
 def measured(systems: Systems, requests: Sequence[HumanRequest], names: Sequence[str], source: str) -> SourceResult:
     """All figures of one source."""
-    put, left_out, left_in = Put(systems, requests), {}, {}
+    put, left_out, left_in = SourceRequests(systems, requests), {}, {}
     with step(f"ranking for {source}", len(names)) as bar:
         for name in names:
             bar.note(name)

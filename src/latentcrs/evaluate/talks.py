@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from latentcrs.base.errors import UserError
-from latentcrs.evaluate.conversing import Conversing, recommender_of
+from latentcrs.evaluate.conversing import BundleDialogues, recommender_of
 from latentcrs.evaluate.multi_turn import SAMPLE, MultiTurnResult, evaluate_multi_turn, talk_rows
-from latentcrs.evaluate.opened import WITH_BM25, Opened
+from latentcrs.evaluate.opened import WITH_BM25, EvaluationBundle
 from latentcrs.hear.open import open_extractor
 from latentcrs.llm import ChatModel
 from latentcrs.store.session import Variant
@@ -24,7 +24,7 @@ RULED = tuple(f"{name}-f" for name in REFERENCES)
 
 
 def multi_turn(
-    bundle: str | Path | Opened,
+    bundle: str | Path | EvaluationBundle,
     variants: Sequence[str] = ("b", "f"),
     user: str = "attributes",
     model: ChatModel | None = None,
@@ -46,7 +46,7 @@ def multi_turn(
     model is asked, else 500.
 
     Raises:
-        UserError: an unknown name, a language model that is missing, or what `Opened` refuses.
+        UserError: an unknown name, a language model that is missing, or what `EvaluationBundle` refuses.
     """
     own, others = (*VARIANTS, *REFERENCES, *RULED), system_names()
     if unknown := [name for name in variants if name not in (*own, *others)]:
@@ -58,7 +58,7 @@ def multi_turn(
     needs = rules == "llm" or any(name == "v" or (name not in own and find_system(name).asks) for name in variants)
     if model is None and needs:
         raise UserError("variant v, rules heard by a language model, and systems that ask one need --llm.")
-    opened = bundle if isinstance(bundle, Opened) else Opened(bundle, dataset, device)
+    opened = bundle if isinstance(bundle, EvaluationBundle) else EvaluationBundle(bundle, dataset, device)
     talker = open_user(user, opened.dataset, seed, user_model or model)
     asks = needs or user == "llm"
     rows = talk_rows(opened.dataset, split, n or (SAMPLE if asks else None), seed)
@@ -80,7 +80,7 @@ def multi_turn(
     return found
 
 
-def _system(opened: Opened, name: str, rules: str, model: ChatModel | None) -> Conversationalist:
+def _system(opened: EvaluationBundle, name: str, rules: str, model: ChatModel | None) -> Conversationalist:
     if name not in (*VARIANTS, *REFERENCES, *RULED):
         return opened.baseline(name, model if find_system(name).asks else None)
     ruled = name.endswith("-f") or name.split("-")[0] in ("f", "v")
@@ -92,4 +92,4 @@ def _system(opened: Opened, name: str, rules: str, model: ChatModel | None) -> C
     lexical = open_extractor("lexical", items, columns)
     hearing = open_extractor(rules, items, columns, asked) if ruled else lexical
     variant: Variant = "v" if name == "v" else "f" if ruled else "b"
-    return Conversing(shown, recommender, hearing, variant, asked, lexical)
+    return BundleDialogues(shown, recommender, hearing, variant, asked, lexical)

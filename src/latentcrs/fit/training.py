@@ -276,7 +276,7 @@ def _fit_em(inputs: Inputs, config: Config, checkpoints: dict[str, Checkpoint]) 
 
 
 @dataclass
-class Trained:
+class TrainedModel:
     """What a bundle is made of."""
 
     behaviour: BehaviourEncoder
@@ -292,7 +292,7 @@ def fit_model(
     fresh: bool = False,
     folder: str | Path | None = None,
     together: Together | None = None,
-) -> Trained:
+) -> TrainedModel:
     """`fit_intents`, then the tuning of the behaviour encoder, of a copy of it, where `em.tune_encoder` asks for it.
 
     behaviour: the encoder that `inputs` were made with; folder and together: see `fit_behaviour`.
@@ -324,13 +324,13 @@ def _train_there(
 
 def _train_model(
     inputs: Inputs, behaviour: BehaviourEncoder, config: Config, checkpoints: dict[str, Checkpoint]
-) -> Trained:
+) -> TrainedModel:
     em, report = _fit_em(inputs, config, checkpoints)
     if config.em.tune_encoder:
         behaviour, saved = copy.deepcopy(behaviour), checkpoints["tuned"]
         report["tuned"] = tune_encoder(em, behaviour, inputs.train, _validation(inputs, config), saved)
         behaviour.report = {**behaviour.report, "tuned": saved.fingerprint}
-    return Trained(behaviour, em.inference, em.generative, report)
+    return TrainedModel(behaviour, em.inference, em.generative, report)
 
 
 def _validation(inputs: Inputs, config: Config) -> Rows:

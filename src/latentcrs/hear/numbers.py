@@ -24,7 +24,7 @@ _NUMBER = r"(?:[€$£] )?\d{1,12}(?:[.,]\d{1,12}){0,4}(?: [€$£])?"  # what i
 
 
 @dataclass(frozen=True)
-class Numbered:
+class NumberCondition:
     """A condition on a number, a year or a numbered value, said in tokens first..last (behind). assumed: the column
     was not named."""
 
@@ -92,16 +92,16 @@ class Numbers:
             )
         return self._patterns[language]
 
-    def find(self, line: Line, language: str) -> list[Numbered]:
+    def find(self, line: Line, language: str) -> list[NumberCondition]:
         """The conditions on numbers in `line`, in order."""
         one, two = self._compiled(language)
-        found: list[Numbered] = []
+        found: list[NumberCondition] = []
         taken: set[int] = set()
 
         def add(first: int, last: int, rule: Rule | None, assumed: bool = False) -> None:
             if rule is not None and not taken & set(range(first, last)):
                 taken.update(range(first, last))
-                found.append(Numbered(first, last, rule, assumed))
+                found.append(NumberCondition(first, last, rule, assumed))
 
         for match in two.finditer(line.line):
             add(*line.span(match), *self._range(match, language))

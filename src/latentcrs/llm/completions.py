@@ -74,7 +74,7 @@ class Completions:
             logger.warning("The completion cache %s cannot be used: %s", self.path, getattr(error, "orig", error))
 
 
-class Cached:
+class CachedModel:
     """A chat model whose answers are kept: the same prompt with the same parameters is asked once.
 
     Failures are not kept. What is kept stays on disk in plain text: this is for experiments, not for people's chats.

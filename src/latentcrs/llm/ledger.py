@@ -126,7 +126,7 @@ class Ledger:
             return self._engine
 
 
-class Recorded:
+class RecordedModel:
     """A chat model whose every call, failed ones too, is written to a ledger."""
 
     def __init__(self, model: ChatModel, ledger: Ledger) -> None:

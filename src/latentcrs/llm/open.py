@@ -36,12 +36,12 @@ def open_chat_model(spec: str | None = None, timeout: float = 60.0, max_retries:
         say(f"language model in this process: {model.id}")
     else:
         model = _endpoint(wanted, timeout, max_retries)
-    from latentcrs.llm.completions import Cached, Completions
-    from latentcrs.llm.ledger import Ledger, Recorded
+    from latentcrs.llm.completions import CachedModel, Completions
+    from latentcrs.llm.ledger import Ledger, RecordedModel
 
     if os.environ.get("LATENTCRS_COMPLETIONS", "") not in ("", "0"):
-        model = Cached(model, Completions())
-    return Recorded(model, Ledger())
+        model = CachedModel(model, Completions())
+    return RecordedModel(model, Ledger())
 
 
 def check_model_name(spec: str) -> None:

@@ -31,7 +31,7 @@ from latentcrs.serve.service import Service
 from latentcrs.serve.settings import VARIABLE, Settings
 from latentcrs.serve.swap import BundleWatch
 from latentcrs.serve.threads import Threads
-from latentcrs.serve.tracing import Tracing, tracing_of_environment
+from latentcrs.serve.tracing import ServerTracer, tracing_of_environment
 from latentcrs.store.conversations import ConversationStore
 
 LOG = structlog.stdlib.get_logger("latentcrs.serve")
@@ -41,7 +41,7 @@ Errors are problem documents (RFC 9457). Every answer has an `X-Request-ID`, you
 """
 
 
-def create_app(settings: Settings, service: Service | None = None, tracing: Tracing | None = None) -> FastAPI:
+def create_app(settings: Settings, service: Service | None = None, tracing: ServerTracer | None = None) -> FastAPI:
     """The app of one process. `service`: the one to use in place of opening the bundle. `tracing`: that to use in
     place of what the environment says.
 

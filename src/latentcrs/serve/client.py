@@ -14,7 +14,7 @@ import httpx
 from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
 from latentcrs.serve import PREFIX
-from latentcrs.store.conversations import Stored, Summary
+from latentcrs.store.conversations import StoredConversation, Summary
 from latentcrs.store.session import Turn, Variant
 
 
@@ -107,9 +107,9 @@ class Client:
         """Go on in another variant."""
         return self._turn("PUT", f"/conversations/{quote(id, '')}/variant", {"variant": variant})
 
-    def conversation(self, id: str) -> Stored:
+    def conversation(self, id: str) -> StoredConversation:
         """A conversation with all its turns."""
-        return Stored.model_validate(self._ask("GET", f"/conversations/{quote(id, '')}"))
+        return StoredConversation.model_validate(self._ask("GET", f"/conversations/{quote(id, '')}"))
 
     def conversations(self, user: str | None = None) -> list[Summary]:
         """Your conversations, the one that went on last first."""

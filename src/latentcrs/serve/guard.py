@@ -17,7 +17,7 @@ from latentcrs.serve.observe import Metrics
 from latentcrs.serve.paths import keep_slashes
 from latentcrs.serve.refusals import refusal
 from latentcrs.serve.settings import Settings
-from latentcrs.serve.tracing import Told, Tracing
+from latentcrs.serve.tracing import ServerTracer, TraceSpan
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -32,7 +32,7 @@ HEADERS = {
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 UNINTERESTING = ("/health", "/metrics", "/web/", "/_nicegui")
 """Paths whose requests are in no trace: asked every few seconds, or files of the page."""
-UNTRACED = Tracing()
+UNTRACED = ServerTracer()
 LOG = structlog.stdlib.get_logger("latentcrs.requests")
 
 
@@ -40,7 +40,7 @@ class Guard:
     """ASGI middleware, the outermost. page_policy: the content security policy of HTML."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, metrics: Metrics, tracing: Tracing, page_policy: str
+        self, app: ASGIApp, settings: Settings, metrics: Metrics, tracing: ServerTracer, page_policy: str
     ) -> None:
         self.app, self.settings, self.page_policy = app, settings, page_policy
         self.metrics, self.tracing = metrics, tracing
@@ -88,7 +88,7 @@ class Guard:
             finally:
                 self._ended(scope, status, time.perf_counter() - began, told)
 
-    def _ended(self, scope: Scope, status: int, seconds: float, told: Told) -> None:
+    def _ended(self, scope: Scope, status: int, seconds: float, told: TraceSpan) -> None:
         """Count, trace and log a request."""
         method, route = _method(scope), _route(scope)
         self.metrics.request(method, route, status, seconds)

@@ -43,7 +43,7 @@ FAILED = "This did not work, for a reason on the side of the server; its log say
 
 def server(service: Service, owner: str = "") -> Server[dict[str, Any]]:
     """An MCP server with the tools of one service. `owner`: whose users and events it sees, where a request over HTTP
-    does not say (`Keyed`).
+    does not say (`KeyGuard`).
     """
 
     @cache
@@ -94,7 +94,7 @@ def serve_stdio(service: Service) -> None:
     anyio.run(run)
 
 
-class Keyed:
+class KeyGuard:
     """ASGI middleware that lets in whom a key belongs to: `Authorization: Bearer KEY`, as the HTTP API has it."""
 
     def __init__(self, app: ASGIApp, keys: Keys) -> None:
@@ -117,7 +117,7 @@ def http_app(service: Service, host: str, keys: Keys | None = None) -> ASGIApp:
     if keys is None:
         return app
     service.people.knows_dataset = keys.knows_dataset
-    return Keyed(app, keys)
+    return KeyGuard(app, keys)
 
 
 def serve_http(service: Service, host: str, port: int, keys: Keys | None = None) -> None:

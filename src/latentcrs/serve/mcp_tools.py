@@ -60,7 +60,7 @@ class Explanation(BaseModel):
     about: str
 
 
-class Remembered(BaseModel):
+class HistorySummary(BaseModel):
     """What is known of the user now. history: how many items."""
 
     user: str
@@ -220,7 +220,7 @@ class CatalogueTools:
             self.service.remember(self.owner, given.user, item_id, given.kind)
             history = self.service.history(self.owner, given.user)
             titled = plain_text(self.display.titled(item_id))
-            remembered = Remembered(
+            remembered = HistorySummary(
                 user=given.user, item_id=item_id, title=titled, kind=given.kind, history=len(history)
             )
             known = "1 item is" if len(history) == 1 else f"{len(history)} items are"
@@ -232,7 +232,7 @@ class CatalogueTools:
             "Keeps what a user did with an item, across restarts; recommend and explain use it when they are given "
             "the same user.",
             takes,
-            Remembered,
+            HistorySummary,
             run,
             changes=True,
         )

@@ -24,30 +24,30 @@ from latentcrs.serve.errors import NotFound
 from latentcrs.serve.paths import PathId
 from latentcrs.serve.problems import documented
 from latentcrs.serve.schemas import (
-    Added,
-    Begun,
     Change,
     ChangedItem,
     ChosenVariant,
+    ConversationStart,
+    Deletion,
     Few,
-    Forgotten,
     HistoryItem,
     Id,
+    ItemsAdded,
     Marks,
     NewConversation,
     NewEvent,
     NewItems,
     NewRule,
+    RecommendationRequest,
     RecommendedItem,
     Search,
     Utterance,
-    Wanted,
 )
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.streams import streamed
 from latentcrs.serve.threads import Threads
-from latentcrs.store.conversations import Stored, Summary
+from latentcrs.store.conversations import StoredConversation, Summary
 from latentcrs.store.session import Turn
 
 MOVED = ("conversations", "items", "recommendations", "users")
@@ -125,7 +125,7 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
     tags: list[str | Enum] = ["conversations"]
 
     @api.post("/conversations", tags=tags, status_code=201)
-    async def begin(owner: Owner, wanted: NewConversation, request: Request, response: Response) -> Begun:
+    async def begin(owner: Owner, wanted: NewConversation, request: Request, response: Response) -> ConversationStart:
         """Begin a conversation."""
 
         def work() -> str:
@@ -145,7 +145,7 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
 
         id = await threads.run(request.state.caller, work, request=request)
         response.headers["Location"] = f"{PREFIX}/conversations/{id}"
-        return Begun(id=id)
+        return ConversationStart(id=id)
 
     @api.get("/conversations", tags=tags)
     def conversations(owner: Owner, user: Annotated[Id | None, Query()] = None) -> list[Summary]:
@@ -153,7 +153,7 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
         return service.conversations(owner, user)
 
     @api.get("/conversations/{id}", tags=tags)
-    def conversation(owner: Owner, id: Conversation) -> Stored:
+    def conversation(owner: Owner, id: Conversation) -> StoredConversation:
         """A conversation with all its turns."""
         return service.conversation(owner, id)
 
@@ -163,11 +163,11 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
         service.forget(owner, id)
 
     @api.post("/conversations/{id}/again", tags=tags, status_code=201, responses=documented(409))
-    def begin_again(owner: Owner, id: Conversation, response: Response) -> Begun:
+    def begin_again(owner: Owner, id: Conversation, response: Response) -> ConversationStart:
         """Begin a new conversation of the same person; the old one stays."""
         new = service.begin_again(owner, id)
         response.headers["Location"] = f"{PREFIX}/conversations/{new}"
-        return Begun(id=new)
+        return ConversationStart(id=new)
 
     @api.get("/conversations/{id}/intents", tags=tags, responses=documented(409))
     async def intents(owner: Owner, id: Conversation, request: Request) -> list[BelievedIntent]:
@@ -264,9 +264,9 @@ def _users(api: APIRouter, service: Service) -> None:
         return service.export_user(owner, user)
 
     @api.delete("/users/{user}", tags=tags)
-    def forget_user(owner: Owner, user: PathId) -> Forgotten:
+    def forget_user(owner: Owner, user: PathId) -> Deletion:
         """Delete a user's conversations and events. The data set that was trained on stays as it is."""
-        return Forgotten(forgotten=service.forget_user(owner, user))
+        return Deletion(forgotten=service.forget_user(owner, user))
 
 
 def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Threads) -> None:
@@ -282,7 +282,7 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
     }
 
     @api.post("/recommendations", **computed)
-    async def recommend(owner: Owner, wanted: Wanted, request: Request) -> list[RecommendedItem]:
+    async def recommend(owner: Owner, wanted: RecommendationRequest, request: Request) -> list[RecommendedItem]:
         """Recommend without a conversation; nothing is kept."""
 
         def work() -> list[RecommendedItem]:
@@ -319,11 +319,11 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
         )
 
     @api.post("/items", status_code=201, responses=documented(409), **computed)
-    async def add_items(new: NewItems, request: Request) -> Added:
+    async def add_items(new: NewItems, request: Request) -> ItemsAdded:
         """Put new items into the catalogue, for everyone, recommendable at once by their text: all, or none."""
         rows = [item.model_dump() for item in new.items]
         added = await threads.run(request.state.caller, lambda: service.add_items(rows), request=request)
-        return Added(added=added)
+        return ItemsAdded(added=added)
 
     @api.put(
         "/items",
@@ -331,11 +331,11 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
         openapi_extra={"requestBody": {"required": True, "content": LINES}},
         **computed,
     )
-    async def put_items(request: Request) -> Added:
+    async def put_items(request: Request) -> ItemsAdded:
         """Change items, and add those that the catalogue does not have: JSON lines, each with an `item_id`."""
         rows = _lines(await request.body())
         added, changed = await threads.run(request.state.caller, lambda: service.put_items(rows), request=request)
-        return Added(added=added, changed=changed)
+        return ItemsAdded(added=added, changed=changed)
 
     @api.patch("/items/{item_id}", tags=tags, status_code=204)
     async def change_item(item_id: PathId, change: Change, request: Request) -> None:

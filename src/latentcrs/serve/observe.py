@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from latentcrs.llm import ChatModel, ChatRequest, Completion, ModelError
-from latentcrs.serve.tracing import Tracing
+from latentcrs.serve.tracing import ServerTracer
 from latentcrs.store.session import Turn
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -181,8 +181,8 @@ class Metrics:
 class ObservedModel:
     """A chat model whose calls are counted, and are spans of traces."""
 
-    def __init__(self, model: ChatModel, metrics: Metrics, tracing: Tracing | None = None) -> None:
-        self.model, self.metrics, self.tracing = model, metrics, tracing or Tracing()
+    def __init__(self, model: ChatModel, metrics: Metrics, tracing: ServerTracer | None = None) -> None:
+        self.model, self.metrics, self.tracing = model, metrics, tracing or ServerTracer()
 
     @property
     def id(self) -> str:

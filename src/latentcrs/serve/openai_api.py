@@ -20,6 +20,7 @@ from latentcrs.serve.markdown import EscapedWords, listed, markdown
 from latentcrs.serve.openai_errors import OpenAIError, OpenAIRoute, error_answer
 from latentcrs.serve.openai_format import (
     Answer,
+    AnswerDetails,
     ChatCompletion,
     ChatRequest,
     Choice,
@@ -29,7 +30,6 @@ from latentcrs.serve.openai_format import (
     ErrorAnswer,
     Model,
     Models,
-    Recommended,
     Usage,
     new_id,
     now,
@@ -37,7 +37,7 @@ from latentcrs.serve.openai_format import (
     usage,
 )
 from latentcrs.serve.paths import PathId
-from latentcrs.serve.recognise import Asked, SpokenPaths, reply
+from latentcrs.serve.recognise import MessagePath, SpokenPaths, reply
 from latentcrs.serve.service import Service
 from latentcrs.serve.shown import ShownItems
 from latentcrs.serve.threads import Threads
@@ -50,14 +50,14 @@ HEARTBEAT = 15.0
 
 
 @dataclass(frozen=True)
-class Answered:
+class TurnAnswer:
     """A turn, ready to be sent. content: the whole text as Markdown; listed: the part of it with the items."""
 
     conversation: str
     turn: Turn
     content: str
     listed: str
-    extra: Recommended
+    extra: AnswerDetails
 
 
 def router(
@@ -109,7 +109,7 @@ def router(
         if any(len(said.utterance) > longest for said in path):
             message = f"A message has at most {longest} characters here, an earlier one too."
             raise OpenAIError(400, message, "messages", "string_above_max_length")
-        asked = Asked(asking, request.user or None, path, name.strip(), retries not in ("", "0"))
+        asked = MessagePath(asking, request.user or None, path, name.strip(), retries not in ("", "0"))
         if request.stream:
             return await chat.streamed(request, asked, http)
         return await chat.whole(request, asked, http)
@@ -127,7 +127,7 @@ class ChatAnswers:
         self.paths = SpokenPaths(service, self._told)
         self._callers, self._threads = callers, threads
 
-    async def whole(self, request: ChatRequest, asked: Asked, http: Request) -> Response:
+    async def whole(self, request: ChatRequest, asked: MessagePath, http: Request) -> Response:
         """One answer, when it is complete."""
         found = await self._taken(asked, http, lambda text: None, http)
         completion = ChatCompletion(
@@ -141,9 +141,9 @@ class ChatAnswers:
             completion.model_dump(mode="json"), headers={"X-Conversation-Id": quote(found.conversation)}
         )
 
-    async def streamed(self, request: ChatRequest, asked: Asked, http: Request) -> Response:
+    async def streamed(self, request: ChatRequest, asked: MessagePath, http: Request) -> Response:
         """The answer as server-sent events while it is made. What fails before the first word fails with a status."""
-        loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | Answered | Exception]()
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | TurnAnswer | Exception]()
 
         def put(what: str) -> None:
             with suppress(RuntimeError):  # the server has ended; the turn is kept all the same
@@ -164,12 +164,12 @@ class ChatAnswers:
 
         async def events() -> AsyncIterator[str]:
             sent = _Stream(request)
-            what: str | Answered | Exception | None = first
+            what: str | TurnAnswer | Exception | None = first
             try:
                 while True:
                     for event in [STILL_THERE] if what is None else sent.events(what):
                         yield event
-                    if isinstance(what, (Answered, Exception)):
+                    if isinstance(what, (TurnAnswer, Exception)):
                         break
                     try:
                         what = await asyncio.wait_for(queue.get(), HEARTBEAT)
@@ -181,18 +181,18 @@ class ChatAnswers:
         return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
     async def _taken(
-        self, asked: Asked, http: Request, on_text: Callable[[str], None], watched: Request | None = None
-    ) -> Answered:
+        self, asked: MessagePath, http: Request, on_text: Callable[[str], None], watched: Request | None = None
+    ) -> TurnAnswer:
         """The turn, made as those of the other doors are; each earlier one that is held again counts as one, too."""
         caller, rates = http.state.caller, self._callers.rates
 
-        def work() -> Answered:
+        def work() -> TurnAnswer:
             spend = partial(rates.spend, "turns", caller)
             conversation, turn = reply(self.service, asked, self.paths, on_text, spend)
             years = [self.shown.year(item.item_id) for item in turn.items]
             extra = recommended(conversation, turn, years)
             items = listed(turn, self.shown.year, self._image_hosts)
-            return Answered(conversation, turn, self._told(turn), items, extra)
+            return TurnAnswer(conversation, turn, self._told(turn), items, extra)
 
         # What is said next in a conversation has its first words in common with what was said before.
         return await self._threads.run(caller, work, asked.id(self.service.path, 1), watched)
@@ -209,7 +209,7 @@ class _Stream:
         self.id, self.created = new_id(), now()
         self.words, self.begun = EscapedWords(), False
 
-    def events(self, what: str | Answered | Exception) -> list[str]:
+    def events(self, what: str | TurnAnswer | Exception) -> list[str]:
         """The events for a piece of text, for the whole turn behind it, or for an error."""
         if isinstance(what, str):
             return self._text(self.words.write(what))

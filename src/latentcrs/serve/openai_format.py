@@ -79,7 +79,7 @@ class ListedItem(TurnItem):
     reason: str = ""
 
 
-class Recommended(BaseModel):
+class AnswerDetails(BaseModel):
     """What a recommender knows of its answer, beside the text. See `Turn`."""
 
     conversation: str
@@ -100,7 +100,7 @@ class Answer(BaseModel):
     role: Literal["assistant"] = "assistant"
     content: str
     refusal: None = None
-    latentcrs: Recommended
+    latentcrs: AnswerDetails
 
 
 class Choice(BaseModel):
@@ -134,7 +134,7 @@ class ChatCompletion(BaseModel):
 class Delta(BaseModel):
     role: Literal["assistant"] | None = None
     content: str | None = None
-    latentcrs: Recommended | None = None
+    latentcrs: AnswerDetails | None = None
 
     @model_serializer(mode="wrap")
     def _only_what_is_new(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -199,10 +199,10 @@ def usage(request: ChatRequest, content: str, turn: Turn) -> Usage:
     )
 
 
-def recommended(conversation: str, turn: Turn, years: Sequence[int | None]) -> Recommended:
+def recommended(conversation: str, turn: Turn, years: Sequence[int | None]) -> AnswerDetails:
     """A turn as data. `years`: of its items."""
     pairs = zip(turn.items, years, strict=True)
-    return Recommended(
+    return AnswerDetails(
         conversation=conversation,
         turn=turn.number,
         kind=turn.kind,

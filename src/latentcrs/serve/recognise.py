@@ -45,7 +45,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class StoredExchange:
     """A turn of the store, as far as it tells whether a client means it. number: among all turns, those of buttons
     too. whole: digest of the answer; length, digest: of the bare one.
     """
@@ -57,7 +57,7 @@ class Spoken:
     digest: bytes
 
     @classmethod
-    def of(cls, turn: Turn, told: Callable[[Turn], str]) -> Spoken:
+    def of(cls, turn: Turn, told: Callable[[Turn], str]) -> StoredExchange:
         """`told`: the turn's answer as clients have it."""
         whole = told(turn)
         answer = _bare(whole)
@@ -78,7 +78,7 @@ class SpokenPath:
 
     began: datetime
     turns: int = 0
-    spoken: tuple[Spoken, ...] = ()
+    spoken: tuple[StoredExchange, ...] = ()
 
 
 class SpokenPaths:
@@ -107,7 +107,7 @@ class SpokenPaths:
             except NotFound:  # forgotten meanwhile
                 return None
             # What was done by buttons is not in a client's messages.
-            new = [Spoken.of(turn, self._told) for turn in stored.turns if turn.kind != "command"]
+            new = [StoredExchange.of(turn, self._told) for turn in stored.turns if turn.kind != "command"]
             known = SpokenPath(began, stored.session.turns, (*known.spoken, *new))
         with self._lock:
             self._paths[owner, id] = known
@@ -117,7 +117,7 @@ class SpokenPaths:
 
 
 @dataclass(frozen=True)
-class Asked:
+class MessagePath:
     """Who asks what. path: everything said, the newest last, at least one exchange. name: the conversation's, where
     the client gives one. again: the client says that it repeats a request.
     """
@@ -141,7 +141,7 @@ class Asked:
 
 def reply(
     service: Service,
-    asked: Asked,
+    asked: MessagePath,
     paths: SpokenPaths,
     on_text: Callable[[str], None],
     spend: Callable[[], None] = lambda: None,
@@ -165,7 +165,7 @@ def reply(
 
 def _reply(
     service: Service,
-    asked: Asked,
+    asked: MessagePath,
     paths: SpokenPaths,
     on_text: Callable[[str], None],
     spend: Callable[[], None],
@@ -192,7 +192,7 @@ def _reply(
     return id, service.turn(asked.owner, id, asked.path[-1].utterance, on_text, before + len(missed) + 1)
 
 
-def _found(service: Service, asked: Asked, paths: SpokenPaths) -> tuple[str, SpokenPath | None, int]:
+def _found(service: Service, asked: MessagePath, paths: SpokenPaths) -> tuple[str, SpokenPath | None, int]:
     """The id of the conversation that the path belongs to, what was said in it, and the number among its spoken turns
     that the newest utterance has or is to have.
     """
@@ -213,7 +213,7 @@ def _found(service: Service, asked: Asked, paths: SpokenPaths) -> tuple[str, Spo
     raise AssertionError("every parting is behind the one before")
 
 
-def _parting(spoken: Sequence[Spoken], path: Sequence[Exchange], same: int) -> int | None:
+def _parting(spoken: Sequence[StoredExchange], path: Sequence[Exchange], same: int) -> int | None:
     """The first place (from `same`) at which something else was said than was `spoken`, or was said after another
     answer; None where there is none.
     """
@@ -225,7 +225,7 @@ def _parting(spoken: Sequence[Spoken], path: Sequence[Exchange], same: int) -> i
     return None
 
 
-def _going_on(spoken: Sequence[Spoken], asked: Asked) -> int:
+def _going_on(spoken: Sequence[StoredExchange], asked: MessagePath) -> int:
     """Where the newest utterance stands in a conversation that the client names: such a client may send the newest
     messages alone. 0 where it does not follow from what was said.
     """
@@ -238,7 +238,7 @@ def _going_on(spoken: Sequence[Spoken], asked: Asked) -> int:
     return len(said) + 1 if said[len(said) - len(earlier) :] == earlier else 0
 
 
-def _spoken(path: SpokenPath | None) -> Sequence[Spoken]:
+def _spoken(path: SpokenPath | None) -> Sequence[StoredExchange]:
     return () if path is None else path.spoken
 
 

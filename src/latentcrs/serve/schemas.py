@@ -117,13 +117,13 @@ Where = Annotated[
 ]
 
 
-class Boosted(Predicate):
+class BoostRule(Predicate):
     """by: how many standard deviations of the scores what passes is ranked higher; lower where below 0."""
 
     by: Annotated[float, Field(ge=-1000, le=1000)]
 
 
-class Sorted(Body):
+class SortOrder(Body):
     """A column of numbers or years that orders what passes."""
 
     column: Id
@@ -144,7 +144,7 @@ class NewConversation(Body):
     k: Few | None = None
 
 
-class Begun(BaseModel):
+class ConversationStart(BaseModel):
     """A conversation that was begun."""
 
     id: str
@@ -194,13 +194,13 @@ class HistoryItem(BaseModel):
     title: str
 
 
-class Forgotten(BaseModel):
+class Deletion(BaseModel):
     """How many conversations and events were deleted."""
 
     forgotten: int
 
 
-class Wanted(Body):
+class RecommendationRequest(Body):
     """A recommendation without a conversation. where: rules that all must hold. boost: what ranks higher, or lower.
     pin: items that come first where they pass. most: column -> how many items may share a value of it. sort: by a
     column in place of scores.
@@ -212,10 +212,10 @@ class Wanted(Body):
     k: Few = 5
     where: Where = Field(default_factory=list)
     exclude: Ids = Field(default_factory=list)
-    boost: Annotated[list[Boosted], Field(max_length=MOST_RULES)] = Field(default_factory=list)
+    boost: Annotated[list[BoostRule], Field(max_length=MOST_RULES)] = Field(default_factory=list)
     pin: Annotated[list[Id], Field(max_length=MOST_LIKES)] = Field(default_factory=list)
     most: Annotated[dict[Id, Annotated[int, Field(ge=1, le=50)]], Field(max_length=5)] = Field(default_factory=dict)
-    sort: Sorted | None = None
+    sort: SortOrder | None = None
 
     @property
     def policy(self) -> Policy:
@@ -297,7 +297,7 @@ class NewItems(Body):
     items: Annotated[list[NewItem], Field(min_length=1, max_length=MOST_NEW_ITEMS)]
 
 
-class Added(BaseModel):
+class ItemsAdded(BaseModel):
     """How many items joined the catalogue, and how many changed."""
 
     added: int

@@ -31,12 +31,12 @@ from latentcrs.serve.live import LiveConversations
 from latentcrs.serve.opening import as_it_stands, turn_that_was
 from latentcrs.serve.people import People, named
 from latentcrs.serve.served import ServedBundle
-from latentcrs.serve.tracing import Tracing
+from latentcrs.serve.tracing import ServerTracer
 from latentcrs.store.conversations import (
     AlreadyThere,
     ConversationStore,
     NoConversation,
-    Stored,
+    StoredConversation,
     Summary,
     UnreadableConversation,
     WentOn,
@@ -82,7 +82,7 @@ class Service:
         self.bundle_name = Path(self.path).name
         self.store, self.model, self.rules, self.talks, self.asks = store, model, rules, talks, asks
         self.on_turn: Callable[[Turn], None] = lambda turn: None
-        self.tracing = Tracing()
+        self.tracing = ServerTracer()
         self.folder = Path(bundle).absolute()  # where a new bundle is put; a link may lead elsewhere by then
         self._device = resolve_device(device).type
         self._live = LiveConversations(live, patience)
@@ -318,7 +318,7 @@ class Service:
         old = self.conversation(owner, id).session
         return self.begin(owner, user=old.user, history=old.history, variant=old.variant, k=old.k, always=old.always)
 
-    def conversation(self, owner: str, id: str, after: int = 0) -> Stored:
+    def conversation(self, owner: str, id: str, after: int = 0) -> StoredConversation:
         """A conversation with all its turns, or with those after turn `after`.
 
         Raises:

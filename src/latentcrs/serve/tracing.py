@@ -22,7 +22,7 @@ NOT_STEPS = frozenset({"total"})
 """What is timed as a step and is none: the turn itself."""
 
 
-class Told:
+class TraceSpan:
     """What is going on, as a trace has it: its name, and what is known of it. Without a trace nobody listens."""
 
     def __init__(self, span: Span | None = None) -> None:
@@ -52,7 +52,7 @@ class Told:
         return "" if self._span is None else format(self._span.get_span_context().trace_id, "032x")
 
 
-class Tracing:
+class ServerTracer:
     """The traces of one server. Each of its context managers is a span, the parent of those that begin within."""
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
@@ -66,7 +66,7 @@ class Tracing:
             self._provider.shutdown()
 
     @contextmanager
-    def request(self, method: str, headers: Mapping[str, str]) -> Iterator[Told]:
+    def request(self, method: str, headers: Mapping[str, str]) -> Iterator[TraceSpan]:
         """An HTTP request; a part of the caller's trace, where its headers say so."""
         context = None
         if self._tracer is not None:
@@ -95,7 +95,7 @@ class Tracing:
             )
 
     @contextmanager
-    def call(self, purpose: str, model: str) -> Iterator[Told]:
+    def call(self, purpose: str, model: str) -> Iterator[TraceSpan]:
         """A call of a language model."""
         with self._span(f"chat {purpose}", "CLIENT") as told:
             told.say(
@@ -114,9 +114,9 @@ class Tracing:
                 yield
 
     @contextmanager
-    def _span(self, name: str, kind: str = "INTERNAL", context: Any = None) -> Iterator[Told]:
+    def _span(self, name: str, kind: str = "INTERNAL", context: Any = None) -> Iterator[TraceSpan]:
         if self._tracer is None:
-            yield Told()
+            yield TraceSpan()
             return
         from opentelemetry.trace import SpanKind
 
@@ -125,7 +125,7 @@ class Tracing:
             name, context, SpanKind[kind], record_exception=False, set_status_on_exception=False
         )
         with begun as span:
-            told = Told(span)
+            told = TraceSpan(span)
             try:
                 yield told
             except UserError as error:
@@ -136,17 +136,17 @@ class Tracing:
                 raise
 
 
-def tracing_of_environment() -> Tracing:
+def tracing_of_environment() -> ServerTracer:
     """As the standard variables OTEL_* say: to the OTLP endpoint that they name (http/protobuf), without one nowhere.
 
     What keeps traces from being sent where an endpoint is named is said in the log.
     """
     off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if off or not _setting("ENDPOINT") or os.environ.get("OTEL_TRACES_EXPORTER", "otlp") != "otlp":
-        return Tracing()
+        return ServerTracer()
     if _setting("PROTOCOL") not in ("", "http/protobuf"):
         LOG.warning("no traces: they are sent by http/protobuf alone, not by %s", _setting("PROTOCOL"))
-        return Tracing()
+        return ServerTracer()
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
@@ -154,13 +154,13 @@ def tracing_of_environment() -> Tracing:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         LOG.warning("no traces: the package of %s is missing; pip install 'latentcrs[otel]'", error.name)
-        return Tracing()
+        return ServerTracer()
     resource = Resource.create()
     if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):
         resource = resource.merge(Resource({"service.name": "latentcrs"}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Tracing(provider)
+    return ServerTracer(provider)
 
 
 def _setting(name: str) -> str:

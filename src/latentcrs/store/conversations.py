@@ -63,7 +63,7 @@ class Summary(BaseModel):
     words: str
 
 
-class Stored(BaseModel):
+class StoredConversation(BaseModel):
     """A whole conversation: the session after its last turn, and all turns in order. Times are UTC."""
 
     model_config = ConfigDict(frozen=True)
@@ -191,7 +191,7 @@ class ConversationStore:
                 changed["words"] = _first_words(turn.utterance)
             connection.execute(update(CONVERSATIONS).where(here).values(changed))
 
-    def load(self, id: str, owner: str = "", after: int = 0) -> Stored:
+    def load(self, id: str, owner: str = "", after: int = 0) -> StoredConversation:
         """A conversation with all its turns, or with those after turn `after`.
 
         Raises:
@@ -203,7 +203,7 @@ class ConversationStore:
             row = connection.execute(select(CONVERSATIONS).where(_one(id, owner))).one_or_none()
             if row is None:
                 raise _missing(id)
-            stored = Stored(
+            stored = StoredConversation(
                 id=id,
                 owner=owner,
                 user=row.user_id,

@@ -33,7 +33,7 @@ class Event(BaseModel):
     at: datetime
 
 
-class AlreadyJoined(UserError):
+class DuplicateItem(UserError):
     """An item of this id joined the catalogue before."""
 
 
@@ -133,7 +133,7 @@ def put_items(connection: Connection, catalogue: str, rows: Sequence[dict[str, A
             connection.execute(delete(ITEMS).where(same))
     for id, row in zip(ids, rows, strict=True):
         if id in kept and not changes:
-            raise AlreadyJoined(f"The catalogue already has an item with the id {id!r}.")
+            raise DuplicateItem(f"The catalogue already has an item with the id {id!r}.")
         kept[id] = kept.pop(id, {}) | row
     values = [
         {"catalogue": catalogue, "number": last + place, "item": row, "item_id": id}

@@ -12,10 +12,10 @@ from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.histories import Histories
 from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import RECOMMEND, AskingPolicy, Sessions
-from latentcrs.users.dialogue import Dialogue, Shown
+from latentcrs.users.dialogue import Dialogue, SystemTurn
 
 
-class Asking:
+class FacetDialogues:
     """A `Conversationalist` around a policy. Of the user's words it hears the facets of the opening, as in the
     systems' own papers, where the user begins with an attribute; after that only yes, no, and that what was shown
     was not it.
@@ -34,7 +34,7 @@ class Asking:
         self._places = {id(dialogue): place for place, dialogue in enumerate(dialogues)}
         self._met, self._asks, self._sessions = list(dialogues), {}, None
 
-    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
         """See `Conversationalist.reply`."""
         sessions = self._sessions = self._sessions or self._begun()
         rows = np.array([self._places[id(dialogue)] for dialogue in dialogues])
@@ -45,9 +45,9 @@ class Asking:
         answers = []
         for ask, items in zip(acts.asks.tolist(), acts.items.tolist(), strict=True):
             if ask == RECOMMEND:
-                answers.append(Shown(tuple(item for item in items if item >= 0)))
+                answers.append(SystemTurn(tuple(item for item in items if item >= 0)))
             else:
-                answers.append(Shown((), self._hearing.facets.question(ask)))
+                answers.append(SystemTurn((), self._hearing.facets.question(ask)))
         self._asks |= dict(zip(rows.tolist(), acts.asks.tolist(), strict=True))
         return answers
 

@@ -33,7 +33,7 @@ class Baseline(Conversationalist, Protocol):
 
 
 @runtime_checkable
-class Reporting(Protocol):
+class CallReporter(Protocol):
     """A system that counts what came of its calls of a language model."""
 
     name: str
@@ -68,13 +68,13 @@ class System:
 
 
 def _filtering(parts: SystemParts, asks: bool) -> Baseline:
-    from latentcrs.systems.asking import Asking
+    from latentcrs.systems.asking import FacetDialogues
     from latentcrs.systems.facets import Facets
     from latentcrs.systems.filtering import AttributeFilter
     from latentcrs.systems.hearing import FacetHearing
 
     hearing = FacetHearing(parts.dataset, Facets.of(parts.dataset))
-    return Asking(parts.dataset, hearing, AttributeFilter(parts.dataset.training_counts, asks=asks))
+    return FacetDialogues(parts.dataset, hearing, AttributeFilter(parts.dataset.training_counts, asks=asks))
 
 
 OWN = {
@@ -123,7 +123,7 @@ def reports_of(systems: Sequence[object]) -> dict[str, dict[str, float]]:
     """What those of `systems` that ask a language model say of their calls, by name; nothing of one that had none to
     make because its answers were kept from before.
     """
-    reports = {system.name: system.report() for system in systems if isinstance(system, Reporting)}
+    reports = {system.name: system.report() for system in systems if isinstance(system, CallReporter)}
     return {name: report for name, report in reports.items() if report["answers"]}
 
 

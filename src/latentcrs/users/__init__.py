@@ -1,8 +1,8 @@
 """Simulated users: they know what they want and say it in their own words, never by its title."""
 
 from latentcrs.users.attributes import AttributesUser, simulate
-from latentcrs.users.dialogue import Dialogue, Question, Shown, SimulatedUser
-from latentcrs.users.fill import Filled, fill_requests
+from latentcrs.users.dialogue import Dialogue, Question, SimulatedUser, SystemTurn
+from latentcrs.users.fill import FillReport, fill_requests
 from latentcrs.users.leak import leak_mask, leaks
 from latentcrs.users.plot import PlotUser
 from latentcrs.users.role_play import RolePlayUser
@@ -10,12 +10,12 @@ from latentcrs.users.role_play import RolePlayUser
 __all__ = [
     "AttributesUser",
     "Dialogue",
-    "Filled",
+    "FillReport",
     "PlotUser",
     "Question",
     "RolePlayUser",
-    "Shown",
     "SimulatedUser",
+    "SystemTurn",
     "fill_requests",
     "leak_mask",
     "leaks",

@@ -16,7 +16,7 @@ from latentcrs.users.draws import Dice, UInts, mixed
 from latentcrs.users.leak_check import LeakCheck
 from latentcrs.users.nouns import Noun, guess_noun, noun_of_kind
 from latentcrs.users.personas import Persona
-from latentcrs.users.phrases import Said, compose, noun_for
+from latentcrs.users.phrases import RequestPhrase, compose, noun_for
 from latentcrs.users.rows import request_rows
 from latentcrs.users.typos import hurried
 
@@ -32,7 +32,7 @@ class Utterances:
     """What was said for B rows: the texts, what each says, and how often a leak made it speak again."""
 
     texts: list[str]
-    said: list[Said]
+    said: list[RequestPhrase]
     redrawn: int  # rows whose first sentence leaked
     retreated: int  # of these, rows that had to give up words of free text or conditions altogether
     leaked: list[int] = field(default_factory=list)  # which rows were redrawn
@@ -95,7 +95,7 @@ class AttributesUser:
         drawn_most = max(MOST_DRAWN, 2 * (conditions or 0))
         first = len(out.texts)
         out.texts += [""] * len(targets)
-        out.said += [Said("", (), "")] * len(targets)
+        out.said += [RequestPhrase("", (), "")] * len(targets)
         waiting = np.arange(len(targets))
         for attempt in range(_NO_CONDITION):
             now = mixed(keys[waiting].view(np.int64), attempt)

@@ -22,7 +22,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Shown:
+class SystemTurn:
     """A system's answer: the numbers of the items it shows, best first, a question, or both."""
 
     items: tuple[int, ...] = ()
@@ -45,7 +45,7 @@ class Dialogue:
     history: NDArray[np.int32]
     persona: str = ""
     said: list[str] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[SystemTurn] = field(default_factory=list)
     memory: Any = None
     answer: bool | None = None
     leaks: int = 0
@@ -82,7 +82,7 @@ class Conversationalist(Protocol):
         """Forget all conversations and begin one for each of `dialogues`."""
         ...
 
-    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
         """Answer the last thing said in each of `dialogues`, some of those that it has met."""
         ...
 

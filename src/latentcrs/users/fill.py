@@ -23,7 +23,7 @@ _PLOTS_TOGETHER, _CALLS_TOGETHER = 500, 8  # openings between two steps of the p
 
 
 @dataclass(frozen=True)
-class Filled:
+class FillReport:
     """What `fill_requests` wrote and what it kept."""
 
     written: pl.DataFrame  # `REQUESTS_SCHEMA`
@@ -44,7 +44,7 @@ def fill_requests(
     model: ChatModel | None = None,
     sample: int | None = None,
     plots: float = 0.0,
-) -> Filled | None:
+) -> FillReport | None:
     """Let `user` speak for every split without requests and write them beside those that are there.
 
     user: "attributes", "plot", a plug-in, or "llm", played by `model` (one call per row, kept in the data set's
@@ -83,7 +83,7 @@ def fill_requests(
                 failed = speaker.failed
         running.note(f"{len(requests):,} written")
     dataset.write_requests(requests if kept is None else pl.concat([kept, requests]))
-    return Filled(requests, kept, redrawn, without, user == "llm", failed)
+    return FillReport(requests, kept, redrawn, without, user == "llm", failed)
 
 
 def _sampled(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from latentcrs.data.roles import Role, roles_of
 from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.complaints import Faults
 from latentcrs.users.conditions import Condition
-from latentcrs.users.dialogue import Dialogue, Question, Shown
+from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 from latentcrs.users.draws import Dice, mixed
 from latentcrs.users.personas import persona_book, personas_called
 from latentcrs.users.phrases import condition_fills, keyword
@@ -122,7 +122,7 @@ class AttributesDialogues:
         """
         persona = personas_called([dialogue.persona])[0]
         if len(dialogue.shown) < len(dialogue.said):
-            dialogue.shown.append(Shown())  # nothing was answered: as good as an empty list
+            dialogue.shown.append(SystemTurn())  # nothing was answered: as good as an empty list
         question = dialogue.shown[-1].question
         dialogue.answer = None if question is None else self.answers(dialogue.target, question)
         noun, leaked = self.one_turn.nouns[dialogue.target], False

@@ -176,7 +176,7 @@ def _genre_forms(value: str) -> Forms:
 
 
 @dataclass(frozen=True)
-class Said:
+class RequestPhrase:
     """A request in words, and what it says."""
 
     text: str
@@ -319,12 +319,12 @@ class Voice:
     own: tuple[str, ...] = ()
 
 
-def compose(conditions: list[Condition], noun: Noun, dice: Dice, voice: Voice | None = None) -> Said:
+def compose(conditions: list[Condition], noun: Noun, dice: Dice, voice: Voice | None = None) -> RequestPhrase:
     """One request that says all of `conditions` of an item called `noun`, in the common voice or another."""
     wheel, total = _wheel() if voice is None else (voice.wheel, len(voice.wheel))
     if not conditions:
         pattern = dice.pick(phrase_book()["patterns"]["open"])
-        return Said(filled_in(pattern, {"verb": lambda: noun.verb}), (), pattern)
+        return RequestPhrase(filled_in(pattern, {"verb": lambda: noun.verb}), (), pattern)
     register = wheel[dice.below(total)]
     if register == "two_sentences" and len(conditions) < 2:
         register = "ask"
@@ -339,7 +339,7 @@ def compose(conditions: list[Condition], noun: Noun, dice: Dice, voice: Voice | 
         "noun": lambda: dice.pick(noun.words) if noun.words else "something" if "{noun}:" in pattern else "",
         "verb": lambda: noun.verb,
     }
-    return Said(filled_in(pattern, fills), tuple(conditions), pattern)
+    return RequestPhrase(filled_in(pattern, fills), tuple(conditions), pattern)
 
 
 def filled_in(pattern: str, fills: dict[str, Callable[[], str]]) -> str:

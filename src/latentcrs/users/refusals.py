@@ -6,7 +6,7 @@ from functools import partial
 
 from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.complaints import Faults
-from latentcrs.users.dialogue import Shown
+from latentcrs.users.dialogue import SystemTurn
 from latentcrs.users.draws import Dice
 from latentcrs.users.leak import short_name
 from latentcrs.users.sentence import Fills, Sentence
@@ -24,7 +24,7 @@ class Refusals:
         self._nouns, self._titles, self._conditions = speaker.nouns, speaker.titles, speaker.table.conditions
         self._faults = faults
 
-    def say(self, turn: Sentence, shown: Shown) -> None:
+    def say(self, turn: Sentence, shown: SystemTurn) -> None:
         """Say that what was shown is not it: already seen, one of them by its place or name, a fault, or just no."""
         dice, several = turn.dice, len(shown.items) > 1
         fills: Fills = {name: partial(str, text) for name, text in _REFERRING[several].items()}
@@ -41,7 +41,7 @@ class Refusals:
         else:
             turn.say("refusals", fills)
 
-    def _complain(self, turn: Sentence, shown: Shown, fills: Fills) -> bool:
+    def _complain(self, turn: Sentence, shown: SystemTurn, fills: Fills) -> bool:
         """Say what most of the shown are and the target is not, if there is such a thing not yet said."""
         said = {complaint.condition for complaint in turn.notes.complaints}
         left_open = {self._conditions[index].column for index in turn.notes.taken_back}
@@ -67,7 +67,7 @@ class Refusals:
         turn.complaints.append(complaint)
         return True
 
-    def _referred(self, shown: Shown, dice: Dice, place: int) -> str:
+    def _referred(self, shown: SystemTurn, dice: Dice, place: int) -> str:
         """One of the shown items, by its place or its name."""
         name = short_name(self._titles[shown.items[place]] or "").rstrip(".!? ")
         usable = 0 < len(name) <= _LONGEST_NAME and len(name.split()) <= 5

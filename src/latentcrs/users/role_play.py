@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.roles import Role, roles_of
-from latentcrs.llm.completions import Cached, Completions
+from latentcrs.llm.completions import CachedModel, Completions
 from latentcrs.llm.embedded import is_in_process
-from latentcrs.llm.ledger import Recorded
+from latentcrs.llm.ledger import RecordedModel
 from latentcrs.llm.model import Call, ChatModel, ChatRequest, Message, ModelError
 from latentcrs.llm.prompts import prompt
-from latentcrs.users.dialogue import Dialogue, Question, Shown
+from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 from latentcrs.users.draws import Dice, mixed
 from latentcrs.users.leak import blanked, leaks
 from latentcrs.users.leak_check import LeakCheck
@@ -157,7 +157,7 @@ class RolePlayUser:
         titles = [self._titles[item] for item in dialogue.history[-HISTORY:].tolist()]
         return [title for title in titles if title and not leaks(title, target)]
 
-    def _asked(self, shown: Shown, target: int) -> str:
+    def _asked(self, shown: SystemTurn, target: int) -> str:
         titles = [self._blanked(self._titles[item] or "(untitled)", target) or _BLANK for item in shown.items]
         question = self._blanked(_put(shown.question), target) if shown.question else ""
         return prompt("user_asked", first=False, titles=titles, question=question)
@@ -165,9 +165,9 @@ class RolePlayUser:
 
 def _kept(model: ChatModel, completions: Completions) -> ChatModel:
     """`model` with its answers kept; the ledger, where there is one, still sees every call."""
-    if isinstance(model, Recorded):
-        return Recorded(Cached(model.model, completions), model.ledger)
-    return Cached(model, completions)
+    if isinstance(model, RecordedModel):
+        return RecordedModel(CachedModel(model.model, completions), model.ledger)
+    return CachedModel(model, completions)
 
 
 def _put(question: Question) -> str:

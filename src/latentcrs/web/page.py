@@ -16,14 +16,14 @@ from latentcrs.serve.bounds import LONGEST_SEARCH
 from latentcrs.serve.caller import caller
 from latentcrs.serve.errors import TooSlow
 from latentcrs.serve.problems import told
-from latentcrs.store.conversations import Stored
+from latentcrs.store.conversations import StoredConversation
 from latentcrs.store.session import Turn, Variant
 from latentcrs.web.chat import OTHERS, Answer, Chat, Press, more_like
 from latentcrs.web.elements import box, button, text
 from latentcrs.web.header import Header, list_conversations
 from latentcrs.web.history import History
 from latentcrs.web.intents import Intents
-from latentcrs.web.rules import Chips, Edited
+from latentcrs.web.rules import Chips, RuleEdit
 from latentcrs.web.site import Site
 
 VISITOR = "visitor"
@@ -258,7 +258,7 @@ class Page:
             self._reveal(self._said)
         await self._show(stored)
 
-    async def _show(self, stored: Stored) -> None:
+    async def _show(self, stored: StoredConversation) -> None:
         """Chips, bars and history as they are after the last turn."""
         session = stored.session
         lists = [turn for turn in stored.turns if turn.items]
@@ -319,7 +319,7 @@ class Page:
         if await self._change(lambda id: self._service.undo(self._owner, id)):
             await self._say(OTHERS)
 
-    async def _edit(self, edited: Edited) -> None:
+    async def _edit(self, edited: RuleEdit) -> None:
         await self._free()
         if edited.old is not None and not await self._dropped(edited.old):
             return
@@ -369,7 +369,7 @@ class Page:
         return await asyncio.to_thread(work, *args, **kwargs)
 
 
-def _marked(stored: Stored) -> dict[str, Press]:
+def _marked(stored: StoredConversation) -> dict[str, Press]:
     """The items of the last list for which a button was pressed."""
     session = stored.session
     told: list[tuple[Press, list[str]]] = [

@@ -19,7 +19,7 @@ FIELD = "outlined dense"
 
 
 @dataclass(frozen=True)
-class Edited:
+class RuleEdit:
     """What the dialog says: the rule, whether it is a wish, and the one it replaces, if any."""
 
     rule: Rule
@@ -34,7 +34,7 @@ class Chips:
         self,
         labels: Labels,
         on_drop: Callable[[HeardRule], Awaitable[None]],
-        on_edit: Callable[[Edited], Awaitable[None]],
+        on_edit: Callable[[RuleEdit], Awaitable[None]],
     ) -> None:
         self._labels, self._on_drop, self._on_edit = labels, on_drop, on_edit
         self._row = box("chips", "ul", "Rules and wishes in force")
@@ -79,7 +79,7 @@ class RuleDialog:
     def __init__(
         self,
         labels: Labels,
-        on_edit: Callable[[Edited], Awaitable[None]],
+        on_edit: Callable[[RuleEdit], Awaitable[None]],
         old: HeardRule | None,
         wish: bool,
     ) -> None:
@@ -157,7 +157,7 @@ class RuleDialog:
             self._error.set_text(str(error))
             return
         self._dialog.close()
-        await self._on_edit(Edited(rule, bool(self._strength.value), self._old))
+        await self._on_edit(RuleEdit(rule, bool(self._strength.value), self._old))
 
     def _value(self) -> str | float | list[str] | list[float]:
         if self._numbers:

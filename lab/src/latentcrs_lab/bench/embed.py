@@ -29,7 +29,7 @@ Peer = Callable[[list[str]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoding(Comparison):
+class EncodingComparison(Comparison):
     """One kind of text in one precision: sentences a second of both, and the lowest cosine between a text's two
     vectors. In int8, which the peer has not, the peer computes in float32.
     """
@@ -46,7 +46,7 @@ class EmbedBenchmark:
 
     encoder: str
     sample: int
-    encodings: list[Encoding]
+    encodings: list[EncodingComparison]
     hardware: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def bench_embed(
         precisions.append("bfloat16")
     if encoder == "minilm" and place.type == "cpu" and has_int8():
         precisions.append("int8")
-    found: list[Encoding] = []
+    found: list[EncodingComparison] = []
     peers: dict[str, Peer] = {}
     with step("encodings", len(precisions) * (len(kinds) + 1)) as bar:
         for precision in precisions:
@@ -103,12 +103,12 @@ def _encoding(
     theirs: Peer,
     repeats: int,
     encoder: LocalEncoder,
-) -> Encoding:
+) -> EncodingComparison:
     encoder.load()
     took = compare(lambda: ours(texts), lambda: theirs(texts), repeats, len(texts))
     cosines = (ours(texts) * theirs(texts)).sum(1)
     tokens, lowest = float(encoder.count_tokens(texts).mean()), float(cosines.min())
-    return Encoding(texts=name, precision=precision, tokens=tokens, lowest_cosine=lowest, **asdict(took))
+    return EncodingComparison(texts=name, precision=precision, tokens=tokens, lowest_cosine=lowest, **asdict(took))
 
 
 def _one_by_one(encode: Peer) -> Peer:

@@ -76,7 +76,7 @@ class Benchmark:
         return {"data": self.data, "hardware": self.hardware, "stages": stages}
 
 
-class Remembered:
+class LookupEncoder:
     """A text encoder that only looks vectors up: recommend() without embedding."""
 
     def __init__(self, encoder: TextEncoder, texts: Sequence[str]) -> None:
@@ -179,7 +179,7 @@ def calls(bundle: Path, dataset: PreparedDataset, encoder: TextEncoder, device: 
     """The median of `CALLS` calls of recommend(), each for another user, their words embedded before."""
     requests = dataset.requests.filter(pl.col("split") == "test")
     requests = requests.gather_every(max(1, len(requests) // CALLS)).head(CALLS)
-    remembered: TextEncoder = Remembered(encoder, requests["text"].to_list())
+    remembered: TextEncoder = LookupEncoder(encoder, requests["text"].to_list())
     recommender = Recommender(load_bundle(bundle, resolve_device(device).type), remembered)
     histories, ids = dataset.request_histories(requests), dataset.items["item_id"].to_numpy()
     took = []

@@ -53,7 +53,7 @@ REAL = 5.0
 """How much one message of a real person counts, beside one made of a carrier."""
 
 
-class Labelled:
+class LabelledExamples:
     """Examples of labelled messages and dialogues: mentions as the hearer finds them, with what the labels say of
     them."""
 
@@ -331,7 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = {
         path.name: read_labels(path) for path in sorted(options.heard.glob("*.jsonl")) if "shop" not in path.name
     }
-    labelled = Labelled(hearer)
+    labelled = LabelledExamples(hearer)
     # The carriers filled several times: how the words fall changes figures by more than most ideas do.
     drawn = [replace(example, weight=example.weight / DRAWS) for seed in range(DRAWS) for example in made(seed)]
     examples = drawn + labelled.utterances()

@@ -11,7 +11,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.evaluate.one_turn import METRICS, SystemFigures
 from latentcrs_lab.paper.published import published, published_name
-from latentcrs_lab.paper.trained_variants import Measured, Variants, as_json, p_values
+from latentcrs_lab.paper.trained_variants import VariantRanks, Variants, as_json, p_values
 
 Finding = Literal["holds", "not seen", "opposite"]
 UNCHANGED = "LatentCRS_B"
@@ -183,7 +183,7 @@ def ablations(
 
 
 def _row(
-    ablation: Ablation, measured: Measured, base: Measured | None, published: dict[str, dict[str, float]]
+    ablation: Ablation, measured: VariantRanks, base: VariantRanks | None, published: dict[str, dict[str, float]]
 ) -> AblationRow:
     test = measured.figures["test"]
     against = None if base is None else base.figures["test"]

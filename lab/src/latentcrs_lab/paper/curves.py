@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from latentcrs.data.ranking import recall_at
 from latentcrs.evaluate.intervals import bootstrap_ci95
-from latentcrs.evaluate.one_turn import Asked, Seen
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.one_turn import HistoryWindow, RequestSet
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.rows import request_rows
 
@@ -42,7 +42,7 @@ class Point:
         return asdict(self)
 
 
-def by_conditions(opened: Opened, seed: int = 0, systems: Sequence[str] = SYSTEMS) -> list[Point]:
+def by_conditions(opened: EvaluationBundle, seed: int = 0, systems: Sequence[str] = SYSTEMS) -> list[Point]:
     """The same users ask for the same items, by one condition, by two, and so on; those of whom the catalogue says
     enough for the longest request.
     """
@@ -56,23 +56,23 @@ def by_conditions(opened: Opened, seed: int = 0, systems: Sequence[str] = SYSTEM
         who, cuts, targets = (rows[name].to_numpy() for name in ("user", "cut", "target"))
         spoken = user.speak(who, cuts, targets, conditions=count)
         requests = rows.with_columns(text=pl.Series(spoken.texts), history=pl.lit(None, pl.List(pl.Int32)))
-        points += _points(Asked(opened, requests), systems, str(count))
+        points += _points(RequestSet(opened, requests), systems, str(count))
     return points
 
 
-def by_history(opened: Opened, seed: int = 0, systems: Sequence[str] = SYSTEMS) -> list[Point]:
+def by_history(opened: EvaluationBundle, seed: int = 0, systems: Sequence[str] = SYSTEMS) -> list[Point]:
     """The test requests, of users of whom only the newest items are known."""
     requests = opened.dataset.requests.filter(pl.col("split") == "test")
-    asked = Asked(opened, _sample(requests, np.ones(len(requests), bool), seed))
+    asked = RequestSet(opened, _sample(requests, np.ones(len(requests), bool), seed))
     points = []
     for length in HISTORIES:
         points += _points(asked, systems, "all" if length is None else str(length), length)
     return points
 
 
-def by_interactions(opened: Opened, systems: Sequence[str] = SYSTEMS) -> list[Point]:
+def by_interactions(opened: EvaluationBundle, systems: Sequence[str] = SYSTEMS) -> list[Point]:
     """The test requests, grouped by how often their item was chosen in training."""
-    asked = Asked(opened, opened.dataset.requests.filter(pl.col("split") == "test"))
+    asked = RequestSet(opened, opened.dataset.requests.filter(pl.col("split") == "test"))
     counts = opened.dataset.training_counts[asked.targets]
     group = np.searchsorted(COUNTS, counts, side="right") - 1
     labels = [*(f"{low}–{high - 1}" if high - low > 1 else str(low) for low, high in pairwise(COUNTS))]
@@ -92,8 +92,8 @@ def _sample(rows: pl.DataFrame, usable: NDArray[np.bool_], seed: int) -> pl.Data
     return rows[chosen]
 
 
-def _points(asked: Asked, systems: Sequence[str], at: str, history: int | None = None) -> list[Point]:
-    seen = None if history is None else Seen(history)
+def _points(asked: RequestSet, systems: Sequence[str], at: str, history: int | None = None) -> list[Point]:
+    seen = None if history is None else HistoryWindow(history)
     return [_point(system, at, ranks) for system, (ranks, _) in asked.ranks(systems, seen).items()]
 
 

@@ -14,7 +14,7 @@ from latentcrs.llm.embedded import is_in_process
 from latentcrs_lab.paper.figures import draw
 from latentcrs_lab.paper.page import html_of, markdown_of
 from latentcrs_lab.paper.published import published_name
-from latentcrs_lab.paper.steps import STEPS, PaperRun, Setting
+from latentcrs_lab.paper.steps import STEPS, PaperRun, PaperSettings
 
 
 def evaluate_paper(
@@ -38,7 +38,7 @@ def evaluate_paper(
         UserError: no data set there, or no requests in it that the evaluation needs.
     """
     prepared, folder = PreparedDataset(dataset), Path(out)
-    run = PaperRun(Setting(prepared, folder, tuple(settings), model, n, seed, device))
+    run = PaperRun(PaperSettings(prepared, folder, tuple(settings), model, n, seed, device))
     results = run.run(steps)
     info = run.opened.bundle.info
     name = prepared.info.name if prepared.info.name != "own" else prepared.path.resolve().name
@@ -66,7 +66,7 @@ def evaluate_paper(
     return folder / "results.md"
 
 
-def _command(name: str, setting: Setting, steps: Sequence[str]) -> str:
+def _command(name: str, setting: PaperSettings, steps: Sequence[str]) -> str:
     """What was typed, but for the folders."""
     parts = ["latentcrs-lab paper", name]
     if set(steps) != set(STEPS):
@@ -74,6 +74,6 @@ def _command(name: str, setting: Setting, steps: Sequence[str]) -> str:
     parts += [f"--set {each}" for each in setting.settings]
     if setting.model is not None:
         parts += [f"--llm {'local' if is_in_process(setting.model.id) else setting.model.id}"]
-    if setting.n != Setting.n:
+    if setting.n != PaperSettings.n:
         parts += [f"--n {setting.n}"]
     return " ".join(parts)

@@ -15,7 +15,7 @@ from latentcrs.base.progress import say
 from latentcrs.data import PreparedDataset
 from latentcrs.evaluate.intents import describe_intents
 from latentcrs.evaluate.one_turn import SYSTEMS, one_turn_of
-from latentcrs.evaluate.opened import Opened
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.evaluate.talks import multi_turn
 from latentcrs.fit.training import fingerprint, train
 from latentcrs.llm import ChatModel
@@ -39,7 +39,7 @@ TALKING_PLOTS = ("b", "f", "behaviour", "text", "sum", "bm25-sum", "fusion", "bm
 
 
 @dataclass(frozen=True)
-class Setting:
+class PaperSettings:
     """What a run of the paper's experiments depends on.
 
     settings: laid over every preset ("em.epochs=10"). model: judges for variant V, hears rules, and plays the user
@@ -58,7 +58,7 @@ class Setting:
 class PaperRun:
     """All experiments of the paper on one data set; finished steps are read from `out`/steps."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: PaperSettings) -> None:
         self.setting = setting
         self.seconds: dict[str, float] = {}
         dataset, model = setting.dataset, setting.model
@@ -77,7 +77,7 @@ class PaperRun:
         return self.setting.out / "bundle"
 
     @cached_property
-    def opened(self) -> Opened:
+    def opened(self) -> EvaluationBundle:
         """The default preset's bundle: trained at first use, resumed, or taken from the cache of trainings."""
         setting = self.setting
         if not (self.bundle_folder / MANIFEST).is_file():
@@ -85,7 +85,7 @@ class PaperRun:
             train(
                 setting.dataset.path, self.bundle_folder, "default", setting.settings, setting.device, command=command
             )
-        return Opened(self.bundle_folder, setting.dataset.path, setting.device)
+        return EvaluationBundle(self.bundle_folder, setting.dataset.path, setting.device)
 
     def run(self, steps: Sequence[str] = STEPS) -> dict[str, Any]:
         """The results of `steps`, and of steps that were done before, by name; None where a step does not apply."""

@@ -22,7 +22,7 @@ from latentcrs.evaluate.one_turn import METRICS, SystemFigures
 from latentcrs.fit.rows import request_rows
 from latentcrs.fit.training import (
     Inputs,
-    Trained,
+    TrainedModel,
     complete_requests,
     fingerprint,
     fit_behaviour,
@@ -39,7 +39,7 @@ SPLITS = ("valid", "test")
 
 
 @dataclass(frozen=True)
-class Measured:
+class VariantRanks:
     """How one configuration, once trained, ranks the targets of every request of both splits (variant B)."""
 
     mark: str  # fingerprint of data and configuration
@@ -85,7 +85,7 @@ class Variants:
             raise UserError(f"{', '.join(settings)}: variants of a model share its behaviour and its text encoder.")
         return config
 
-    def measure(self, name: str, config: Config) -> Measured:
+    def measure(self, name: str, config: Config) -> VariantRanks:
         """Train `config` and rank with it, or take what was kept. `name` is what progress calls it."""
         mark = inputs_mark(self.dataset, self.behaviour, self.encoder, config)
         whole = fingerprint("ranks of variant B, intervals", mark, config.model.model_dump(), config.em.model_dump())
@@ -114,7 +114,7 @@ class Variants:
             self._inputs = gather_inputs(self.dataset, self.behaviour, self.encoder, config)
         return self._inputs
 
-    def _ranks(self, made: Trained, config: Config, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _ranks(self, made: TrainedModel, config: Config, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         reader = self._inputs.reader if self._inputs is not None else None
         longest = config.em.max_history
         rows = request_rows(self.dataset, split, made.behaviour, self.encoder, longest, reader=reader)
@@ -123,7 +123,7 @@ class Variants:
             return both_ranks_of(scores, count, rows.targets.cpu().numpy(), rows.histories)
 
 
-def _measured(mark: str, ranks: dict[str, torch.Tensor], about: dict[str, Any]) -> Measured:
+def _measured(mark: str, ranks: dict[str, torch.Tensor], about: dict[str, Any]) -> VariantRanks:
     figures = {}
     for split in SPLITS:
         left_in, rows = ranks[f"{split}/left_in"].numpy(), _per_row(ranks[f"{split}/left_out"].numpy())
@@ -133,7 +133,7 @@ def _measured(mark: str, ranks: dict[str, torch.Tensor], about: dict[str, Any]) 
             left_in={name: float(metric(left_in, k).mean()) for name, (metric, k) in METRICS.items()},
             rows=rows,
         )
-    return Measured(mark, figures, about["report"])
+    return VariantRanks(mark, figures, about["report"])
 
 
 def _per_row(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -141,7 +141,7 @@ def _per_row(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.stack([metric(ranks, k) for metric, k in METRICS.values()], 1)
 
 
-def p_values(one: Measured, other: Measured, split: str = "test") -> dict[str, float]:
+def p_values(one: VariantRanks, other: VariantRanks, split: str = "test") -> dict[str, float]:
     """Paired randomisation test over the same requests, by metric, history left out; kept, as it takes seconds."""
     path = work_folder() / f"p-{fingerprint(one.mark, other.mark, split)}.safetensors"
     try:

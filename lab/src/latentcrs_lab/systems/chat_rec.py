@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, create_model
 from torch.nn import functional as F
 
 from latentcrs.converse.judge import described
-from latentcrs_lab.systems.prompted import Prompted, Talk, Turn, share
+from latentcrs_lab.systems.prompted import PromptedSystem, Talk, Turn, share
 
 CANDIDATES = 20
 """Items that the recommender hands over (as in the paper's experiments)."""
@@ -30,7 +30,7 @@ class Refresh(BaseModel):
     look_for: Annotated[str, Field(max_length=LONGEST_SEARCH)]
 
 
-class ChatRec(Prompted):
+class ChatRec(PromptedSystem):
     """The candidates are the best by behaviour at first. Every later turn asks the model whether others are needed:
     new ones are the best by behaviour of those not shown yet, or, where it says what to look for, of those nearest
     to these words by the text encoder (the paper's search of an item database by embeddings). When too few are left
@@ -42,7 +42,7 @@ class ChatRec(Prompted):
     name = "chat-rec"
 
     def _answer(self, turn: Turn) -> list[int]:
-        """See `Prompted`."""
+        """See `PromptedSystem`."""
         talk = turn.talk
         talk.candidates = self._refreshed(turn) if talk.shown else talk.best(CANDIDATES)
         picked = self._picked(turn)

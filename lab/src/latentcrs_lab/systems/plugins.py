@@ -12,23 +12,23 @@ def _crm(parts: SystemParts) -> Baseline:
 
 
 def _unicorn(parts: SystemParts) -> Baseline:
-    from latentcrs.systems.asking import Asking
+    from latentcrs.systems.asking import FacetDialogues
     from latentcrs.systems.facets import Facets
     from latentcrs.systems.hearing import FacetHearing
     from latentcrs_lab.systems.unicorn import train_unicorn
 
     hearing = FacetHearing(parts.dataset, Facets.of(parts.dataset))
-    return Asking(parts.dataset, hearing, train_unicorn(parts.dataset, hearing))
+    return FacetDialogues(parts.dataset, hearing, train_unicorn(parts.dataset, hearing))
 
 
 def _crif(parts: SystemParts) -> Baseline:
-    from latentcrs.systems.asking import Asking
+    from latentcrs.systems.asking import FacetDialogues
     from latentcrs.systems.facets import Facets
     from latentcrs.systems.hearing import FacetHearing
     from latentcrs_lab.systems.crif import train_crif
 
     hearing = FacetHearing(parts.dataset, Facets.of(parts.dataset))
-    return Asking(parts.dataset, hearing, train_crif(parts.dataset, hearing))
+    return FacetDialogues(parts.dataset, hearing, train_crif(parts.dataset, hearing))
 
 
 def _zero_shot(parts: SystemParts) -> Baseline:

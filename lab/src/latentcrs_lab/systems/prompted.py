@@ -21,7 +21,7 @@ from latentcrs.llm import Call, ChatModel, Message, Meter, ModelError, answer
 from latentcrs.llm.embedded import is_in_process
 from latentcrs.llm.prompts import prompt
 from latentcrs.recommend import Recommender
-from latentcrs.users.dialogue import Dialogue, Shown
+from latentcrs.users.dialogue import Dialogue, SystemTurn
 from latentcrs.users.nouns import NOUNS, guess_noun
 
 Behaviour = Callable[[Histories], NDArray[np.float32]]
@@ -90,7 +90,7 @@ class Turn:
             return None
 
 
-class Prompted(ABC):
+class PromptedSystem(ABC):
     """A `Conversationalist` that asks a language model at every turn. A system is one that says how it answers
     (`_answer`), and what becomes of items that it does not name (`_behind`).
 
@@ -127,7 +127,7 @@ class Prompted(ABC):
             for dialogue, row in zip(dialogues, behaved, strict=True)
         }
 
-    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
         """See `Conversationalist.reply`.
 
         Raises:
@@ -137,7 +137,7 @@ class Prompted(ABC):
         for talk, dialogue in zip(talks, dialogues, strict=True):
             talk.said = tuple(dialogue.said)
             talk.shown = tuple(shown.items for shown in dialogue.shown)
-        return [Shown(tuple(items[: self.k])) for items in self._answers(talks, self.wanted)]
+        return [SystemTurn(tuple(items[: self.k])) for items in self._answers(talks, self.wanted)]
 
     def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
         """See `Conversationalist.tokens`."""

@@ -15,7 +15,7 @@ from latentcrs.data import PreparedDataset
 from latentcrs.llm import ChatModel
 from latentcrs.recommend import Recommender
 from latentcrs_lab.systems.named import NamedTitles
-from latentcrs_lab.systems.prompted import Behaviour, Prompted, Turn, share
+from latentcrs_lab.systems.prompted import Behaviour, PromptedSystem, Turn, share
 
 SPARE = 2
 """Titles asked for in a conversation's turn, for each item that is shown: the catalogue does not have all of them."""
@@ -23,7 +23,7 @@ LONGEST_NAME = 80
 TOKENS_PER_TITLE = 50
 
 
-class ZeroShot(Prompted):
+class ZeroShot(PromptedSystem):
     """The history and the conversation in the prompt, titles out, each matched to the catalogue (`NamedTitles`).
 
     A title that the catalogue does not have, or of an item that was chosen before or shown already, is left out: a
@@ -36,14 +36,14 @@ class ZeroShot(Prompted):
     def __init__(
         self, dataset: PreparedDataset, recommender: Recommender, behaviour: Behaviour, model: ChatModel, k: int = 5
     ) -> None:
-        """See `Prompted`."""
+        """See `PromptedSystem`."""
         super().__init__(dataset, recommender, behaviour, model, k)
         self.wanted = SPARE * self.k
         self._named = NamedTitles(self.dataset.items, self.dataset.training_counts.tolist(), self._year)
         self._newest = max((year for year in self._years if year is not None), default=None)
 
     def _answer(self, turn: Turn) -> list[int]:
-        """See `Prompted`."""
+        """See `PromptedSystem`."""
         text = self.prompt("zero_shot", turn, newest=self._newest)
         written: Any = turn.ask("zero-shot", text, _schema(turn.wanted), TOKENS_PER_TITLE * turn.wanted + 100)
         return self._found(written.titles, turn) if written is not None else []

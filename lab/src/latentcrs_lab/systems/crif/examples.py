@@ -36,7 +36,7 @@ class Examples:
     facets: Tensor
 
 
-class Drawing:
+class ExampleSampler:
     """Draws examples from the training part of a data set."""
 
     def __init__(self, dataset: PreparedDataset, facets: Facets, settings: OfflineSettings) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from latentcrs.base.checkpoint import Checkpoint
 from latentcrs.base.progress import step
-from latentcrs_lab.systems.crif.examples import Drawing, Examples
+from latentcrs_lab.systems.crif.examples import Examples, ExampleSampler
 from latentcrs_lab.systems.crif.representation import Nodes, Representation, told_facets
 
 REFUSING = 8
@@ -109,7 +109,11 @@ def _lengths(representation: Representation, examples: Examples) -> Tensor:
 
 
 def train_representation(
-    representation: Representation, drawing: Drawing, has: Tensor, validate: Callable[[], float], saved: Checkpoint
+    representation: Representation,
+    drawing: ExampleSampler,
+    has: Tensor,
+    validate: Callable[[], float],
+    saved: Checkpoint,
 ) -> dict[str, Any]:
     """Train in place and leave the weights with the best validation NDCG@20.
 

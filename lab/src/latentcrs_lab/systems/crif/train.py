@@ -14,7 +14,7 @@ from latentcrs.fit.training import fingerprint, work_folder
 from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import Practice
 from latentcrs_lab.systems.crif.decision import Decision, train_decision
-from latentcrs_lab.systems.crif.examples import Drawing
+from latentcrs_lab.systems.crif.examples import ExampleSampler
 from latentcrs_lab.systems.crif.factorisation import train_representation
 from latentcrs_lab.systems.crif.graph import Graph
 from latentcrs_lab.systems.crif.policy import Crif
@@ -91,7 +91,7 @@ def _representation(
         targets = keys[np.arange(len(practice)), practice.targets]
         return float(ndcg_at((keys >= targets[:, None]).sum(1), 20).mean())
 
-    drawing, has = Drawing(dataset, facets, settings.offline), torch.from_numpy(facets.has)
+    drawing, has = ExampleSampler(dataset, facets, settings.offline), torch.from_numpy(facets.has)
     saved = Checkpoint(work_folder() / f"crif-{mark}.checkpoint.safetensors", mark)
     report = train_representation(representation, drawing, has, validate, saved)
     save_tensors(finished, representation.state_dict(), report)

@@ -16,7 +16,7 @@ from latentcrs_lab.systems.crif.tracking import Tracking, ordered
 
 
 @dataclass(frozen=True)
-class Standing:
+class SessionState:
     """Where B sessions stand. state (B, FEATURES). keys (B, n): the order in which items would be shown, the larger
     the better. candidates (B, n). question (B,): the facet that would be asked about, where `can_ask` (B,).
     """
@@ -35,7 +35,7 @@ class Turn:
         self.settings = settings
         self._tracking, self.preference = Tracking(facets, settings.turns, settings.shown), preference
 
-    def __call__(self, sessions: Sessions) -> Standing:
+    def __call__(self, sessions: Sessions) -> SessionState:
         """Where `sessions` stand; nothing is changed in them."""
         fits, scores = self._tracking.fits(sessions), self.preference.scores(sessions)
         candidates = self._tracking.candidates(sessions, fits)
@@ -44,12 +44,12 @@ class Turn:
             weights *= softmax(np.where(candidates, scores, scores.min(1, keepdims=True)), axis=1)
         question, can_ask = self._tracking.questions(sessions, weights)
         state = self._tracking.states(sessions, candidates)
-        return Standing(state, ordered(fits, scores), candidates, question, can_ask)
+        return SessionState(state, ordered(fits, scores), candidates, question, can_ask)
 
     def keys(self, sessions: Sessions) -> NDArray[np.float32]:
-        """`Standing.keys` alone."""
+        """`SessionState.keys` alone."""
         return ordered(self._tracking.fits(sessions), self.preference.scores(sessions))
 
-    def list_of(self, standing: Standing, sessions: Sessions) -> NDArray[np.int64]:
+    def list_of(self, standing: SessionState, sessions: Sessions) -> NDArray[np.int64]:
         """What would be shown, (B, shown)."""
         return best(standing.keys, ~sessions.gone, self.settings.shown)

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from latentcrs.base.progress import step
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.users.dialogue import Dialogue, Question, Shown, dialogues_of
+from latentcrs.users.dialogue import Dialogue, Question, SystemTurn, dialogues_of
 from latentcrs.users.over_turns import AttributesDialogues
 
 SHOWN = 5  # items in a list that is refused
@@ -94,7 +94,7 @@ def listen(
                 before = [_copy(dialogue) for dialogue in dialogues]
                 lists = rng.choice(len(chances), (len(dialogues), SHOWN), p=chances).tolist()
                 for dialogue, items in zip(dialogues, lists, strict=True):
-                    dialogue.shown.append(Shown(tuple(i for i in dict.fromkeys(items) if i != dialogue.target)))
+                    dialogue.shown.append(SystemTurn(tuple(i for i in dict.fromkeys(items) if i != dialogue.target)))
                 user.speak(dialogues)
                 refusals[-1].append([said.note(now, was) for now, was in zip(dialogues, before, strict=True)])
             bar.advance(len(dialogues))
@@ -130,7 +130,7 @@ class _Said:
         """What is answered when the system asks about `column` instead; the dialogues stay as they are."""
         asked = [_copy(dialogue) for dialogue in dialogues]
         for dialogue in asked:
-            dialogue.shown.append(Shown((), Question(column)))
+            dialogue.shown.append(SystemTurn((), Question(column)))
         user.speak(asked)
         return [self.note(now, was) for now, was in zip(asked, dialogues, strict=True)]
 

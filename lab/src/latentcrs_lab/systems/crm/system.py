@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.systems.sessions import best
-from latentcrs.users.dialogue import Dialogue, Question, Shown
+from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 from latentcrs_lab.systems.crm.model import CrmModel
 from latentcrs_lab.systems.crm.words import Heard
 
@@ -32,10 +32,10 @@ class Crm:
         self._said = [[] for _ in dialogues]
         self._heard = self.model.ear.hear([])
 
-    def reply(self, dialogues: Sequence[Dialogue]) -> list[Shown]:
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
         """See `Conversationalist.reply`."""
         self._listen(dialogues)
-        answers: list[Shown] = [Shown()] * len(dialogues)
+        answers: list[SystemTurn] = [SystemTurn()] * len(dialogues)
         lengths = np.array([len(dialogue.said) for dialogue in dialogues])
         for length in np.unique(lengths).tolist():  # side by side they have taken as many turns, as a rule
             places = np.flatnonzero(lengths == length)
@@ -55,7 +55,7 @@ class Crm:
             texts += new
         self._heard = self._heard + self.model.ear.hear(texts)
 
-    def _answer(self, dialogues: list[Dialogue]) -> list[Shown]:
+    def _answer(self, dialogues: list[Dialogue]) -> list[SystemTurn]:
         columns = self.model.values.columns
         said = np.array([self._said[self._places[id(dialogue)]] for dialogue in dialogues])
         asked = np.zeros_like(said)
@@ -71,7 +71,9 @@ class Crm:
         acts = self.model.policy(state).argmax(1).tolist()
         items = best(scores.numpy(), ~gone, self.model.settings.shown).tolist()
         return [
-            Shown((), Question(columns[act])) if act < len(columns) else Shown(tuple(i for i in row if i >= 0))
+            SystemTurn((), Question(columns[act]))
+            if act < len(columns)
+            else SystemTurn(tuple(i for i in row if i >= 0))
             for act, row in zip(acts, items, strict=True)
         ]
 

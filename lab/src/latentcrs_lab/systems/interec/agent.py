@@ -16,7 +16,7 @@ from latentcrs_lab.systems.interec.demonstrations import Demonstrations
 from latentcrs_lab.systems.interec.plan import Plans
 from latentcrs_lab.systems.interec.tools import Candidates, Tools
 from latentcrs_lab.systems.named import NamedTitles
-from latentcrs_lab.systems.prompted import LISTED, Behaviour, Prompted, Turn, share
+from latentcrs_lab.systems.prompted import LISTED, Behaviour, PromptedSystem, Turn, share
 
 PLAN_TOKENS, CRITIC_TOKENS = 600, 150
 POPULAR = 30
@@ -32,7 +32,7 @@ class Verdict(BaseModel):
     advice: Annotated[str, Field(max_length=240)]
 
 
-class InteRecAgent(Prompted):
+class InteRecAgent(PromptedSystem):
     """Plan first: the model says at once which tools are used with what input (`Plans.schema`), shown the columns of
     the catalogue and the demonstrations nearest to what the person said last. The tools are rules, similar items and
     behaviour, on a list of candidates (`Tools`). Then a critic, the same model, sees what each step did and the
@@ -47,7 +47,7 @@ class InteRecAgent(Prompted):
     def __init__(
         self, dataset: PreparedDataset, recommender: Recommender, behaviour: Behaviour, model: ChatModel, k: int = 5
     ) -> None:
-        """See `Prompted`."""
+        """See `PromptedSystem`."""
         super().__init__(dataset, recommender, behaviour, model, k)
         items, counts = self.dataset.items, self.dataset.training_counts
         named = NamedTitles(items, counts.tolist(), self._year)
@@ -58,7 +58,7 @@ class InteRecAgent(Prompted):
         self._demonstrations = Demonstrations(self._plans, popular, self.thing, encoder)
 
     def _answer(self, turn: Turn) -> list[int]:
-        """See `Prompted`."""
+        """See `PromptedSystem`."""
         found = self._planned(turn, [], "")
         if found is not None:
             verdict = self._judged(turn, found)

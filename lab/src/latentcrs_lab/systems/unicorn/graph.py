@@ -62,7 +62,7 @@ class Graphs:
         return np.concatenate([self.asks != NONE, items], 1)
 
 
-class Pruning:
+class GraphPruner:
     """Finds the graph of a session."""
 
     def __init__(self, facets: Facets, preference: Preference, settings: UnicornSettings) -> None:

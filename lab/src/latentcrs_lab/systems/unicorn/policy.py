@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from latentcrs.systems.facets import Facets
 from latentcrs.systems.sessions import RECOMMEND, Acts, Sessions
 from latentcrs_lab.systems.unicorn.embeddings import NodeEmbeddings, Preference, in_order
-from latentcrs_lab.systems.unicorn.graph import Graphs, Pruning
+from latentcrs_lab.systems.unicorn.graph import GraphPruner, Graphs
 from latentcrs_lab.systems.unicorn.network import QNetwork
 from latentcrs_lab.systems.unicorn.settings import UnicornSettings
 
@@ -21,7 +21,7 @@ class Unicorn:
         self.name = "unicorn"
         self.network, self.settings = network, settings
         self.preference = Preference(nodes, facets)
-        self.pruning = Pruning(facets, self.preference, settings)
+        self.pruning = GraphPruner(facets, self.preference, settings)
 
     def act(self, sessions: Sessions) -> Acts:
         """See `AskingPolicy.act`."""
