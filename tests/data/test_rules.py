@@ -16,6 +16,7 @@ COLUMNS: dict[str, ColumnKind] = {
     "price": "number",
     "year": "year",
     "plot": "text",
+    "page": "link",
 }
 ITEMS = pl.DataFrame(
     {
@@ -25,6 +26,7 @@ ITEMS = pl.DataFrame(
         "price": [1.5, 10.0, 20.0, 30.25, None],
         "year": [1989, 1990, 1999, 2000, None],
         "plot": ["A dog barks.", "Two DOGS bark", "A cat.", "", None],
+        "page": ["http://a.example/1", "http://a.example/2", "http://b.example", None, None],
     },
     schema={
         "title": pl.String,
@@ -33,6 +35,7 @@ ITEMS = pl.DataFrame(
         "price": pl.Float64,
         "year": pl.Int32,
         "plot": pl.String,
+        "page": pl.String,
     },
 )
 
@@ -68,6 +71,8 @@ CASES: list[tuple[str, str, object, list[int]]] = [
     ("year", "between", [1990, 1999], [1, 2]),
     ("year", "between", [1999, 1990], [1, 2]),
     ("plot", "is", "a cat.", [2]),
+    ("page", "is", "http://a.example/1", [0]),
+    ("page", "not", "http://a.example/1", [1, 2, 3, 4]),
     ("plot", "contains", "dog", [0, 1]),
     ("plot", "contains", ["cat", "barks."], [0, 2]),
     ("plot", "not", "dog", [2, 3, 4]),

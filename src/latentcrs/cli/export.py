@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from latentcrs.base.progress import err_console
-from latentcrs.cli.options import a_store
+from latentcrs.cli.options import a_kept_store, a_store
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,7 +36,7 @@ def a_table(path: Path) -> Path:
 
 
 def events(
-    db: Annotated[str, typer.Argument(callback=a_store, help="The server's store: a file, or postgresql://…")],
+    db: Annotated[str, typer.Argument(callback=a_kept_store, help="The server's store: a file, or postgresql://…")],
     out: Annotated[Path, typer.Option(callback=a_table, help="The log to write: .csv, .jsonl or .parquet.")],
     dataset: Annotated[
         Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -71,6 +72,16 @@ def a_store(address: str) -> str:
         from latentcrs.store.database import store_url
 
         store_url(address)
+    return address
+
+
+def a_kept_store(address: str) -> str:
+    """Refuses a file in which nothing is kept: it would be made, and found empty."""
+    from latentcrs.store.database import store_url
+
+    url = store_url(address)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        raise typer.BadParameter(f"There is no conversation store {url.database}.")
     return address
 
 

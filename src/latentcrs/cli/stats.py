@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentcrs.base.progress import console
-from latentcrs.cli.options import a_store
+from latentcrs.cli.options import a_kept_store
 
 COUNTS = ("conversations", "asked", "nothing", "relaxed", "undecided", "shown", "accepted", "opened", "bought")
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def stats(
-    db: Annotated[str, typer.Argument(callback=a_store, help="The servers' store: a file, or postgresql://…")],
+    db: Annotated[str, typer.Argument(callback=a_kept_store, help="The servers' store: a file, or postgresql://…")],
     days: Annotated[int, typer.Option(min=1, max=3650, help="The last days, today among them.")] = 14,
     owner: Annotated[str | None, typer.Option(help="Only what was asked with keys of this name.")] = None,
     words: Annotated[int, typer.Option(min=0, max=1000, help="What could not be given, in people's words.")] = 0,

@@ -372,6 +372,7 @@ def train(
     (671, 16)
     """
     config = load_config(preset, list(settings))
+    _checkpoint_folder(checkpoints)
     refuse_foreign_folder(Path(out), MANIFEST)
     bundle = fit_bundle(PreparedDataset(dataset), config, device, fresh, command, checkpoints, together)
     return save_bundle(Path(out), bundle)
@@ -391,9 +392,7 @@ def fit_bundle(
     Raises:
         UserError: as `train`.
     """
-    folder = local_place(checkpoints or work_folder())
-    if isinstance(folder, Path) and folder.is_file():
-        raise UserError(f"{folder} is a file; --checkpoints wants a folder.")
+    folder = _checkpoint_folder(checkpoints)
     complete_requests(dataset)
     encoder = open_encoder(config.text_encoder, device)
     behaviour = fit_behaviour(dataset, config, device, fresh, folder, together)
@@ -403,6 +402,18 @@ def fit_bundle(
     return make_bundle(
         dataset, made.behaviour, made.inference, made.generative, encoder, config, report, command, inputs.reader
     )
+
+
+def _checkpoint_folder(checkpoints: str | Path | None) -> str | Path:
+    """Where checkpoints go.
+
+    Raises:
+        UserError: it cannot be one.
+    """
+    folder = local_place(checkpoints or work_folder())
+    if isinstance(folder, Path) and folder.is_file():
+        raise UserError(f"{folder} is a file; --checkpoints wants a folder.")
+    return folder
 
 
 def complete_requests(dataset: PreparedDataset) -> None:
