@@ -219,7 +219,7 @@ def test_the_embedded_model_is_opened_by_name(smollm2: Path, ledger: Ledger, mon
     model.complete(ChatRequest(ASK, Call("reply"), max_tokens=2))
     assert ledger.spent()[0].model == NAME
     listed = json.loads(CliRunner().invoke(app, ["models", "list", "--json"]).stdout)[-1]
-    assert listed["spec"] == "local" and listed["ready"] and listed["where"] == str(smollm2)
+    assert listed["spec"] == f"local:{NAME}" and listed["ready"] and listed["where"] == str(smollm2)
     fetched = CliRunner().invoke(app, ["models", "fetch"])
     assert fetched.exit_code == 0 and str(smollm2) in fetched.stdout
 

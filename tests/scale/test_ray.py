@@ -118,8 +118,8 @@ def test_texts_get_the_same_vectors_from_ray_and_only_those_that_are_missing_are
     assert len(store) == 60
     store.close()
     on_ray = embed(texts, open_encoder("minilm", "cpu"), tmp_path)
-    assert (one_process * on_ray).sum(1).min() > 0.999
-    np.testing.assert_allclose(on_ray, one_process, atol=5e-3)  # bfloat16, in other batches
+    assert (one_process * on_ray).sum(1).min() > 0.99
+    np.testing.assert_allclose(on_ray, one_process, atol=2e-2)  # bfloat16 or int8, in other batches
 
 
 def test_both_commands_run_on_ray(

@@ -21,6 +21,8 @@ from latentcrs.store.session import Turn
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 LOG = structlog.stdlib.get_logger("latentcrs.serve")
+if not structlog.is_configured():  # until `log_as_json`; never on standard output, which is for answers
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where several processes count together."""
 QUIET = ("httpx", "httpcore", "openai", "sentence_transformers", "alembic", "nicegui", "uvicorn.access")
