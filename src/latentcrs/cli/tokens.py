@@ -12,7 +12,7 @@ import typer
 from latentcrs.base.progress import console
 
 if TYPE_CHECKING:
-    from latentcrs.llm.ledger import Spent
+    from latentcrs.llm.ledger import TokenSums
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +52,7 @@ def tokens(
         )
 
 
-def _print(spent: list[Spent]) -> None:
+def _print(spent: list[TokenSums]) -> None:
     from rich import box
     from rich.markup import escape
     from rich.table import Table

@@ -43,7 +43,7 @@ def ledger_path() -> Path:
 
 
 @dataclass(frozen=True)
-class Spent:
+class TokenSums:
     """The calls of one purpose and model together. milliseconds: the mean of those that asked the model."""
 
     purpose: str
@@ -88,7 +88,7 @@ class Ledger:
                 self._warned = True
                 logger.warning("The token ledger %s cannot be written: %s", self.path, _reason(error))
 
-    def spent(self, conversation: str | None = None) -> list[Spent]:
+    def spent(self, conversation: str | None = None) -> list[TokenSums]:
         """The calls (of one conversation, if it is given) summed by purpose and model; empty where there are none.
 
         Raises:
@@ -115,7 +115,7 @@ class Ledger:
             sums = sums.where(CALLS.c.conversation == conversation)
         try:
             with self._opened().connect() as connection:
-                return [Spent(**row) for row in connection.execute(sums).mappings()]
+                return [TokenSums(**row) for row in connection.execute(sums).mappings()]
         except (SQLAlchemyError, OSError) as error:
             raise UserError(f"The token ledger {self.path} cannot be read: {_reason(error)}.") from None
 
