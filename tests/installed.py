@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,4 +16,5 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: str,
     (site / f"{name}.py").write_text(code)
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(entry_points)
+    monkeypatch.delitem(sys.modules, name, raising=False)  # another test's package of this name
     monkeypatch.syspath_prepend(site)
