@@ -245,6 +245,13 @@ def test_what_the_catalogue_cannot_apply_is_left_out_and_named(recommender: Reco
     assert unknown == ["on Netflix", heard.words]
 
 
+def test_words_of_a_number_that_filters_are_matched_with_no_plot() -> None:
+    session = Session(said=["a comedy from  The Nineties, please", "no, about puppies"], rules=[NINETIES, COMEDY])
+    assert session.wording == "a comedy from , please. no, about puppies"
+    ranked = session.model_copy(update={"variant": "b"})
+    assert ranked.wording == ranked.request == "a comedy from  The Nineties, please. no, about puppies"
+
+
 def test_a_rule_without_words_is_named_by_itself(recommender: Recommender) -> None:
     _, unknown = applicable(recommender, Heard(rules=(rule("colour", "is", "red"),)))
     assert unknown == ["colour: red"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from latentcrs.data.rules import Rule
 from latentcrs.hear import Heard, HeardRule
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.explain import words_of
-from latentcrs.store.session import Session
+from latentcrs.store.session import Session, without
 
 HANDFUL = 5
 """Items that must pass all rules; else older ones only rank."""
@@ -138,12 +137,7 @@ def _soften(recommender: Recommender, session: Session, new: int) -> None:
 
 def forget_words(session: Session, gone: Sequence[HeardRule]) -> None:
     """Take the words that said these rules out of what was said: they must not go on asking for them."""
-    for found in gone:
-        if found.words.strip():
-            words = r"\s+".join(map(re.escape, found.words.split()))
-            pattern = re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
-            session.said = [" ".join(pattern.sub(" ", sentence).split()) for sentence in session.said]
-    session.said = [sentence for sentence in session.said if words_of(sentence)]
+    session.said = [sentence for sentence in without(session.said, gone) if words_of(sentence)]
 
 
 def _in_force(session: Session) -> list[HeardRule]:

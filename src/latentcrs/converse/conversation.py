@@ -296,12 +296,12 @@ class Conversation:
                 X = recommender.embed(session.request)
             with timed(begun.turn, "read"):
                 past, unliked = recommender.item_numbers(session.past), recommender.item_numbers(session.unliked)
-                return recommender.read(past, session.request, X, unliked)
+                return recommender.read(past, session.wording, X, unliked)
 
     def _recommend(self, turn: Turn, session: Session, query: Query, reading: Reading) -> None:
         """The next items for all that is known: filter, rank, explain, and in variant v judge."""
         recommender, sort = self.recommender, reading.sort
-        turn.request = query.request
+        turn.request = session.request
         with timed(turn, "filter and rank"):
             policy = self.policy | Policy(always=tuple(session.always))
             available = policy.offered(recommender)

@@ -84,18 +84,19 @@ class BundleDialogues:
 
     def _read(self, begun: Sequence[PendingTurn]) -> list[Query]:
         requests = [each.session.request for each in begun]
+        wordings = [each.session.wording for each in begun]
         pasts = [self.recommender.item_numbers(each.session.past) for each in begun]
         unliked = [self.recommender.item_numbers(each.session.unliked) for each in begun]
         silent = [not request.strip() for request in requests]
         X = embed([each for each in requests if each.strip()], self.recommender.text_encoder, name=None)
-        spoken = iter(self._some(pasts, requests, unliked, [not each for each in silent], X))
-        quiet = iter(self._some(pasts, requests, unliked, silent, None))
+        spoken = iter(self._some(pasts, wordings, unliked, [not each for each in silent], X))
+        quiet = iter(self._some(pasts, wordings, unliked, silent, None))
         return [next(quiet if each else spoken) for each in silent]
 
     def _some(
         self,
         pasts: Sequence[NDArray[np.int64]],
-        requests: Sequence[str],
+        wordings: Sequence[str],
         unliked: Sequence[NDArray[np.int64]],
         chosen: Sequence[bool],
         X: NDArray[np.float32] | None,
@@ -104,7 +105,7 @@ class BundleDialogues:
         if not rows:
             return []
         some, no = [pasts[row] for row in rows], [unliked[row] for row in rows]
-        return self.recommender.read_many(some, [requests[row] for row in rows], X, no)
+        return self.recommender.read_many(some, [wordings[row] for row in rows], X, no)
 
     def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
         """See `Conversationalist.tokens`."""

@@ -27,7 +27,7 @@ def believed_intents(recommender: Recommender, session: Session) -> list[Believe
     """
     past, X = recommender.item_numbers(session.past), recommender.embed(session.request)
     unliked = recommender.item_numbers(session.unliked)
-    query = recommender.read(past, session.request, X, unliked)
+    query = recommender.read(past, session.wording, X, unliked)
     believed = recommender.believed(query, recommender.item_numbers(session.listed))
     intents = recommender.bundle.intents.with_columns(pl.Series("weight", believed))
     merged = (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Literal, get_args
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from latentcrs.data.rules import Rule
@@ -61,6 +64,14 @@ class Session(BaseModel):
     def request(self) -> str:
         """x^u: the soft description, all that was asked for so far as one text (Intent-Demonstration)."""
         return joined(self.said)
+
+    @property
+    def wording(self) -> str:
+        """The request for whoever matches it word by word: without the words of numbers that filter ("the nineties"
+        must not find a plot of ninety-nine puppies).
+        """
+        numbers = [found for found in self.rules if not isinstance(np.ravel(found.rule.value)[0], str)]
+        return joined(without(self.said, numbers if self.variant != "b" else []))
 
     @property
     def unliked(self) -> list[str]:
@@ -147,7 +158,17 @@ class Turn(BaseModel):
     milliseconds: dict[str, float] = Field(default_factory=dict)
 
 
-def joined(said: list[str]) -> str:
+def without(said: Sequence[str], rules: Sequence[HeardRule]) -> list[str]:
+    """Sentences less the words in which these rules were heard."""
+    sentences = list(said)
+    for words in (found.words.split() for found in rules if found.words.strip()):
+        as_said = r"\s+".join(map(re.escape, words))
+        pattern = re.compile(rf"(?<!\w){as_said}(?!\w)", re.IGNORECASE)
+        sentences = [" ".join(pattern.sub(" ", sentence).split()) for sentence in sentences]
+    return sentences
+
+
+def joined(said: Sequence[str]) -> str:
     """Sentences as one text, the oldest left out where it would be longer than `LONGEST_REQUEST`."""
     if not said:
         return ""
