@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test pytest lint format clean
+.PHONY: help install demo check test pytest lint format docs clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -21,7 +21,7 @@ install: $(STAMP) ## make .venv with everything that is built and tested with (s
 
 $(STAMP): pyproject.toml lab/pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing everything into .venv (minutes)"
-	@$(PIP_INSTALL) $$(test -t 1 || echo -qq) -e '.[dev,local,mcp,otel,postgres,ray,ray-serve,redis,serve,spark,web]' -e lab
+	@$(PIP_INSTALL) $$(test -t 1 || echo -qq) -e '.[dev,docs,local,mcp,otel,postgres,ray,ray-serve,redis,serve,spark,web]' -e lab
 	@touch $@ $(DEMO_STAMP)
 
 # Python compiles what is imported at its first import: far less than all that is installed.
@@ -59,6 +59,10 @@ format: install ## let ruff lay the code out
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: install ## the documentation site, in build/site; what does not link ends it
+	@$(BIN)/python -m latentcrs_lab.reference docs/reference tests/kept/format-1/bundle
+	@$(BIN)/zensical build --strict
+
 clean: ## remove .venv, caches and builds (data sets, models and the demo stay)
-	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .cache build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

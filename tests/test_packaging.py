@@ -19,7 +19,7 @@ from latentcrs.serve.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 CONTAINER = (ROOT / "Containerfile").read_text("utf-8").replace("\\\n", " ")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
-DEPLOY = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+DEPLOY = (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
 
 
 def instructions(name: str) -> list[str]:
@@ -28,7 +28,7 @@ def instructions(name: str) -> list[str]:
 
 
 def blocks(language: str) -> list[str]:
-    """The blocks of a language in docs/deploy.md, with lines that were broken joined."""
+    """The blocks of a language in docs/how-to/deploy.md, with lines that were broken joined."""
     return [block.replace("\\\n", " ") for block in re.findall(rf"```{language}\n(.*?)```", DEPLOY, re.DOTALL)]
 
 

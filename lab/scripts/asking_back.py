@@ -1,4 +1,4 @@
-"""Whether asking back helps: the figures of docs/chat.md, by simulated users.
+"""Whether asking back helps: the figures of docs/how-to/chat.md, by simulated users.
 
     python lab/scripts/asking_back.py BUNDLE [--dataset DATASET] [--n 300] [--split valid] [--transcripts FILE]
 

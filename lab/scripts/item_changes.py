@@ -1,4 +1,4 @@
-"""How fast items change while people are recommended others: the figures of docs/serve.md.
+"""How fast items change while people are recommended others: the figures of docs/how-to/serve.md.
 
     python lab/scripts/item_changes.py BUNDLE [--single 10000] [--changes 100000] [--lines 1000] [--column price]
 

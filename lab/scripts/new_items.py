@@ -1,4 +1,4 @@
-"""How well an item is recommended that nobody has chosen yet: the figure of docs/results.md.
+"""How well an item is recommended that nobody has chosen yet: the figure of lab/notes/results.md.
 
     python lab/scripts/new_items.py BUNDLE [--dataset DATASET]
 

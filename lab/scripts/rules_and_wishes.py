@@ -1,4 +1,4 @@
-"""What hard rules can bring at best, and how much a wish should weigh: the figures of docs/results.md.
+"""What hard rules can bring at best, and how much a wish should weigh: the figures of lab/notes/results.md.
 
     python lab/scripts/rules_and_wishes.py BUNDLE [--dataset DATASET]
 

@@ -1,4 +1,4 @@
-"""How much of a success with the user `plot` is memory of what was told in training: the table of docs/results.md.
+"""How much of a success with the user `plot` is memory of what training told: a table of lab/notes/results.md.
 
     python lab/scripts/told_before.py BUNDLE DATASET [--variants b,f,sum,text] [--dataset DATASET_OF_THE_BUNDLE]
 

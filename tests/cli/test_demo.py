@@ -68,8 +68,8 @@ def test_the_demo_talks_without_measuring_anything_and_says_what_to_do_next(
     assert "fusion" not in first.stderr
     end = first.stderr.strip().splitlines()[-3:]
     assert "demo --page" in end[0] and "demo --table" in end[0]
-    assert "data prepare own --interactions" in end[1] and "docs/your-data.md" in end[2]
-    assert (ROOT / "docs" / "your-data.md").is_file()
+    assert "data prepare own --interactions" in end[1] and "docs/how-to/your-data.md" in end[2]
+    assert (ROOT / "docs" / "how-to" / "your-data.md").is_file()
 
 
 def test_what_was_done_is_not_done_again_until_its_settings_change(

@@ -1,4 +1,4 @@
-"""Backups by the databases' own tools while turns are committed, as docs/deploy.md tells to make and restore them."""
+"""Backups by the databases' own tools while turns are committed, made and restored as docs/how-to/deploy.md says."""
 
 from __future__ import annotations
 

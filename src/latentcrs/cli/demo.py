@@ -147,7 +147,7 @@ def what_next(folder: Path) -> str:
         f"\nOnce more: {name} demo{here}   in the browser: {name} demo{here} --page   "
         f"how good it is: {name} demo{here} --table\n"
         f"With your own data: {name} data prepare own --interactions log.csv --items catalogue.csv --out data/shop\n"
-        f"              then: {name} train data/shop --out models/shop   (docs/your-data.md)"
+        f"              then: {name} train data/shop --out models/shop   (docs/how-to/your-data.md)"
     )
 
 

@@ -41,7 +41,7 @@ SETTINGS = (
     "em.patience=2",
 )
 """Laid over the default preset, which is for larger logs: a fifth of its time on this one, and as good within the
-interval (docs/results.md).
+interval (lab/notes/results.md).
 """
 SCRIPT = (
     "something funny from the nineties",

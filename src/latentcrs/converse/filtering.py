@@ -14,7 +14,7 @@ from latentcrs.recommend.policy import Policy, Shelf
 
 WISH = 2.0
 """What a wish adds to an item's score, in standard deviations of the request's scores, times the wish's certainty.
-Chosen on validation, where the gain levels off (docs/results.md): more would make a filter of it."""
+Chosen on validation, where the gain levels off (lab/notes/results.md): more would make a filter of it."""
 
 
 INSISTED = 100.0

@@ -1,6 +1,6 @@
 """The item index: the top of the inner products with all items, or with those that pass the rules.
 
-One representation of the vectors, chosen by size (docs/large-catalogues.md has the figures): whole precision for a
+One representation of the vectors, chosen by size (figures: lab/notes/large-catalogues.md): whole precision for a
 small catalogue, half precision for a large one, memory-mapped where it was loaded, and beside it lists of near items
 for a catalogue that would take too long to be read at every request.
 """
