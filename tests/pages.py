@@ -42,8 +42,9 @@ def blocks(page: Path, language: str | None = None) -> list[Block]:
 def commands_in(text: str) -> Iterator[list[str]]:
     """Every command of ours that some lines of a shell run, as words that begin with the program's name."""
     for line in text.replace("\\\n", " ").splitlines():
-        shell = shlex.shlex(line.strip().removeprefix("$ "), posix=True, punctuation_chars=";|&<>")
-        shell.whitespace_split = True
+        typed = re.sub(r"(^|\s)#.*", "", line.strip().removeprefix("$ "))
+        shell = shlex.shlex(typed, posix=True, punctuation_chars=";|&<>")
+        shell.whitespace_split, shell.commenters = True, ""
         words: list[str] = []
         try:
             parts = [*shell, ";"]
