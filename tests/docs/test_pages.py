@@ -125,3 +125,16 @@ def test_every_snippet_can_be_read_and_names_what_there_is(page: Path, tmp_path:
 
 def test_every_variable_has_a_sentence_in_the_reference() -> None:
     assert set(VARIABLES) == variables_read()
+
+
+def words(page: Path) -> int:
+    """How many words a page has, without what a program printed in a conversation."""
+    text = page.read_text("utf-8")
+    for block in blocks(page, ""):
+        text = text.replace(block.text, "") if "you> " in block.text else text
+    return len(text.split())
+
+
+def test_the_site_is_short_enough_to_be_read() -> None:
+    site = [page for page in PAGES if page.is_relative_to(ROOT / "docs") and page.name != "dependencies.md"]
+    assert sum(map(words, site)) <= 20_000 and len((ROOT / "README.md").read_text("utf-8").split()) <= 900

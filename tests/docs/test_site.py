@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import latentcrs
 from latentcrs_lab.reference import write_reference
 from once import made_once
 from pages import GENERATED, ROOT
@@ -42,7 +43,8 @@ def test_the_site_is_built_and_every_link_leads_somewhere(sources: Path) -> None
     assert built.returncode == 0, built.stdout + built.stderr
     site = sources / "build" / "site"
     python = (site / "reference" / "python" / "index.html").read_text("utf-8")
-    assert "LatentCRS.fit" in python and "Recommender.recommend" in python
+    public = set(latentcrs.__all__) - {"__version__"}
+    assert public == set(re.findall(r'<h3 id="latentcrs\.(\w+)"', python)) and "Recommender.recommend_many" in python
     for name in GENERATED:
         assert (site / "reference" / name.removesuffix(".md") / "index.html").is_file()
 
