@@ -21,13 +21,13 @@ from latentcrs.evaluate.multi_turn import TURNS, talk_rows
 from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.hear.open import hearer_of
 from latentcrs.recommend import Recommender
+from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.dialogue import Dialogue, dialogues_of
-from latentcrs.users.over_turns import AttributesDialogues
 
 WAITING, BRIEF, USUAL = "brief openings, then only answers", "brief openings", "usual openings"
 
 
-def told_briefly(user: AttributesDialogues, dialogues: list[Dialogue]) -> None:
+def told_briefly(user: AttributesUser, dialogues: list[Dialogue]) -> None:
     """Openings of one condition, as people have who do not know yet what they want."""
     user.speak(dialogues)
     for dialogue in dialogues:
@@ -36,7 +36,7 @@ def told_briefly(user: AttributesDialogues, dialogues: list[Dialogue]) -> None:
         dialogue.said[0] = f"something with {first[0].shown}" if first and first[0].shown else "something good"
 
 
-def go_on(user: AttributesDialogues, dialogues: list[Dialogue], opening: str) -> None:
+def go_on(user: AttributesUser, dialogues: list[Dialogue], opening: str) -> None:
     """What each says next; who waits to be asked asks for something else until then."""
     waiting = [one for one in dialogues if opening == WAITING and one.shown[-1].question is None]
     for dialogue in waiting:
@@ -45,7 +45,7 @@ def go_on(user: AttributesDialogues, dialogues: list[Dialogue], opening: str) ->
     user.speak([one for one in dialogues if id(one) not in held])
 
 
-def hold(system: BundleDialogues, user: AttributesDialogues, dialogues: list[Dialogue], opening: str) -> np.ndarray:
+def hold(system: BundleDialogues, user: AttributesUser, dialogues: list[Dialogue], opening: str) -> np.ndarray:
     """The turn in which each was shown its item; `TURNS` + 1 for a failure."""
     system.meet(dialogues)
     outcome = np.full(len(dialogues), TURNS + 1)
@@ -81,7 +81,7 @@ if __name__ == "__main__":
     for opening in (WAITING, BRIEF, USUAL):
         outcomes = {}
         for asks in (False, True):
-            user, dialogues = AttributesDialogues(opened.dataset), dialogues_of(opened.dataset, rows)
+            user, dialogues = AttributesUser(opened.dataset), dialogues_of(opened.dataset, rows)
             system = BundleDialogues(
                 "asking" if asks else "not asking", recommender, hearer_of(recommender), "f", asks=asks
             )

@@ -38,7 +38,9 @@ def recall(asked: RequestSet, scores: object) -> NDArray[np.float64]:
 
 def ceiling(opened: EvaluationBundle) -> None:
     requests = opened.dataset.requests.filter(pl.col("split") == "test")
-    spoken = AttributesUser(opened.dataset).speak(*(requests[name].to_numpy() for name in ("user", "cut", "target")))
+    spoken = AttributesUser(opened.dataset).request(
+        *(requests[name].to_numpy() for name in ("user", "cut", "target"))
+    )
     if spoken.texts != requests["text"].to_list():
         raise SystemExit("These requests are not those of the attributes user with seed 0.")
     asked = RequestSet(opened, requests)

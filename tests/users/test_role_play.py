@@ -57,7 +57,7 @@ def test_a_leaking_answer_is_asked_for_again(tiny: PreparedDataset) -> None:
 def test_an_answer_that_leaks_every_time_is_masked(tiny: PreparedDataset) -> None:
     dialogue = wanting(1)
     RolePlayUser(tiny, Parrot("I want a sad drama called Bramble tonight.")).speak([dialogue])
-    assert "sad drama" in dialogue.said[0] and "Bramble" not in dialogue.said[0]
+    assert dialogue.said == ["I want a sad drama called something tonight."]
     assert dialogue.leaks == 3
 
 

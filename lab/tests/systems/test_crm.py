@@ -15,9 +15,9 @@ from latentcrs.base.checkpoint import Checkpoint
 from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs.evaluate.multi_turn import per_talk, talk_rows
+from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.conditions import Condition
 from latentcrs.users.dialogue import Dialogue, dialogues_of
-from latentcrs.users.over_turns import AttributesDialogues
 from latentcrs_lab.systems.crm import Crm, CrmSettings, train_crm
 from latentcrs_lab.systems.crm.belief import Belief, ColumnBeliefs, tracking_loss
 from latentcrs_lab.systems.crm.lessons import Lessons, UserTurns, prepare
@@ -324,7 +324,7 @@ def test_a_trained_model_is_kept_with_all_its_weights(
 
 def _talk(dataset: PreparedDataset, model: CrmModel, rows: pl.DataFrame) -> tuple[list[Dialogue], np.ndarray]:
     """Conversations with the real simulator, and the turn that showed each target (0: none)."""
-    user, system = AttributesDialogues(dataset), Crm(dataset, model)
+    user, system = AttributesUser(dataset), Crm(dataset, model)
     dialogues = dialogues_of(dataset, rows)
     outcomes = np.zeros(len(dialogues), np.int64)
     system.meet(dialogues)
@@ -353,7 +353,7 @@ class _AsksOnce:
 
 def test_an_answer_is_heard_and_rehearsals_are_like_conversations(dataset: PreparedDataset, model: CrmModel) -> None:
     rows, columns = talk_rows(dataset, "valid", 100), model.values.columns
-    speech = listen(AttributesDialogues(dataset), dataset, rows, columns, 5, 0, "Test")
+    speech = listen(AttributesUser(dataset), dataset, rows, columns, 5, 0, "Test")
     rehearsal = Rehearsal(dataset, model, UserTurns(rows, speech, model.ear.hear(speech.texts)))
     shown_by_two = []
     for column in (None, columns.index("director")):

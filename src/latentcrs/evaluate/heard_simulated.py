@@ -36,7 +36,7 @@ def evaluate_simulated(hearer: Hearer, dataset: PreparedDataset, n: int, seed: i
         )
     rows = rows.sample(min(n, len(rows)), seed=seed)
     users, cuts, targets = (rows[name].to_numpy() for name in ("user", "cut", "target"))
-    said = AttributesUser(dataset, seed).speak(users, cuts, targets)
+    said = AttributesUser(dataset, seed).request(users, cuts, targets)
     masks, items = Masks(dataset.items, dataset.info.columns), dataset.items.to_dicts()
     known: dict[Condition, NDArray[np.bool_]] = {}
     meant = heard = right = right_rules = 0

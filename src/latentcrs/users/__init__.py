@@ -8,16 +8,6 @@ from latentcrs.users.plot import PlotUser
 from latentcrs.users.role_play import RolePlayUser
 
 __all__ = [
-    "AttributesUser",
-    "Dialogue",
-    "FillReport",
-    "PlotUser",
-    "Question",
-    "RolePlayUser",
-    "SimulatedUser",
-    "SystemTurn",
-    "fill_requests",
-    "leak_mask",
-    "leaks",
-    "simulate",
-]
+    "AttributesUser", "Dialogue", "FillReport", "PlotUser", "Question", "RolePlayUser", "SimulatedUser", "SystemTurn",
+    "fill_requests", "leak_mask", "leaks", "simulate",
+]  # fmt: skip

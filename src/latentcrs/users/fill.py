@@ -8,9 +8,9 @@ import polars as pl
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import Step, step
-from latentcrs.data.dataset import REQUESTS_SCHEMA, SPLITS, PreparedDataset
+from latentcrs.data.dataset import SPLITS, PreparedDataset
 from latentcrs.llm.model import ChatModel
-from latentcrs.users.attributes import AttributesUser, requests_for
+from latentcrs.users.attributes import AttributesUser, as_requests, requests_for
 from latentcrs.users.dialogue import SimulatedUser, dialogues_of
 from latentcrs.users.draws import mixed, uniform
 from latentcrs.users.open import check_user, open_user
@@ -69,7 +69,7 @@ def fill_requests(
         redrawn = without = failed = 0
         if user == "attributes":
             requests, spoken = requests_for(AttributesUser(dataset, seed, noun), rows, running.advance)
-            redrawn, without = spoken.redrawn, sum(not said.conditions for said in spoken.said)
+            redrawn, without = len(spoken.leaked), sum(not said.conditions for said in spoken.said)
             if plots:
                 teller = PlotUser(dataset, seed)
                 told, leaked = _opened(dataset, teller, _tellable(rows, teller, plots, seed), "plot", running)
@@ -118,9 +118,4 @@ def _opened(
         leaked += sum(dialogue.leaks for dialogue in dialogues)
         running.note("")
         running.advance(len(batch))
-    requests = rows.with_columns(
-        history=pl.lit(None, pl.List(pl.Int32)),
-        text=pl.Series(texts, dtype=pl.String),
-        source=pl.lit(source),
-    )
-    return requests.select([pl.col(name).cast(kind) for name, kind in REQUESTS_SCHEMA.items()]), leaked
+    return as_requests(rows, texts, source), leaked

@@ -10,42 +10,42 @@ import polars as pl
 
 from latentcrs.data import ColumnKind
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.data.roles import roles_of
+from latentcrs.data.roles import Role, roles_of
 
 
 @dataclass(frozen=True)
 class Noun:
-    """What an item is called: singular words for it, and what one does with it."""
+    """What an item is called: singular words for it, what one does with it, and has done."""
 
     words: tuple[str, ...]
     verb: str
+    done: str
 
 
 NOUNS: dict[str, Noun] = {
-    "movie": Noun(("movie", "movie", "film", "film", "flick"), "watch"),
-    "series": Noun(("series", "show"), "watch"),
-    "game": Noun(("game", "game", "game", "video game"), "play"),
-    "album": Noun(("album", "album", "record", "CD"), "listen to"),
-    "song": Noun(("song", "track"), "listen to"),
-    "book": Noun(("book",), "read"),
-    "accessory": Noun(("accessory",), "buy"),
-    "console": Noun(("console",), "buy"),
-    "": Noun((), "get"),  # not known: "something"
+    "movie": Noun(("movie", "movie", "film", "film", "flick"), "watch", "seen"),
+    "series": Noun(("series", "show"), "watch", "seen"),
+    "game": Noun(("game", "game", "game", "video game"), "play", "played"),
+    "album": Noun(("album", "album", "record", "CD"), "listen to", "heard"),
+    "song": Noun(("song", "track"), "listen to", "heard"),
+    "book": Noun(("book",), "read", "read"),
+    "accessory": Noun(("accessory",), "buy", "bought"),
+    "console": Noun(("console",), "buy", "bought"),
+    "": Noun((), "get", "had"),  # not known: "something"
 }
 _SORTS: dict[str, frozenset[str]] = {
-    "album": frozenset({"rock", "pop", "jazz", "classical", "country", "blues", "metal", "folk", "r&b", "hip-hop"}),
-    "game": frozenset({"shooter", "racing", "role-playing", "strategy", "puzzle", "platform", "simulation", "rpg"}),
-    "movie": frozenset(
-        {"drama", "documentary", "thriller", "western", "animation", "film-noir", "musical", "sci-fi"}
-    ),
+    "album": frozenset("rock pop jazz classical country blues metal folk r&b hip-hop".split()),
+    "game": frozenset("shooter racing role-playing strategy puzzle platform simulation rpg".split()),
+    "movie": frozenset("drama documentary thriller western animation film-noir musical sci-fi".split()),
 }
-_DOMAINS: tuple[tuple[str, str], ...] = (
-    (r"movie|film|\bml[-_]|movielens|imdb|netflix|redial|cinema", "movie"),
-    (r"game|steam", "game"),
-    (r"\bcds?\b|vinyl|music|album|last\.?fm", "album"),
-    (r"book|goodreads", "book"),
-    (r"song|track|spotify", "song"),
-)
+_DOMAINS: tuple[tuple[str, str, frozenset[str]], ...] = (
+    ("movie", r"movie|film|\bml[-_]|imdb|netflix|redial|cinema", frozenset({"director", "actors", "cast"})),
+    ("game", r"game|steam", frozenset({"platform", "esrb"})),
+    ("album", r"\bcds?\b|vinyl|music|album|last\.?fm", frozenset({"artist", "artists", "band"})),
+    ("book", r"book|goodreads", frozenset({"author", "authors", "isbn"})),
+    ("song", r"song|track|spotify", frozenset()),
+)  # fmt: skip
+"""Of each noun: the names of data sets, and the columns, that tell it."""
 
 
 def guess_noun(dataset: PreparedDataset) -> str:
@@ -54,40 +54,30 @@ def guess_noun(dataset: PreparedDataset) -> str:
 
 
 def noun_of(name: str, kinds: Mapping[str, ColumnKind], items: pl.DataFrame) -> str:
-    """The key in `NOUNS` for the items of a catalogue, by its name, else by its columns; "" when nothing fits."""
-    name = re.sub(r"[_\s]", "-", name.lower())
-    for pattern, noun in _DOMAINS:
-        if re.search(pattern, name):
-            return noun
-    columns = {column.lower() for column in kinds}
-    if columns & {"director", "directors", "actors", "cast"}:
-        return "movie"
-    if columns & {"platform", "esrb"}:
-        return "game"
-    if columns & {"artist", "artists", "band"}:
-        return "album"
-    if columns & {"author", "authors", "isbn"}:
-        return "book"
-    return _noun_by_values(kinds, items)
-
-
-def _noun_by_values(kinds: Mapping[str, ColumnKind], items: pl.DataFrame) -> str:
-    """The noun whose sorts are among the commonest values of the genre columns: Rock and Jazz are said of albums."""
+    """The key in `NOUNS` for the items of a catalogue, by its name, else by its columns, else by the commonest values
+    of its genres: Rock and Jazz are said of albums. "" when nothing fits.
+    """
+    name, columns = re.sub(r"[_\s]", "-", name.lower()), {column.lower() for column in kinds}
+    told = [noun for noun, pattern, _ in _DOMAINS if re.search(pattern, name)]
+    told += [noun for noun, _, of_noun in _DOMAINS if columns & of_noun]
     for column, role in roles_of(kinds).items():
-        if role != "genre" or kinds[column] not in ("category", "multi-category"):
-            continue
-        values = items[column].drop_nulls()
-        values = values.explode() if isinstance(values.dtype, pl.List) else values
-        common = set(values.str.to_lowercase().value_counts(sort=True)[column][:30].to_list())
-        for noun, sorts in _SORTS.items():
-            if len(common & sorts) >= 3:
-                return noun
-    return ""
+        if not told and role == "genre" and kinds[column] in ("category", "multi-category"):
+            values = items[column].drop_nulls()
+            values = values.explode() if isinstance(values.dtype, pl.List) else values
+            common = set(values.str.to_lowercase().value_counts(sort=True)[column][:30].to_list())
+            told = [noun for noun, sorts in _SORTS.items() if len(common & sorts) >= 3]
+    return told[0] if told else ""
 
 
-def noun_of_kind(value: str | None, domain: str) -> str:
-    """The noun for an item whose kind column says `value`: the domain's own ("game"), another known one, or ""."""
-    key = (value or "").strip().lower()
-    if key in NOUNS:
-        return key
-    return domain if key == "film" and domain == "movie" else ""
+def nouns_of(dataset: PreparedDataset, domain: str, roles: Mapping[str, Role] | None = None) -> list[Noun]:
+    """What each item is called: `domain` (a key of `NOUNS`, or a word of one's own), but where a column says which
+    items are games and which accessories, it decides.
+    """
+    usual = NOUNS.get(domain) or Noun((domain,), "get", "had")
+    column = next((c for c, role in roles_of(dataset.info.columns, roles).items() if role == "kind"), None)
+    if column is None or isinstance(dataset.items.schema[column], pl.List):
+        return [usual] * len(dataset.items)
+    kinds = [(value or "").strip().lower() for value in dataset.items[column].to_list()]
+    if not {*kinds} & {domain, "accessory", "console", "series", "film"}:
+        return [usual] * len(dataset.items)
+    return [usual if kind in (domain, "film") else NOUNS.get(kind, NOUNS[""]) for kind in kinds]

@@ -34,9 +34,9 @@ def open_user(
         UserError: there is no such user, or it needs a language model and none is given.
     """
     if name == "attributes":
-        from latentcrs.users.over_turns import AttributesDialogues
+        from latentcrs.users.attributes import AttributesUser
 
-        return AttributesDialogues(dataset, seed, noun)
+        return AttributesUser(dataset, seed, noun)
     if name == "plot":
         from latentcrs.users.plot import PlotUser
 

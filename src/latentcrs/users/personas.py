@@ -1,76 +1,101 @@
-"""How different people talk: the personas of `personas.toml`, and the words they have for each part of a sentence."""
+"""How different people talk: the personas of `talk.toml`, and what haste does to a sentence."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 from latentcrs.base.errors import UserError
 from latentcrs.users.draws import Dice
-from latentcrs.users.phrases import Voice
-from latentcrs.users.typos import hurried
+from latentcrs.users.phrases import Fills, blanks, capital, filled_in, talk
 
 PERSONAS = ("plain", "terse", "chatty", "vague", "picky", "typos")
+_WORD = re.compile(r"[A-Za-z]{4,}")
 
 
 @dataclass(frozen=True)
 class Persona:
-    """How one kind of person talks; shares are of sentences."""
+    """How one kind of person talks; `talk.toml` says what the fields are. words: a part of a sentence -> patterns."""
 
     name: str
-    share: int  # of dialogues, against those of the other personas
-    three: float  # openings with three conditions rather than two
-    lower: float  # in lower case throughout
-    slips: float  # with a typing slip
-    complains: float  # refusals that say what is wrong, where something is
-    bare: float  # without a word on what was shown
-    talks: float  # with small talk beside
-    voice: Voice | None  # of the opening; None: that of the one-turn user
-    words: dict[str, tuple[str, ...]]  # part of a sentence -> patterns
+    share: int
+    three: float
+    lower: float
+    slips: float
+    complains: float
+    bare: float
+    registers: dict[str, int]
+    words: dict[str, list[str]]
+    greetings: Sequence[str] = ()
+    greets: float = 0.0
+    leads: Sequence[str] = ()
+    led: float = 0.0
+    ends: Sequence[str] = ()
+    ended: float = 0.0
 
-    def typed(self, text: str, dice: Dice, before: Sequence[str] = ()) -> str:
-        """`text`, perhaps with small talk beside it, as this person types it; `before`: what they said before."""
-        if self.talks and dice.chance(self.talks):
-            talks = self.words["small_talk_later" if before else "small_talk"]
-            earlier = " ".join(before).lower()
-            talk = dice.pick([talk for talk in talks if talk.lower() not in earlier] or talks)
-            text = text if text.endswith((".", "!", "?")) else f"{text}."
-            text = f"{talk} {text}" if before and dice.chance(0.3) else f"{text} {talk}"
-        text = hurried(text, dice, self.lower, self.slips)
-        return hurried(text, dice, 0.0, self.slips) if self.slips > 0.5 else text
+    def opening(self, conditions: int, dice: Dice) -> str:
+        """A pattern that says so many conditions; those of the register `own` are the persona's."""
+        register = dice.pick([name for name, share in self.registers.items() for _ in range(share)])
+        if not conditions or (conditions < 2 and register == "two"):
+            register = "ask" if conditions else "open"
+        return dice.pick(self.words[register])
+
+    def pattern(self, part: str, fills: Fills, dice: Dice, used: Collection[str] = ()) -> str:
+        """A pattern for `part` of which every blank can be filled, one that was not `used` if there is any."""
+        choices = [text for text in self.words[part] if blanks(text) <= fills.keys()]
+        return dice.pick([text for text in choices if text not in used] or choices)
+
+    def sentence(self, pattern: str, fills: Fills, dice: Dice, first: bool = False) -> str:
+        """`pattern` with its blanks filled and what this person puts before and behind it. first: it opens."""
+        text = filled_in(pattern, fills)
+        leads, led = (self.greetings, self.greets) if first else (self.leads, self.led)
+        if leads and dice.chance(led):
+            lead = dice.pick(leads)
+            text = f"{lead} {capital(text) if lead[-1] in '!.' else text}"
+        text = capital(text if text[-1] in ".!?" else f"{text}.")
+        if self.ends and dice.chance(self.ended):
+            end = dice.pick(self.ends)
+            text = f"{text[:-1]}{end}{text[-1]}" if end.startswith(",") else f"{text} {end}"
+        return text
+
+    def typed(self, text: str, dice: Dice) -> str:
+        """`text` as this person types it: perhaps in lower case and without its stop, perhaps with typing slips."""
+        if dice.chance(self.lower):
+            text = text.lower().rstrip(".") if dice.chance(0.5) else text.lower()
+        if dice.chance(self.slips):
+            for _ in range(2 if self.slips == 1 or dice.chance(0.25) else 1):
+                text = _slipped(text, dice)
+        return text
 
 
-@lru_cache(maxsize=1)
-def persona_book() -> dict[str, Any]:
-    """The data of `personas.toml`."""
-    return tomllib.loads(resources.files("latentcrs.users").joinpath("personas.toml").read_text("utf-8"))
+def _slipped(text: str, dice: Dice) -> str:
+    """`text` with two neighbouring letters swapped, one dropped, or one doubled, in a word of four letters or more,
+    never its first letter. Unchanged when there is no such word.
+    """
+    words = list(_WORD.finditer(text))
+    if not words:
+        return text
+    word = words[dice.below(len(words))]
+    at = word.start() + 1 + dice.below(len(word.group()) - 2)
+    left, right = text[at], text[at + 1]
+    return text[:at] + dice.pick((right + left, right, left + left + right)) + text[at + 2 :]
 
 
-@lru_cache(maxsize=1)
+@cache
 def _all() -> dict[str, Persona]:
-    book = persona_book()
-    return {name: _persona(name, book[name], book["plain"]) for name in PERSONAS}
-
-
-def _persona(name: str, own: dict[str, Any], plain: dict[str, Any]) -> Persona:
-    words = {part: tuple(texts) for part, texts in {**plain, **own}.items() if isinstance(texts, list)}
-    wheel = tuple(register for register, share in own.get("registers", {}).items() for _ in range(share))
-    return Persona(
-        name,
-        share=own["share"],
-        three=own["three"],
-        lower=own["lower"],
-        slips=own["slips"],
-        complains=own["complains"],
-        bare=own["bare"],
-        talks=own.get("talks", 0.0),
-        voice=Voice(wheel, words["openings"]) if wheel else None,
-        words=words,
-    )
+    book: dict[str, dict[str, Any]] = talk()["personas"]
+    shared = {**talk()["openings"], **talk()["turns"]}
+    known = {field.name for field in fields(Persona)}
+    found = {}
+    for name in PERSONAS:
+        own = {**book["plain"], **book[name]}
+        settings = {part: value for part, value in own.items() if part in known}
+        words = {part: value for part, value in own.items() if part not in known}
+        found[name] = Persona(name=name, words={**shared, **words}, **settings)
+    return found
 
 
 def personas_called(names: Sequence[str] | None) -> list[Persona]:

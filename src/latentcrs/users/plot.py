@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.users.dialogue import Dialogue, Question
 from latentcrs.users.draws import Dice, mixed
-from latentcrs.users.leak_check import LeakCheck
+from latentcrs.users.leak import leaks
+from latentcrs.users.phrases import capital, talk
 from latentcrs.users.questions import is_value
 from latentcrs.users.stories import StoryReader
 
 NOTHING = "I don't know."  # where every word would give the target away
-_STREAM = 5  # of random numbers
-_ORDER, _WORDS = 0, 1
+_STREAM, _ORDER, _WORDS = 5, 0, 1  # of random numbers
 _FIRST = 3  # sentences of a text, any of which may come next
 _POINTING = frozenset("he she they it his her their its him them this that these those each there".split())
 _SOMEBODY = {"he": "a man", "she": "a woman", "they": "some people"}
-
-
-@cache
-def _frames() -> dict[str, list[str]]:
-    """`plot.toml`: what is said around a sentence of a text, and instead of one."""
-    return tomllib.loads(resources.files("latentcrs.users").joinpath("plot.toml").read_text("utf-8"))
 
 
 class PlotUser:
@@ -40,9 +32,9 @@ class PlotUser:
         self.name = f"plot (seed {seed})" if seed else "plot"
         self.seed = seed
         self._dataset = dataset
-        self._check = LeakCheck(dataset)
+        self._titles: list[str | None] = dataset.items["title"].to_list()
         self._reader = StoryReader(dataset)
-        self._sayable: dict[int, tuple[tuple[str, ...], int]] = {}
+        self._told = cache(self._told_of)
 
     def speak(self, dialogues: Sequence[Dialogue]) -> None:
         """See `SimulatedUser.speak`."""
@@ -54,50 +46,44 @@ class PlotUser:
         return bool(self._told(item)[0])
 
     def _sentence(self, dialogue: Dialogue) -> str:
-        turn, frames = len(dialogue.said), _frames()
+        turn, frames = len(dialogue.said), talk()["plot"]
         dice = self._dice(dialogue, _WORDS, turn)
         shown = dialogue.shown[-1] if dialogue.shown else None
         answer = ""
         if shown is not None and shown.question is not None:
-            answers = self._answers(shown.question, dialogue.target, dice)
+            true = self._true(shown.question, dialogue.target)
+            answers = _from_a_random_one(frames["forgotten" if true is None else "yes" if true else "no"], dice)
             if not shown.items:
                 return self._checked(answers, dialogue)
-            answer = answers[0]
+            answer = f"{answers[0]} "
         # What was told is counted, not noted: a turn tells something unless it only answered a question.
         told = sum(1 for before in dialogue.shown[: len(dialogue.said)] if before.items or before.question is None)
         order = self._order(dialogue)
         if told < len(order):
-            if told == 0:
-                dialogue.leaks += self._told(dialogue.target)[1]
+            dialogue.leaks += self._told(dialogue.target)[1] if told == 0 else 0
             words = order[told]
             first, _, rest = words.partition(" ")
-            if turn == 0 and first.lower() in _SOMEBODY:  # nobody was spoken of before
-                words = f"{_SOMEBODY[first.lower()]} {rest}"
+            if turn == 0 and first in _SOMEBODY:  # nobody was spoken of before
+                words = f"{_SOMEBODY[first]} {rest}"
             frame = "{s}" if answer else dice.pick(frames["opening" if turn == 0 else "more"])
-            attempts = [_framed(frame, words), _framed("{s}", words)]
+            attempts = [_sentence(each.replace("{s}", words)) for each in (frame, "{s}")]
         else:
             choices = _from_a_random_one(frames["nothing_known" if turn == 0 else "nothing_left"], dice)
             attempts = [each for each in choices if each not in dialogue.said] or choices
-        if answer:
-            attempts = [f"{answer} {attempt}" for attempt in attempts] + [answer]
-        return self._checked(attempts, dialogue)
+        return self._checked([f"{answer}{attempt}" for attempt in attempts], dialogue)
 
-    def _checked(self, attempts: list[str], dialogue: Dialogue) -> str:
-        """The first of `attempts` that does not give the target away, the last of them masked if all do."""
-        for count, attempt in enumerate(attempts):
-            if not self._check.leaks(attempt, dialogue.target):
-                dialogue.leaks += count > 0
-                return attempt
-        dialogue.leaks += 1
-        return self._check.masked(attempts[-1], dialogue.target) or NOTHING
+    def _checked(self, attempts: Sequence[str], dialogue: Dialogue) -> str:
+        """The first of `attempts` that does not give the target away."""
+        title = self._titles[dialogue.target]
+        found = next((attempt for attempt in attempts if not leaks(attempt, title)), NOTHING)
+        dialogue.leaks += found != attempts[0]
+        return found
 
-    def _told(self, item: int) -> tuple[tuple[str, ...], int]:
+    def _told_of(self, item: int) -> tuple[tuple[str, ...], int]:
         """The sentences about `item` that do not give it away, and how many do."""
-        if item not in self._sayable:
-            sentences = self._reader.told(item)
-            kept = tuple(sentence for sentence in sentences if not self._check.leaks(sentence, item))
-            self._sayable[item] = kept, len(sentences) - len(kept)
-        return self._sayable[item]
+        sentences = self._reader.told(item)
+        kept = tuple(sentence for sentence in sentences if not leaks(sentence, self._titles[item]))
+        return kept, len(sentences) - len(kept)
 
     def _order(self, dialogue: Dialogue) -> list[str]:
         """The sentences in the order in which this dialogue tells them: roughly from the beginning, as a story is
@@ -108,10 +94,6 @@ class PlotUser:
         first = [dice.pick(alone)] if alone else []
         rest = [sentence for sentence in rest if sentence not in first]
         return first + [rest.pop(dice.below(min(len(rest), _FIRST))) for _ in range(len(rest))]
-
-    def _answers(self, question: Question, item: int, dice: Dice) -> list[str]:
-        true = self._true(question, item)
-        return _from_a_random_one(_frames()["forgotten" if true is None else "yes" if true else "no"], dice)
 
     def _true(self, question: Question, item: int) -> bool | None:
         """Whether the catalogue says yes; None where it says nothing, or an open question wants a value."""
@@ -125,16 +107,12 @@ class PlotUser:
         return Dice(int(key[0]))
 
 
-def _from_a_random_one(sentences: list[str], dice: Dice) -> list[str]:
+def _from_a_random_one(sentences: Sequence[str], dice: Dice) -> list[str]:
     """All `sentences` with their stops, from a random one on: the title "A Night to Remember" rules some out."""
     start = dice.below(len(sentences))
-    return [f"{sentence}." for sentence in sentences[start:] + sentences[:start]]
+    return [_sentence(each) for each in [*sentences[start:], *sentences[:start]]]
 
 
-def _framed(frame: str, words: str) -> str:
-    """`words` in `frame` as a sentence: a capital where a sentence begins, a stop at the end."""
-    at = frame.index("{s}")
-    if at == 0 or frame[:at].rstrip().endswith((".", "?")):
-        words = words[:1].upper() + words[1:]
-    text = frame.replace("{s}", words)
-    return text if text.endswith(("?", "!", ".")) else text + "."
+def _sentence(text: str) -> str:
+    """`text` with a capital and a stop."""
+    return capital(text if text.endswith(("?", "!", ".")) else f"{text}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +10,11 @@ from typing import Any
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.users.leak import words_of
 
-_NUMBER = r"\$?(-?\d+(?:\.\d+)?)"
-_BOUNDS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(rf"{_NUMBER}\s*(?:-|–|to|and)\s*{_NUMBER}"), "between"),
-    (re.compile(rf"(?:<=|at most|up to|until)\s*{_NUMBER}"), "at most"),
-    (re.compile(rf"(?:>=|at least|from|since)\s*{_NUMBER}|{_NUMBER}\s*(?:or later|\+)"), "at least"),
-    (re.compile(rf"(?:<|under|below|before|less than|older than|pre-?)\s*{_NUMBER}"), "below"),
-    (re.compile(rf"(?:>|over|above|after|more than|newer than|post-?)\s*{_NUMBER}"), "above"),
-    (re.compile(r"(?:the )?['’]?(\d{2}|\d{3}0)['’]?s"), "decade"),
-    (re.compile(_NUMBER), "equal"),
+_SIDES = (
+    (r"<=|at most|up to|until", operator.le),
+    (r">=|at least|from|since|or later|\+", operator.ge),
+    (r"<|under|below|before|less than|older than|pre", operator.lt),
+    (r">|over|above|after|more than|newer than|post", operator.gt),
 )
 
 
@@ -40,21 +37,16 @@ def is_value(row: Mapping[str, Any], column: str, kind: ColumnKind, value: str) 
 
 
 def _within(number: float, asked: str) -> bool | None:
-    for pattern, meaning in _BOUNDS:
-        match = pattern.fullmatch(asked)
-        if match is None:
-            continue
-        bound, *more = (float(group) for group in match.groups() if group is not None)
-        if meaning == "between":
-            return bound <= number <= more[0]
-        if meaning == "decade":
-            decade = bound if bound >= 1000 else (1900 if bound >= 30 else 2000) + bound
-            return decade <= number < decade + 10
-        return {
-            "at most": number <= bound,
-            "at least": number >= bound,
-            "below": number < bound,
-            "above": number > bound,
-            "equal": number == bound,
-        }[meaning]
-    return None
+    bounds = [
+        float(bound) for bound in re.findall(r"(?<![\d.])-?\d+(?:\.\d+)?", re.sub(r"(?<=\d)\s*-\s*", " to ", asked))
+    ]
+    if len(bounds) == 2:
+        return bounds[0] <= number <= bounds[1]
+    if len(bounds) != 1:
+        return None
+    bound = bounds[0]
+    if re.search(r"\d['’]?s$", asked):
+        bound += 0 if bound >= 1000 else 1900 if bound >= 30 else 2000
+        return bound <= number < bound + 10
+    compare = next((side for pattern, side in _SIDES if re.search(pattern, asked)), operator.eq)
+    return bool(compare(number, bound))

@@ -20,7 +20,6 @@ from latentcrs.llm.prompts import prompt
 from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 from latentcrs.users.draws import Dice, mixed
 from latentcrs.users.leak import blanked, leaks
-from latentcrs.users.leak_check import LeakCheck
 from latentcrs.users.nouns import NOUNS, guess_noun
 
 SPOKEN = "spoken.sqlite"
@@ -61,7 +60,6 @@ class RolePlayUser:
         self.seed, self.failed = seed, 0
         self.last_error: ModelError | None = None
         self._dataset = dataset
-        self._check = LeakCheck(dataset)
         self._model = _kept(model, Completions(dataset.path / SPOKEN))
         self._titles: list[str | None] = dataset.items["title"].to_list()
         roles = roles_of(dataset.info.columns)
@@ -110,9 +108,12 @@ class RolePlayUser:
                 break
             error = None
             sentence = spoken_line(completion.text)
-            if self._check.leaks(sentence, dialogue.target):
+            title = self._titles[dialogue.target]
+            if leaks(sentence, title):
                 leaked += 1
-                sentence = masked = self._check.masked(sentence, dialogue.target) or masked
+                masked = re.sub(
+                    r"\W*(?:\b(?:the|an?) )?___(?:\W*___)*['\"”’]?", " something", blanked(sentence, title)
+                ).strip()
                 continue
             if _says_something(sentence) and not _said_before(sentence, dialogue.said):
                 return sentence, leaked, None
@@ -125,7 +126,7 @@ class RolePlayUser:
         choices = [
             text
             for text in (_REFUSALS if dialogue.said else _OPENINGS)
-            if not self._check.leaks(text, dialogue.target)
+            if not leaks(text, self._titles[dialogue.target])
         ]
         fresh = [text for text in choices if not _said_before(text, dialogue.said)]
         return dice.pick(fresh or choices or ["No."])
@@ -144,12 +145,8 @@ class RolePlayUser:
         return lines or ["nothing is known about it"]
 
     def _blanked(self, text: str, item: int) -> str:
-        """`text` with ___ for the words of the item's title; "" where that is not enough."""
-        title = self._titles[item]
-        if not title:
-            return text
-        text = blanked(text, title, _BLANK)
-        return "" if leaks(text, title) else text
+        """`text` with ___ for the words of the item's title."""
+        return blanked(text, self._titles[item], _BLANK)
 
     def _history(self, dialogue: Dialogue) -> list[str]:
         """Titles of the newest items before the cut, less those that name the target: a film before its sequel."""

@@ -16,33 +16,31 @@ from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.roles import roles_of
 from latentcrs.hear.gazetteer import Gazetteer
 from latentcrs.hear.language import key_of, tokenise
-from latentcrs.users.leak import FUNCTION_WORDS
+from latentcrs.users.conditions import NARRATIVE
 
 FEWEST, MOST = 5, 24
 """Words of what is told at once."""
-NARRATIVE = r"plot|synopsis|overview|storyline|summary"
-"""Names of columns that tell what happens; another text speaks about the item."""
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’]?\s+(?=[\"'“‘]?[A-ZÀ-Þ0-9])")
 _ABBREVIATION = re.compile(r"\b(Mrs?|Ms|Dr|St|Ft|Jr|Sr|Prof|Rev|Capt|Lt|Col|Gen|Sgt|Gov|vs|[A-Z])\.")
 _CUT = re.compile(r"[,;:] |\s(?=(?:and|but|who|when|while|where|until|after|before|because|so)\s)")
-_TOKEN = re.compile(r"[^\W_]+(?:['’\-&][^\W_]+)*['’]?|[^\w\s]")
 _YEAR = re.compile(r"(?<!\d)(?:1\d|20)\d\d|\d0['’]?s\b|\b\d{3,}\b")
 _LED = re.compile(
     r"^(?:(?:and|but|so|or|yet|then|however|instead|meanwhile|now|soon|also|eventually),?\s+)+", re.IGNORECASE
 )
-_ABOUT_WORK = re.compile(r"\b(?:this|the) (?:film|movie|picture|story|game|book|series|show|album)\b", re.IGNORECASE)
+_NAMES = re.compile(r"(?P<led>(?:\b[a-zà-ÿ][\w'’-]* ){0,3})(?P<names>[A-ZÀ-Þ][\w'’-]*(?: [A-ZÀ-Þ][\w'’-]*)*)")
+_KNOWN_AS = re.compile(r"\b(?:an?|the|his|her|their) (?:[a-z-]+ ){1,2}$|\b(?:named|called|nicknamed) $")
+_PLACED = re.compile(r"\b(?:in|near|across|at|to|from) $")
 _BADLY = re.compile(
-    r"\b(?:the|an?|his|her|their|its|this|that|these) (?:[\w-]+ )?someone\b|\bsomeone someone\b"
+    r"\b(?:this|the) (?:film|movie|picture|story|game|book|series|show|album)\b|\?$|\bsomeone someone\b"
+    r"|\b(?:the|an?|his|her|their|its|this|that|these) (?:[\w-]+ )?someone\b|\b(?:named|called|nicknamed)\b"
     r"|\bsomeone(?: else)? (?!(?:is|was|has|had|can|will|must|who|and|in|to|from|with|on|at|as|for|of|by|but|or|into"
     r"|out)\b)[a-z-]+(?<!s)(?<!ed)(?<!ing)(?: |$)"
-    r"|\b(?:and|or|of|the|an?|with|to|by|but|for|how|his|her|their|in|on|that)$"
+    r"|\b(?:and|or|of|the|an?|with|to|by|but|for|how|his|her|their|in|on|that)$",
+    re.IGNORECASE,
 )
-"""What no name can be taken out of without a trace: adjectives before it, a noun behind it, a sentence cut short."""
+"""About the work; or no name can be taken out without a trace: adjectives before it, a noun behind it, cut short."""
 _STANDING_IN = ("someone", "someone else", "another")
-_CAPITAL = frozenset(word_list("latentcrs.users", "story", "capital"))
-_DETERMINERS = frozenset(word_list("latentcrs.users", "story", "determiners"))
-_PLACED = frozenset({"in", "near", "across", "at", "to", "from"})
-_NAMED = frozenset({"named", "called", "nicknamed"})
+_CAPITAL = word_list("latentcrs.users", "story", "capital")
 
 
 class StoryReader:
@@ -50,25 +48,21 @@ class StoryReader:
 
     def __init__(self, dataset: PreparedDataset) -> None:
         stories = [column for column, role in roles_of(dataset.info.columns).items() if role == "story"]
-        narrative = [column for column in stories if re.search(NARRATIVE, column.lower())]
-        self._texts = dataset.items.select(narrative or stories)
+        self._texts = dataset.items.select([column for column in stories if NARRATIVE.search(column)] or stories)
         self._gazetteer = Gazetteer(dataset.items, dataset.info.columns)
-        self._read: dict[int, tuple[str, ...]] = {}
 
     def told(self, item: int) -> tuple[str, ...]:
         """What the first text of `item` tells, in order: a sentence or the beginning of one each, without a stop, and
         with a capital only where a name has one.
         """
-        if item not in self._read:
-            texts = [text for text in self._texts.row(item) if text] if self._texts.width else []
-            self._read[item] = next(filter(None, (tuple(dict.fromkeys(self._sentences(text))) for text in texts)), ())
-        return self._read[item]
+        texts = [text for text in self._texts.row(item) if text] if self._texts.width else []
+        return next(filter(None, (tuple(dict.fromkeys(self._sentences(text))) for text in texts)), ())
 
     def _sentences(self, text: str) -> list[str]:
         text = re.sub(r"[\"“][A-Z][^\"”]*[\"”]|\([^()]*\)|\[[^\[\]]*\]|<[^>]*>", " ", html.unescape(text))
         text = _ABBREVIATION.sub(r"\1", re.sub(r"\s-+\s|-{2,}|[–—]|\.{3,}|…", ", ", text))
         text = re.sub(r"(?<!\w)['‘\"“]|[\"”“*]|(?<!s)['’](?!\w)", "", text)
-        sentences = [_LED.sub("", sentence.strip(" .!,;:")) for sentence in _SENTENCE.split(text)]
+        sentences = [_LED.sub("", " ".join(part.split()).strip(" .!,;:")) for part in _SENTENCE.split(text)]
         told = [said for sentence in sentences if (said := self._said(_shortened(sentence)))]
         # Where no sentence can be said, a part of one may be.
         return told or [said for sentence in sentences for part in _CUT.split(sentence) if (said := self._said(part))]
@@ -76,85 +70,47 @@ class StoryReader:
     def _said(self, sentence: str) -> str:
         """`sentence` without names; "" where it would read badly then, or say what may not be said."""
         said = self._without_names(sentence)
-        badly = said.endswith("?") or _BADLY.search(said) or _ABOUT_WORK.search(said)
         fits = FEWEST <= len(said.split()) <= MOST
-        return said if fits and not badly and not self._says_a_value(said) else ""
+        return said if fits and not _BADLY.search(said) and not self._says_a_value(said) else ""
 
     def _says_a_value(self, text: str) -> bool:
         """Whether a year, a value of the catalogue's columns, or the whole name of one of its people is in it."""
         words, known = [token.word for token in tokenise(text).tokens], self._gazetteer
         runs = [words[at : at + length] for length in (1, 2, 3) for at in range(len(words) - length + 1)]
         keys = [(key_of(" ".join(run)), len(run)) for run in runs]
-        return bool(_YEAR.search(text)) or any(
-            key in known.values or (length > 1 and key in known.names) for key, length in keys
-        )
+        named = any(key in known.values or (length > 1 and key in known.names) for key, length in keys)
+        return named or bool(_YEAR.search(text))
 
     def _without_names(self, text: str) -> str:
-        """`text` with "someone" for whoever is named."""
-        tokens, out, met, at = _TOKEN.findall(text), list[str](), dict[str, str](), 0
-        while at < len(tokens):
-            if not self._is_name(tokens[at], at == 0):
-                out.append(tokens[at].lower() if at == 0 and tokens[at] not in _CAPITAL else tokens[at])
-                at += 1
-                continue
-            end = at + 1
-            while end < len(tokens) and tokens[end][:1].isupper() and not _owning(tokens[end - 1]):
-                end += 1
-            before, behind = (out[-1].lower() if out else ""), (tokens[end] if end < len(tokens) else "")
-            if before in _NAMED:
-                out.pop()
-            elif before in _PLACED and not _owning(tokens[end - 1]):
-                out += tokens[at:end]  # where it happens may be said
-            elif not (
-                self._is_known_as(out)
-                or (before in _DETERMINERS and behind.islower() and behind not in FUNCTION_WORDS)
-            ):
-                who = re.sub(r"['’]s?$", "", tokens[at])
-                met.setdefault(who, _STANDING_IN[min(len(met), 2)])
-                out.append(met[who] + ("'s" if _owning(tokens[end - 1]) else ""))
-            at = end
-        return re.sub(r" ([,;:.!?])", r"\1", " ".join(out)).strip(" ,;:")
+        """`text` with "someone" for whoever is named, and nothing where it is said who that is: "his neighbour"."""
+        first, _, rest = text.partition(" ")
+        if first not in _CAPITAL and self._is_small(first):
+            text = f"{first.lower()} {rest}"
+        met: dict[str, str] = {}
 
-    def _is_known_as(self, out: list[str]) -> bool:
-        """Whether what stands before a name says who it is: "his neighbour", "a lonely plumber"."""
-        words = [word.lower() for word in out[-3:]]
-        noun = bool(words) and words[-1].isalpha() and self._small[words[-1]] > 0 and words[-1] not in _DETERMINERS
-        return (
-            noun and not words[-1].endswith(("s", "ed", "ing")) and any(word in _DETERMINERS for word in words[:-1])
-        )
+        def mask(match: re.Match[str]) -> str:
+            led, names = match["led"], match["names"]
+            if all(
+                word in _CAPITAL or (word.isupper() and len(word) <= 4) for word in names.split()
+            ) or _PLACED.search(led):
+                return match[0]
+            if _KNOWN_AS.search(led):
+                return re.sub(r"(?:named|called|nicknamed) $", "", led)
+            owning = re.search(r"['’]s?$", names)
+            who = met.setdefault(re.sub(r"['’]s?$", "", names.split()[0]), _STANDING_IN[min(len(met), 2)])
+            return f"{led}{who}{chr(39) + 's' if owning else ''}"
 
-    def _is_name(self, token: str, first: bool) -> bool:
-        """Whether a capitalised word names somebody or something: the texts write it so within sentences, too."""
-        word = re.sub(r"['’]s?$", "", token)
-        if not word[:1].isupper() or word in _CAPITAL or (word.isupper() and len(word) <= 4 and not first):
-            return False
-        small, capital = self._small[word.lower()], self._capital[word.lower()]
-        return capital > small or not small if first else capital >= small
+        return re.sub(r" (?=[,;:.!?])|(?<= ) +", "", _NAMES.sub(mask, text)).strip(" ,;:")
+
+    def _is_small(self, word: str) -> bool:
+        """Whether the texts write a word in small letters within sentences, rather than with a capital."""
+        return self._written[word.lower()] >= self._written[word] and self._written[word.lower()] > 0
 
     @cached_property
-    def _small(self) -> Counter[str]:
-        return self._counted(r"\b[a-zà-ÿ][\wà-ÿ\-]*")
-
-    @cached_property
-    def _capital(self) -> Counter[str]:
-        return self._counted(r"[\wà-ÿ,;] [A-ZÀ-Þ][\wÀ-ÿ\-]*")
-
-    def _counted(self, pattern: str) -> Counter[str]:
-        """How often the texts have what matches `pattern`, by its last word."""
-        if not self._texts.width:
-            return Counter()
-        texts = self._texts.select(text=pl.col(self._texts.columns[0])).drop_nulls()
-        found = texts.select(word=pl.col("text").str.extract_all(pattern)).explode("word").drop_nulls()
-        found = found.select(pl.col("word").str.replace(r"^.* ", "").str.to_lowercase())
-        return Counter(dict(found["word"].value_counts().iter_rows()))
-
-
-def _is_noun(token: str) -> bool:
-    return token.islower() and token.isalpha() and token not in FUNCTION_WORDS
-
-
-def _owning(token: str) -> bool:
-    return bool(re.search(r"['’]s?$", token))
+    def _written(self) -> Counter[str]:
+        """How often the texts have each word within their sentences, as it is written."""
+        texts = self._texts.select(pl.all().cast(pl.String)).to_series().drop_nulls() if self._texts.width else []
+        return Counter(word for text in texts for word in re.findall(r"(?<=[\wà-ÿ,;] )[^\W\d_][\w'’-]*", text))
 
 
 def _shortened(sentence: str) -> str:

@@ -54,7 +54,7 @@ def by_conditions(opened: EvaluationBundle, seed: int = 0, systems: Sequence[str
     points = []
     for count in CONDITIONS:
         who, cuts, targets = (rows[name].to_numpy() for name in ("user", "cut", "target"))
-        spoken = user.speak(who, cuts, targets, conditions=count)
+        spoken = user.request(who, cuts, targets, conditions=count)
         requests = rows.with_columns(text=pl.Series(spoken.texts), history=pl.lit(None, pl.List(pl.Int32)))
         points += _points(RequestSet(opened, requests), systems, str(count))
     return points

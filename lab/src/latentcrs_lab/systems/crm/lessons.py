@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from latentcrs.data.dataset import PreparedDataset
+from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.conditions import ConditionTable
 from latentcrs.users.draws import mixed
-from latentcrs.users.over_turns import AttributesDialogues
 from latentcrs.users.rows import request_rows
 from latentcrs_lab.systems.crm.model import CrmModel
 from latentcrs_lab.systems.crm.settings import CrmSettings
@@ -96,7 +96,7 @@ def prepare(dataset: PreparedDataset, settings: CrmSettings, values: Values) -> 
         "policy": train[np.sort(order[count : count + settings.listened // 2])],
         "validation": valid[np.sort(rng.permutation(len(valid))[:JUDGED])],
     }
-    user = AttributesDialogues(dataset)
+    user = AttributesUser(dataset)
     speech = {
         name: listen(
             user, dataset, part, values.columns, settings.turns, settings.seed, f"CRM, users' words ({name})"

@@ -12,8 +12,8 @@ from scipy import sparse
 
 from latentcrs.base.progress import step
 from latentcrs.data.dataset import PreparedDataset
+from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.dialogue import Dialogue, Question, SystemTurn, dialogues_of
-from latentcrs.users.over_turns import AttributesDialogues
 
 SHOWN = 5  # items in a list that is refused
 _TOGETHER = 256
@@ -71,7 +71,7 @@ class Speech:
 
 
 def listen(
-    user: AttributesDialogues, dataset: PreparedDataset, rows: pl.DataFrame, columns: tuple[str, ...], turns: int,
+    user: AttributesUser, dataset: PreparedDataset, rows: pl.DataFrame, columns: tuple[str, ...], turns: int,
     seed: int, name: str,
 ) -> Speech:  # fmt: skip
     """Let the user of each of `rows` (user, cut, target) open, refuse `turns` - 1 lists of popular items in a row,
@@ -126,7 +126,7 @@ class _Said:
         self.taken_back.append(set(now.memory.taken_back) - earlier[1])
         return len(self.texts) - 1
 
-    def answers(self, user: AttributesDialogues, dialogues: list[Dialogue], column: str) -> list[int]:
+    def answers(self, user: AttributesUser, dialogues: list[Dialogue], column: str) -> list[int]:
         """What is answered when the system asks about `column` instead; the dialogues stay as they are."""
         asked = [_copy(dialogue) for dialogue in dialogues]
         for dialogue in asked:
