@@ -50,7 +50,7 @@ def ceiling(opened: EvaluationBundle) -> None:
     def under(kept: object) -> object:
         def ruled(part: slice) -> Tensor:
             block = scores["latentcrs-b"]()(part).double()
-            for row, said in enumerate(spoken.said[part]):
+            for row, said in enumerate(spoken[part]):
                 failed = [~mask(condition) for condition in said.conditions if kept(condition)]
                 if failed:
                     block[row] -= torch.from_numpy(np.sum(failed, 0)) * FAR

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from latentcrs.cli.main import app
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.users.attributes import AttributesUser, Utterances, requests_for
-from latentcrs.users.rows import request_rows
+from latentcrs.data.request_rows import request_rows
+from latentcrs.users.attributes import AttributesUser, Request
 from once import made_once
 
 TINY_COLUMNS = {
@@ -76,6 +76,7 @@ def _prepared(name: str, arguments: list[str], tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
-def movie_talk(movies: PreparedDataset) -> tuple[pl.DataFrame, Utterances]:
-    """Every request of MovieLens-1M under seed 0, and what stands behind it."""
-    return requests_for(AttributesUser(movies, seed=0), request_rows(movies, seed=0))
+def movie_talk(movies: PreparedDataset) -> tuple[pl.DataFrame, list[Request]]:
+    """The rows of MovieLens-1M under seed 0, and the request of each."""
+    rows = request_rows(movies, seed=0)
+    return rows, AttributesUser(movies, seed=0).request(rows)

@@ -17,6 +17,7 @@ from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.dialogue import Dialogue, Question, SimulatedUser, SystemTurn
 from latentcrs.users.leak import leaks
 from latentcrs.users.personas import PERSONAS, personas_called
+from latentcrs.users.questions import answer_to
 
 TURNS = 5
 
@@ -176,8 +177,8 @@ def test_another_seed_says_something_else(movies: PreparedDataset, film_talk: Ta
 def test_the_plain_persona_opens_with_the_words_of_the_one_turn_user(movies: PreparedDataset) -> None:
     user, dialogues = AttributesUser(movies, personas=["plain"]), begun(movies, 300)
     user.speak(dialogues)
-    rows = (np.array([getattr(d, name) for d in dialogues]) for name in ("user", "cut", "target"))
-    assert [d.said[0] for d in dialogues] == user.request(*rows).texts
+    rows = pl.DataFrame([{name: getattr(d, name) for name in ("user", "cut", "target")} for d in dialogues])
+    assert [d.said[0] for d in dialogues] == [request.text for request in user.request(rows)]
     assert {d.persona for d in dialogues} == {"plain"}
 
 
@@ -259,8 +260,8 @@ def test_what_the_user_has_watched_is_named_as_seen_more_often(film_talk: Talk) 
     ],
 )
 def test_questions_are_answered_from_the_catalogue(question: Question, answer: bool | None, film_talk: Talk) -> None:
-    dataset, user, _ = film_talk
-    assert user.answers(dataset.items["title"].to_list().index("Toy Story"), question) is answer
+    dataset = film_talk[0]
+    assert answer_to(question, dataset, dataset.items["title"].to_list().index("Toy Story")) is answer
 
 
 def test_yes_no_and_open_questions_are_answered_truly_in_words(film_talk: Talk) -> None:
@@ -279,7 +280,7 @@ def test_yes_no_and_open_questions_are_answered_truly_in_words(film_talk: Talk) 
             dialogue.shown.append(SystemTurn((), Question(column, value)))
         user.speak(dialogues)
         for dialogue in dialogues:
-            true, text = user.answers(dialogue.target, dialogue.shown[0].question or Question("")), dialogue.said[1]
+            true, text = answer_to(Question(column, value), dataset, dialogue.target), dialogue.said[1]
             if true and dialogue.persona != "typos":
                 fitting.append(bool(re.search(yes, text.lower())))
             if true is False and dialogue.persona not in ("typos", "vague"):

@@ -9,7 +9,7 @@ import pytest
 from simulate_data import write_dataset
 
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.users.rows import request_rows
+from latentcrs.data.request_rows import request_rows
 
 
 def test_rows_are_the_raw_one_the_cuts_and_the_two_held_out(tiny: PreparedDataset) -> None:

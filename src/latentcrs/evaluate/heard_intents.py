@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
+from latentcrs.data.nouns import guess_noun
 from latentcrs.evaluate.intent_categories import map_column
 from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.fit.rows import training_sequences
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.bundle import relevance
-from latentcrs.users.nouns import guess_noun
 
 PEOPLE, FIRST, LEAST = 300, 3, 20
 """People who ask, intents that a page shows first, and the fewest items of a value that is asked for."""

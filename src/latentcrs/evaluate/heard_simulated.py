@@ -35,18 +35,17 @@ def evaluate_simulated(hearer: Hearer, dataset: PreparedDataset, n: int, seed: i
             f"{dataset.path} has no simulated test requests; 'latentcrs simulate {dataset.path}' makes them."
         )
     rows = rows.sample(min(n, len(rows)), seed=seed)
-    users, cuts, targets = (rows[name].to_numpy() for name in ("user", "cut", "target"))
-    said = AttributesUser(dataset, seed).request(users, cuts, targets)
+    said = AttributesUser(dataset, seed).request(rows)
     masks, items = Masks(dataset.items, dataset.info.columns), dataset.items.to_dicts()
     known: dict[Condition, NDArray[np.bool_]] = {}
     meant = heard = right = right_rules = 0
     with step("Hearing", len(rows)) as bar:
-        for text, one in zip(said.texts, said.said, strict=True):
-            conditions = [condition for condition in one.conditions if condition.operator != "says"]
+        for request in said:
+            conditions = [condition for condition in request.conditions if condition.operator != "says"]
             for condition in conditions:
                 if condition not in known:
                     known[condition] = np.array([condition.holds(row) for row in items])
-            reading = hearer.read(text)
+            reading = hearer.read(request.text)
             found = [
                 (masks.mask(single), single, is_rule)
                 for is_rule, group in ((True, reading.rules), (False, reading.wishes))

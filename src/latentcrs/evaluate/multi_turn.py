@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from latentcrs.base.files import atomic_file
 from latentcrs.base.progress import Step, step
 from latentcrs.data import PreparedDataset
+from latentcrs.data.request_rows import request_rows
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.fit.training import fingerprint, work_folder
 from latentcrs.text.cost import duration
 from latentcrs.users.dialogue import Conversationalist, SimulatedUser, dialogues_of
-from latentcrs.users.rows import request_rows
 
 TURNS = 5
 """Turns of a conversation (section 5.5); the target not shown by then is a failure."""

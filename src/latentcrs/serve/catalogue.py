@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.waiting import still_wanted
+from latentcrs.data.nouns import noun_of
 from latentcrs.data.rules import Rule
 from latentcrs.recommend import Reason, Recommendation, Recommender
 from latentcrs.recommend.catalogue_text import CatalogueText
 from latentcrs.recommend.new_items import HIDDEN
 from latentcrs.serve.errors import NotFound
-from latentcrs.users.nouns import noun_of
 
 SHARED = 4
 """Attribute values that two items have in common and that are named."""

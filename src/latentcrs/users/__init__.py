@@ -1,8 +1,8 @@
 """Simulated users: they know what they want and say it in their own words, never by its title."""
 
-from latentcrs.users.attributes import AttributesUser, simulate
+from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.dialogue import Dialogue, Question, SimulatedUser, SystemTurn
-from latentcrs.users.fill import FillReport, fill_requests
+from latentcrs.users.fill import FillReport, fill_requests, simulate
 from latentcrs.users.leak import leak_mask, leaks
 from latentcrs.users.plot import PlotUser
 from latentcrs.users.role_play import RolePlayUser

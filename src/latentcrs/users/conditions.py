@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from latentcrs.base.draws import UInts, gumbel, mixed
 from latentcrs.base.words import word_list
 from latentcrs.data.dataset import PreparedDataset
+from latentcrs.data.nouns import NOUNS
 from latentcrs.data.roles import Role, roles_of
 from latentcrs.hear.language import stem
-from latentcrs.users.draws import UInts, gumbel, mixed
 from latentcrs.users.leak import telling_words, words_of
-from latentcrs.users.nouns import NOUNS
 
 Operator = Literal["has", "says", "between", "below", "above"]
 Range = tuple[Operator, float, float, float]  # operator, low, high, weight
@@ -34,7 +34,7 @@ _SECOND_OF_COLUMN = 0.15
 _ONE_ONLY: frozenset[Role] = frozenset({"year", "price", "number", "certificate", "language", "platform", "kind"})
 _UNTELLING = [value.replace("-", " ") for value in sorted(word_list("latentcrs.users", "values", "untelling"))]
 _NO_WISH = 0.95
-_ROUND = np.array([step * 10.0**power for power in range(-3, 10) for step in (1, 1.5, 2, 2.5, 3, 4, 5, 7.5)])
+_ROUND = [step * 10.0**power for power in range(-3, 10) for step in (1, 1.5, 2, 2.5, 3, 4, 5, 7.5)]
 NARRATIVE = re.compile(r"plot|synopsis|overview|storyline|summary", re.IGNORECASE)
 """Names of columns that tell what happens; another text speaks about the item."""
 # "A board game" before what cannot go on with it: neither "a board game player" nor "a number of".
@@ -187,23 +187,18 @@ def _values(values: pl.DataFrame, column: str, role: Role, items: int) -> tuple[
 
 def _ranges(values: pl.DataFrame, column: str, role: Role) -> tuple[list[Condition], pl.DataFrame]:
     """Conditions of a column of years or numbers."""
-    numbers = values["value"].to_numpy()
-    known: dict[Condition, int] = {}
-    rows = []
+    numbers, known, rows = values["value"].to_numpy(), dict[Condition, int](), []
     for value in np.unique(numbers).tolist():
         for operator, low, high, weight in _years(value) if role == "year" else _bounds(value, role):
             condition = Condition(column, role, operator, low=low, high=high)
             rows.append((value, known.setdefault(condition, len(known)), weight))
     share = [float(_true(condition, numbers).mean()) for condition in known]
-    pairs = pl.DataFrame(
-        rows, schema={"value": pl.Float64, "condition": pl.Int64, "weight": pl.Float64}, orient="row"
-    )
-    shares = pl.DataFrame(
-        {"condition": range(len(share)), "share": share}, {"condition": pl.Int64, "share": pl.Float64}
+    schema = {"value": pl.Float64, "condition": pl.Int64, "weight": pl.Float64}
+    pairs = pl.DataFrame(rows, schema, orient="row").with_columns(
+        share=pl.col("condition").replace_strict(dict(enumerate(share)), return_dtype=pl.Float64)
     )
     # "Before 2020", where everything is, is no wish.
-    pairs = pairs.join(shares, on="condition").filter(pl.col("share") <= _NO_WISH)
-    return list(known), values.join(pairs, on="value")
+    return list(known), values.join(pairs.filter(pl.col("share") <= _NO_WISH), on="value")
 
 
 def _true(condition: Condition, numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -217,11 +212,10 @@ def _years(year: float) -> list[Range]:
     """The year, its decade, the early, middle or late part of it, before, after."""
     decade = year // 10 * 10
     first, last = next(part for part in ((0, 3), (4, 6), (7, 9)) if year % 10 <= part[1])
-    return [
-        ("between", year, year, 0.28), ("between", decade, decade + 9, 0.36),
-        ("between", decade + first, decade + last, 0.2), ("below", 0, decade + 10, 0.08),
-        ("above", decade - 1, 0, 0.08),
-    ] if 1000 <= year < 3000 else []  # fmt: skip
+    found: list[Range] = [("between", year, year, 0.28), ("between", decade, decade + 9, 0.36)]
+    found.append(("between", decade + first, decade + last, 0.2))
+    found += [("below", 0, decade + 10, 0.08), ("above", decade - 1, 0, 0.08)]
+    return found if 1000 <= year < 3000 else []
 
 
 def _bounds(number: float, role: Role) -> list[Range]:
@@ -229,8 +223,8 @@ def _bounds(number: float, role: Role) -> list[Range]:
     at = int(np.searchsorted(_ROUND, number, side="right"))
     if number <= 0 or not 2 <= at < len(_ROUND) - 1:
         return []
-    found: list[Range] = [("below", 0, float(_ROUND[at]), 0.5), ("below", 0, float(_ROUND[at + 1]), 0.3)]
-    return found if role == "price" else [*found, ("above", float(_ROUND[at - 2]), 0, 0.2)]
+    found: list[Range] = [("below", 0, _ROUND[at], 0.5), ("below", 0, _ROUND[at + 1], 0.3)]
+    return found if role == "price" else [*found, ("above", _ROUND[at - 2], 0, 0.2)]
 
 
 def _phrases(texts: pl.DataFrame, column: str, items: int) -> tuple[list[Condition], pl.DataFrame]:
@@ -241,55 +235,49 @@ def _phrases(texts: pl.DataFrame, column: str, items: int) -> tuple[list[Conditi
         for phrase in _PHRASE.findall(re.sub(r'["“][^"”]{0,200}["”]', " . ", text))
         if _EMPTY.isdisjoint(re.split(r"[ -]", phrase))
     }
-    counts = Counter(phrase for _, phrase in said)
-    least, most = 1 if items < 300 else 2, max(3, items // 40)
+    counts, least, most = Counter(phrase for _, phrase in said), 1 if items < 300 else 2, max(3, items // 40)
     kept = {phrase: n for n, phrase in enumerate(sorted(p for p, df in counts.items() if least <= df <= most))}
-    rows = [
-        (item, kept[phrase], 2.0 if " " in phrase else 1.0, counts[phrase] / len(texts))
-        for item, phrase in sorted(said)
-        if phrase in kept
-    ]
-    schema = {"item": pl.Int64, "condition": pl.Int64, "weight": pl.Float64, "share": pl.Float64}
     conditions = [
         Condition(column, "story", "says", phrase, shown=f"{'an' if phrase[0] in 'aeio' else 'a'} {phrase}")
         for phrase in kept
     ]
-    return conditions, pl.DataFrame(rows, schema, orient="row")
+    found = sorted((item, phrase) for item, phrase in said if phrase in kept)
+    pairs = {
+        "item": [item for item, _ in found],
+        "condition": [kept[phrase] for _, phrase in found],
+        "weight": [2.0 if " " in phrase else 1.0 for _, phrase in found],
+        "share": [counts[phrase] / len(texts) for _, phrase in found],
+    }
+    return conditions, pl.DataFrame(pairs)
 
 
 def _assembled(conditions: list[Condition], pairs: pl.DataFrame, titles: list[str | None]) -> ConditionTable:
     """One table of all conditions, in order of item, less those that touch the item's title."""
-    said = {"condition": pl.Int64, "word": pl.String}
-    words = [(number, stem(word)) for number, c in enumerate(conditions) for word in words_of(c.value)]
-    told = [(item, word) for item, title in enumerate(titles) if title for word in telling_words(title)]
-    names = pl.DataFrame(told, {"item": pl.Int64, "word": pl.String}, orient="row")
-    touching = pl.DataFrame(words, said, orient="row").join(names.select("word").unique(), on="word", how="semi")
-    touching = pairs.join(touching, on="condition").join(names, on=["item", "word"], how="semi")
-    groups = ["story" if c.role == "story" else c.column for c in conditions]
-    index = {name: number for number, name in enumerate(dict.fromkeys(groups))}
-    facts = pl.DataFrame(
-        {
-            "condition": range(len(conditions)),
-            "group": [index[name] for name in groups],
-            "role_weight": [_ROLE_WEIGHT[c.role] for c in conditions],
-        },
-        {"condition": pl.Int64, "group": pl.Int64, "role_weight": pl.Float64},
-    )
-    # What nearly every item with a value in this column has, tells next to nothing.
-    pairs = pairs.with_columns(telling=(1 - pl.col("share")).clip(lower_bound=0.02))
-    pairs = pairs.join(touching, on=["item", "condition"], how="anti").join(facts, on="condition")
-    # A column is worth saying as far as the best thing it says of this item tells anything.
-    pairs = pairs.sort("item", "condition").with_columns(
-        group_weight=pl.col("role_weight") * pl.col("telling").max().over("item", "group")
-    )
+    by = {"condition": pl.Int64, "item": pl.Int64, "word": pl.String}
+    words = [(number, None, stem(word)) for number, c in enumerate(conditions) for word in words_of(c.value)]
+    told = [(None, item, word) for item, title in enumerate(titles) for word in telling_words(title or "")]
+    said, names = (pl.DataFrame(rows, by, orient="row") for rows in (words, told))
+    said = said.drop("item").join(names.select("word").unique(), on="word", how="semi")
+    touching = pairs.join(said, on="condition").join(names, on=["item", "word"], how="semi")
+    columns = ["story" if c.role == "story" else c.column for c in conditions]
+    index = {name: number for number, name in enumerate(dict.fromkeys(columns))}
+    groups = np.array([index[name] for name in columns], np.int64)
+    role_weights = np.array([_ROLE_WEIGHT[c.role] for c in conditions])
+    pairs = pairs.join(touching, on=["item", "condition"], how="anti").sort("item", "condition")
+    ids = pairs["condition"].to_numpy()
+    # What nearly every item with a value in this column has, tells next to nothing; a column is worth saying as far
+    # as the best thing it says of this item tells anything.
+    telling = (1 - pl.col("share")).clip(lower_bound=0.02)
+    pairs = pairs.with_columns(group=pl.Series(groups[ids]), telling=telling)
+    best = pairs.select(pl.col("telling").max().over("item", "group")).to_series().to_numpy()
     counts = np.bincount(pairs["item"].to_numpy(), minlength=len(titles))
     return ConditionTable(
         conditions=conditions,
         offsets=np.concatenate([[0], np.cumsum(counts)]),
-        ids=pairs["condition"].to_numpy(),
+        ids=ids,
         weights=(pairs["weight"] * pairs["telling"]).to_numpy(),
-        group_weights=pairs["group_weight"].to_numpy(),
-        groups=facts["group"].to_numpy(),
+        group_weights=role_weights[ids] * best,
+        groups=groups,
         single=np.array([c.role in _ONE_ONLY for c in conditions], bool),
         story=np.array([c.role == "story" for c in conditions], bool),
     )

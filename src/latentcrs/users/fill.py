@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from latentcrs.base.draws import mixed, uniform
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import Step, step
-from latentcrs.data.dataset import SPLITS, PreparedDataset
+from latentcrs.data.dataset import REQUESTS_SCHEMA, SPLITS, PreparedDataset
+from latentcrs.data.request_rows import request_rows
+from latentcrs.data.roles import Role
 from latentcrs.llm.model import ChatModel
-from latentcrs.users.attributes import AttributesUser, as_requests, requests_for
+from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.dialogue import SimulatedUser, dialogues_of
-from latentcrs.users.draws import mixed, uniform
 from latentcrs.users.open import check_user, open_user
 from latentcrs.users.plot import PlotUser
 from latentcrs.users.role_play import RolePlayUser
-from latentcrs.users.rows import request_rows
 
 _SAMPLE, _PLOTS = 7, 9  # the streams of random numbers used here
 _PLOTS_TOGETHER, _CALLS_TOGETHER = 500, 8  # openings between two steps of the progress bar
@@ -35,16 +37,9 @@ class FillReport:
 
 
 def fill_requests(
-    dataset: PreparedDataset,
-    seed: int = 0,
-    augmentations: int = 5,
-    noun: str | None = None,
-    force: bool = False,
-    user: str = "attributes",
-    model: ChatModel | None = None,
-    sample: int | None = None,
-    plots: float = 0.0,
-) -> FillReport | None:
+    dataset: PreparedDataset, seed: int = 0, augmentations: int = 5, noun: str | None = None, force: bool = False,
+    user: str = "attributes", model: ChatModel | None = None, sample: int | None = None, plots: float = 0.0,
+) -> FillReport | None:  # fmt: skip
     """Let `user` speak for every split without requests and write them beside those that are there.
 
     user: "attributes", "plot", a plug-in, or "llm", played by `model` (one call per row, kept in the data set's
@@ -68,8 +63,10 @@ def fill_requests(
         running.note("reading the catalogue")
         redrawn = without = failed = 0
         if user == "attributes":
-            requests, spoken = requests_for(AttributesUser(dataset, seed, noun), rows, running.advance)
-            redrawn, without = len(spoken.leaked), sum(not said.conditions for said in spoken.said)
+            spoken = AttributesUser(dataset, seed, noun).request(rows, running.advance)
+            requests = _as_requests(rows, [request.text for request in spoken], user)
+            redrawn = sum(request.leaked for request in spoken)
+            without = sum(not request.conditions for request in spoken)
             if plots:
                 teller = PlotUser(dataset, seed)
                 told, leaked = _opened(dataset, teller, _tellable(rows, teller, plots, seed), "plot", running)
@@ -86,12 +83,33 @@ def fill_requests(
     return FillReport(requests, kept, redrawn, without, user == "llm", failed)
 
 
+def simulate(
+    dataset: PreparedDataset, seed: int = 0, augmentations: int = 5, noun: str | None = None,
+    roles: Mapping[str, Role] | None = None,
+) -> pl.DataFrame:  # fmt: skip
+    """Requests of the `attributes` user for all training, validation and test rows of `dataset` (`REQUESTS_SCHEMA`,
+    ordered by split, user, cut); which rows: `request_rows`.
+
+    Raises:
+        UserError: `roles` names an unknown column or role.
+    """
+    rows = request_rows(dataset, seed, augmentations)
+    spoken = AttributesUser(dataset, seed, noun, roles).request(rows)
+    return _as_requests(rows, [request.text for request in spoken], "attributes")
+
+
+def _as_requests(rows: pl.DataFrame, texts: Sequence[str], source: str) -> pl.DataFrame:
+    """`rows` (user, cut, target, split) with what was said for each, as `REQUESTS_SCHEMA`."""
+    history, text = pl.lit(None, pl.List(pl.Int32)), pl.Series(texts, dtype=pl.String)
+    requests = rows.with_columns(history=history, text=text, source=pl.lit(source))
+    return requests.select([pl.col(name).cast(kind) for name, kind in REQUESTS_SCHEMA.items()])
+
+
 def _sampled(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
     """At most `most` rows of each split, in their order. A smaller sample is part of a larger one."""
     keys = mixed(seed, _SAMPLE, rows["user"].to_numpy(), rows["cut"].to_numpy())
-    return (
-        rows.with_columns(key=pl.Series(keys)).filter(pl.col("key").rank("ordinal").over("split") <= most).drop("key")
-    )
+    first = pl.col("key").rank("ordinal").over("split") <= most
+    return rows.with_columns(key=pl.Series(keys)).filter(first).drop("key")
 
 
 def _tellable(rows: pl.DataFrame, teller: PlotUser, share: float, seed: int) -> pl.DataFrame:
@@ -105,10 +123,8 @@ def _opened(
     dataset: PreparedDataset, user: SimulatedUser, rows: pl.DataFrame, source: str, running: Step
 ) -> tuple[pl.DataFrame, int]:
     """Requests that are the openings of conversations with `user`, and how many sentences leaked before them."""
-    texts: list[str] = []
-    leaked = 0
-    together = _CALLS_TOGETHER if source == "llm" else _PLOTS_TOGETHER
-    for batch in rows.iter_slices(together):
+    texts, leaked = list[str](), 0
+    for batch in rows.iter_slices(_CALLS_TOGETHER if source == "llm" else _PLOTS_TOGETHER):
         dialogues = dialogues_of(dataset, batch)
         user.speak(dialogues)
         # A key that is not accepted, an address where nobody is: rather said now than after thousands of rows.
@@ -118,4 +134,4 @@ def _opened(
         leaked += sum(dialogue.leaks for dialogue in dialogues)
         running.note("")
         running.advance(len(batch))
-    return as_requests(rows, texts, source), leaked
+    return _as_requests(rows, texts, source), leaked

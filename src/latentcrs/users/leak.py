@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentcrs.base.words import word_list
-from latentcrs.hear.language import stem, tokenise
+from latentcrs.hear.language import plain, stem, tokenise
 
 FUNCTION_WORDS = word_list("latentcrs.users", "leak", "function")
 _UNTELLING = frozenset(map(stem, FUNCTION_WORDS | word_list("latentcrs.users", "leak", "common"))) | FUNCTION_WORDS
@@ -45,29 +45,18 @@ def telling_words(title: str) -> frozenset[str]:
     return frozenset(stems | {part for part in _PARTS.split(title) if part.isdigit() and len(part) > 2})
 
 
-@lru_cache(maxsize=500_000)
-def _in_full(title: str) -> tuple[str, ...]:
-    """The stems that say a title without telling words, less its articles; empty for any other title."""
-    if telling_words(title):
-        return ()
-    name = _PARTS.split(_YEAR.sub("", html.unescape(title)))[0]
-    return tuple(stem(word) for word in words_of(name) if word not in _ARTICLES)
-
-
 def leaking_spans(text: str, title: str | None) -> list[tuple[int, int]]:
     """The parts of `text` that give `title` away, as (begin, end) in characters and in order. An item without a title
     cannot leak.
     """
-    if not title:
-        return []
-    tokens, telling, full = tokenise(text).tokens, telling_words(title), _in_full(title)
-    stems = [stem(token.word) for token in tokens]
-    if not full:
-        return [(token.start, token.end) for token, word in zip(tokens, stems, strict=True) if word in telling]
-    found = []
-    for at in range(len(stems) - len(full) + 1):
+    tokens, telling = tokenise(text).tokens, telling_words(title or "")
+    if telling or not title:
+        return [(token.start, token.end) for token in tokens if stem(token.word) in telling]
+    full = [stem(word) for word in words_of(_PARTS.split(_YEAR.sub("", title))[0]) if word not in _ARTICLES]
+    stems, found = [stem(token.word) for token in tokens], []
+    for at in range(len(stems) - len(full) + 1 if full else 0):
         span = tokens[at].start, tokens[at + len(full) - 1].end
-        if tuple(stems[at : at + len(full)]) == full and (len(full) > 1 or _is_name(text, *span)):
+        if stems[at : at + len(full)] == full and (len(full) > 1 or _is_name(text, *span)):
             found.append(span)
     return found
 
@@ -82,6 +71,9 @@ def _is_name(text: str, begin: int, end: int) -> bool:
 
 def leaks(text: str, title: str | None) -> bool:
     """Whether `text` gives `title` away."""
+    telling, said = telling_words(title or ""), plain(text)
+    if telling and not any(word.removesuffix("y") in said for word in telling):
+        return False  # the quick answer for nearly every sentence
     return bool(leaking_spans(text, title))
 
 

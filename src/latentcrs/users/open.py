@@ -8,7 +8,10 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.plugins import load_plugin
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.llm import ChatModel
+from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.dialogue import SimulatedUser
+from latentcrs.users.plot import PlotUser
+from latentcrs.users.role_play import RolePlayUser
 
 UserName = Literal["attributes", "plot", "llm"]
 USERS: tuple[UserName, ...] = get_args(UserName)
@@ -33,19 +36,12 @@ def open_user(
     Raises:
         UserError: there is no such user, or it needs a language model and none is given.
     """
-    if name == "attributes":
-        from latentcrs.users.attributes import AttributesUser
-
-        return AttributesUser(dataset, seed, noun)
-    if name == "plot":
-        from latentcrs.users.plot import PlotUser
-
-        return PlotUser(dataset, seed)
-    if name != "llm":
-        user: SimulatedUser = load_plugin("user", name, USERS)(dataset, seed, model)
-        return user
     check_user(name, model)
-    assert model is not None
-    from latentcrs.users.role_play import RolePlayUser
-
-    return RolePlayUser(dataset, model, seed)
+    if name == "llm" and model is not None:
+        return RolePlayUser(dataset, model, seed)
+    if name == "plot":
+        return PlotUser(dataset, seed)
+    if name == "attributes":
+        return AttributesUser(dataset, seed, noun)
+    user: SimulatedUser = load_plugin("user", name, USERS)(dataset, seed, model)
+    return user

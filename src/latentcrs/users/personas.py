@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
+from latentcrs.base.draws import Dice
 from latentcrs.base.errors import UserError
-from latentcrs.users.draws import Dice
 from latentcrs.users.phrases import Fills, blanks, capital, filled_in, talk
 
 PERSONAS = ("plain", "terse", "chatty", "vague", "picky", "typos")
@@ -18,27 +17,24 @@ _WORD = re.compile(r"[A-Za-z]{4,}")
 
 @dataclass(frozen=True)
 class Persona:
-    """How one kind of person talks; `talk.toml` says what the fields are. words: a part of a sentence -> patterns."""
+    """How one kind of person talks; `talk.toml` says what they are. words: a part of a sentence -> patterns."""
 
     name: str
+    words: dict[str, list[str]]
+    registers: list[str]  # of an opening, each as often as it is used
     share: int
     three: float
     lower: float
     slips: float
     complains: float
     bare: float
-    registers: dict[str, int]
-    words: dict[str, list[str]]
-    greetings: Sequence[str] = ()
-    greets: float = 0.0
-    leads: Sequence[str] = ()
+    greets: float
     led: float = 0.0
-    ends: Sequence[str] = ()
     ended: float = 0.0
 
     def opening(self, conditions: int, dice: Dice) -> str:
         """A pattern that says so many conditions; those of the register `own` are the persona's."""
-        register = dice.pick([name for name, share in self.registers.items() for _ in range(share)])
+        register = dice.pick(self.registers)
         if not conditions or (conditions < 2 and register == "two"):
             register = "ask" if conditions else "open"
         return dice.pick(self.words[register])
@@ -51,13 +47,12 @@ class Persona:
     def sentence(self, pattern: str, fills: Fills, dice: Dice, first: bool = False) -> str:
         """`pattern` with its blanks filled and what this person puts before and behind it. first: it opens."""
         text = filled_in(pattern, fills)
-        leads, led = (self.greetings, self.greets) if first else (self.leads, self.led)
-        if leads and dice.chance(led):
-            lead = dice.pick(leads)
+        if dice.chance(self.greets if first else self.led):
+            lead = dice.pick(self.words["greetings" if first else "leads"])
             text = f"{lead} {capital(text) if lead[-1] in '!.' else text}"
         text = capital(text if text[-1] in ".!?" else f"{text}.")
-        if self.ends and dice.chance(self.ended):
-            end = dice.pick(self.ends)
+        if dice.chance(self.ended):
+            end = dice.pick(self.words["ends"])
             text = f"{text[:-1]}{end}{text[-1]}" if end.startswith(",") else f"{text} {end}"
         return text
 
@@ -85,17 +80,12 @@ def _slipped(text: str, dice: Dice) -> str:
 
 
 @cache
-def _all() -> dict[str, Persona]:
-    book: dict[str, dict[str, Any]] = talk()["personas"]
-    shared = {**talk()["openings"], **talk()["turns"]}
-    known = {field.name for field in fields(Persona)}
-    found = {}
-    for name in PERSONAS:
-        own = {**book["plain"], **book[name]}
-        settings = {part: value for part, value in own.items() if part in known}
-        words = {part: value for part, value in own.items() if part not in known}
-        found[name] = Persona(name=name, words={**shared, **words}, **settings)
-    return found
+def _persona(name: str) -> Persona:
+    book, plain = talk(), talk()["personas"]["plain"]
+    own = {**plain, **book["personas"][name]}
+    registers = [register for register, share in own["registers"].items() for _ in range(share)]
+    habits = {**plain["habits"], **own["habits"]}
+    return Persona(name, {**book["openings"], **book["turns"], **own}, registers, **habits)
 
 
 def personas_called(names: Sequence[str] | None) -> list[Persona]:
@@ -109,4 +99,4 @@ def personas_called(names: Sequence[str] | None) -> list[Persona]:
             raise UserError(f"There is no persona {name!r}; personas are {', '.join(PERSONAS)}.")
     if names is not None and not names:
         raise UserError(f"Name at least one persona of {', '.join(PERSONAS)}.")
-    return [_all()[name] for name in (PERSONAS if names is None else names)]
+    return [_persona(name) for name in (PERSONAS if names is None else names)]

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from importlib import resources
 from typing import Any
 
+from latentcrs.base.draws import Dice
 from latentcrs.base.words import word_list
+from latentcrs.data.nouns import Noun
 from latentcrs.users.conditions import Condition
-from latentcrs.users.draws import Dice
-from latentcrs.users.nouns import Noun
 
 Fills = Mapping[str, Callable[[], str]]
 _CAPITAL = word_list("latentcrs.users", "story", "capital")
 _FRONT, _SORT_FRONT, _ALONE, _SOMETHING, _SORTS_JOINED = 0.22, 0.8, 0.4, 0.15, 0.6  # how often, where it may be
 _LABEL = re.compile(r"[&/,]|\band\b|\w{3,}s$(?<!blues)(?<!sports)(?<!christmas)", re.IGNORECASE)
-_LED = re.compile(r"(?:from|about|with|starring|by|for|on|in|written|under|below|rated|before|after|around) ")
 _ORDER = {"genre": 0, "kind": 0, "year": 1, "platform": 1, "actor": 3, "price": 3, "story": 4, "director": 5}
 _DECADES = "twenties thirties forties fifties sixties seventies eighties nineties".split()
 
@@ -64,10 +63,10 @@ class Forms:
     behind "something". sort: it is a sort of item.
     """
 
-    front: Sequence[str]
     behind: Sequence[str]
     key: Sequence[str]
     clause: Sequence[str]
+    front: Sequence[str] = ()
     nouns: Sequence[str] = ()
     adjectives: Sequence[str] = ()
     sort: bool = False
@@ -77,45 +76,39 @@ class Forms:
 def forms_of(condition: Condition) -> Forms:
     """The forms of one condition."""
     role, value = str(condition.role), condition.shown
-    values = [value]
+    values, column = [value], column_name(condition.column)
     if condition.operator in ("between", "below", "above"):
         role, values = _range(condition)
     elif role in ("genre", "kind"):
-        known = _said("sorts").get(value.lower())
-        value = _lowered(value)
-        if known is None and not _LABEL.search(value):
-            known = [value]
-        if known is not None:
-            front = [form.rstrip("*") for form in known if not form.startswith("=")]
-            clause = [f"it should be {with_article(form[1:]) if form[0] == '=' else form.rstrip('*')}"
-                      for form in known if form[-1] == "*" or form[0] == "="]  # fmt: skip
-            clause = clause or [f"I'd like it to be {front[0]}", f"preferably {front[0]}"]
-            nouns = [form[1:] for form in known if form.startswith("=")]
-            adjectives = [form[:-1] for form in known if form.endswith("*")]
-            return Forms(front, (), front, clause, nouns, adjectives, sort=True)
-        role, values = "label", [value]
+        said = _lowered(value)
+        known = _said("sorts").get(value.lower()) or ([] if _LABEL.search(said) else [said])
+        if known:
+            return _sort(known)
+        role, values = "label", [said]
     elif role == "platform":
         values = [value, *_said("platforms").get(value.lower(), [])]
     elif role == "publisher" and not re.search(r"publish|label", condition.column.lower()):
         role = "maker"
-    elif role == "certificate":
+    elif role == "certificate" and value.lower() != "unrated":
         values = [value.upper() if len(value) <= 5 else value]
-        if value.lower() == "unrated":
-            return Forms(("unrated",), (), ("unrated",), ("it should be unrated",))
-    return _filled(role, values, column_name(condition.column))
-
-
-def _filled(role: str, values: Iterable[str], column: str) -> Forms:
+    elif role == "certificate":
+        return _sort(["unrated*"])
     words = talk()["roles"][role]
+    forms = {
+        place: [text.replace("{v}", value).replace("{column}", column) for value in values for text in texts]
+        for place, texts in {"key": ["{v}"], "front": [], **words}.items()
+    }
+    clause = [f"it should be {text}" for text in forms["behind"] if not text.startswith(("with ", "that "))]
+    return Forms(**{"clause": clause, **forms})
 
-    def fill(texts: Sequence[str]) -> list[str]:
-        return [text.replace("{v}", value).replace("{column}", column) for value in values for text in texts]
 
-    behind = fill(words["behind"])
-    clause = [f"it should be {text}" for text in behind if not text.startswith(("with ", "that "))]
-    return Forms(
-        fill(words.get("front", ())), behind, fill(words.get("key", ["{v}"])), fill(words.get("clause", ())) or clause
-    )
+def _sort(words: Sequence[str]) -> Forms:
+    """The forms of a sort of item, said as `[said]` has it."""
+    front = [word.rstrip("*") for word in words if word[0] != "="]
+    nouns, adjectives = ([word.strip("=*") for word in words if mark in word] for mark in "=*")
+    clause = [f"it should be {word}" for word in (*adjectives, *map(with_article, nouns))]
+    clause = clause or [f"I'd like it to be {front[0]}", f"preferably {front[0]}"]
+    return Forms((), front, clause, front, nouns, adjectives, sort=True)
 
 
 def _range(condition: Condition) -> tuple[str, list[str]]:
@@ -178,8 +171,11 @@ def noun_phrase(conditions: Sequence[Condition], noun: Noun, dice: Dice, plural:
         head = head or (dice.pick(noun.words) if noun.words else "one")
         phrase = " ".join([*words, plural_of(head) if plural else head])
         phrase = phrase if plural else with_article(phrase)
-    tail = _joined([text for _, text in sorted(behinds, key=lambda behind: behind[0])], dice)
-    return f"{phrase} {tail}".strip().replace("{it}", "them" if plural else "it")
+    tail = [text for _, text in sorted(behinds, key=lambda behind: behind[0])]
+    if len(tail) > 1:
+        alike = tail[-1].split()[0] == tail[-2].split()[0]
+        tail[-2:] = [(" and " if alike else dice.pick((" and ", " and ", " ", ", "))).join(tail[-2:])]
+    return f"{phrase} {', '.join(tail)}".strip().replace("{it}", "them" if plural else "it")
 
 
 def _merged(conditions: Sequence[Condition]) -> list[Condition]:
@@ -193,57 +189,35 @@ def _merged(conditions: Sequence[Condition]) -> list[Condition]:
     return list(out.values())
 
 
-def _joined(parts: Sequence[str], dice: Dice) -> str:
-    if len(parts) < 2:
-        return "".join(parts)
-    alike = parts[-1].split()[0] == parts[-2].split()[0]
-    *before, last = parts
-    return ", ".join(before) + (" and " if alike else dice.pick((" and ", " and ", " ", ", "))) + last
-
-
-def keyword(condition: Condition, dice: Dice) -> str:
-    """A keyword of one condition that does not begin with "from", "with" or the like, if it has one."""
-    keys = forms_of(condition).key
-    return dice.pick([key for key in keys if not _LED.match(key)] or keys)
-
-
-def request_fills(conditions: Sequence[Condition], noun: Noun, dice: Dice) -> dict[str, Callable[[], str]]:
-    """The words of several conditions for the blanks of an opening."""
-
-    def keys() -> str:
-        between, order = dice.pick((", ", ", ", " ", " / ", " + ")), list(conditions)
-        if dice.chance(0.5):
-            order.reverse()
-        return between.join(keyword(one, dice) if between == " " else dice.pick(forms_of(one).key) for one in order)
-
-    return {
-        **noun_fills(noun),
+def fills_of(conditions: Sequence[Condition], noun: Noun, dice: Dice) -> dict[str, Callable[[], str]]:
+    """The words for the blanks of a pattern (see `talk.toml`) about items that are called so and `conditions`, of
+    which {key} to {could} say the first; blanks for which there are no words are left out.
+    """
+    word = noun.words[0] if noun.words else "thing"
+    texts = {"verb": noun.verb, "noun": word, "nouns": plural_of(word), "done": noun.done}
+    fills: dict[str, Callable[[], str]] = {name: partial(str, text) for name, text in texts.items()}
+    if not conditions:
+        return fills
+    forms = forms_of(conditions[0])
+    behind = [text.replace("{it}", "it") for text in forms.behind if not text.startswith("that ")]
+    should = [text for text in forms.clause if " should " in text]
+    fills |= {"behind": lambda: dice.pick(behind)} if behind else {}
+    for verb in ("must", "could") if should else ():
+        fills[verb] = partial(lambda said: dice.pick(should).replace(" should ", f" {said} ", 1), verb)
+    return fills | {
         "np": lambda: noun_phrase(conditions, noun, dice),
         "nps": lambda: noun_phrase(conditions, noun, dice, plural=bool(noun.words)),
         "one": lambda: noun_phrase(conditions[:1], noun, dice),
         "rest": lambda: " and ".join(dice.pick(forms_of(condition).clause) for condition in conditions[1:]),
-        "keys": keys,
+        "key": lambda: keyword(conditions[0], dice),
+        "keys": lambda: dice.pick((", ", ", ", " ", " / ", " + ")).join(keyword(one, dice) for one in conditions),
+        "clause": lambda: dice.pick(forms.clause),
     }
 
 
-def condition_fills(condition: Condition, noun: Noun, dice: Dice) -> dict[str, Callable[[], str]]:
-    """The words of one condition for the blanks of a pattern; those for which it has none are not there."""
-    forms = forms_of(condition)
-    fills = request_fills([condition], noun, dice) | {"key": lambda: keyword(condition, dice)}
-    behind = [text.replace("{it}", "it") for text in forms.behind if not text.startswith("that ")]
-    should = [text for text in forms.clause if " should " in text]
-    fills |= {"behind": lambda: dice.pick(behind)} if behind else {}
-    fills |= {"clause": lambda: dice.pick(forms.clause)} if forms.clause else {}
-    for verb in ("must", "could") if should else ():
-        fills[verb] = partial(lambda said: dice.pick(should).replace(" should ", f" {said} ", 1), verb)
-    return fills
-
-
-def noun_fills(noun: Noun) -> dict[str, Callable[[], str]]:
-    """The words of any pattern about items that are called so."""
-    word = noun.words[0] if noun.words else "thing"
-    texts = {"verb": noun.verb, "noun": word, "nouns": plural_of(word), "done": noun.done}
-    return {name: partial(str, text) for name, text in texts.items()}
+def keyword(condition: Condition, dice: Dice) -> str:
+    """A condition in a word or few."""
+    return dice.pick(forms_of(condition).key)
 
 
 @lru_cache(maxsize=10_000)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from latentcrs.base.draws import Dice, mixed
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.users.dialogue import Dialogue, Question
-from latentcrs.users.draws import Dice, mixed
+from latentcrs.users.dialogue import Dialogue
 from latentcrs.users.leak import leaks
 from latentcrs.users.phrases import capital, talk
-from latentcrs.users.questions import is_value
+from latentcrs.users.questions import answer_to
 from latentcrs.users.stories import StoryReader
 
 NOTHING = "I don't know."  # where every word would give the target away
@@ -51,7 +51,7 @@ class PlotUser:
         shown = dialogue.shown[-1] if dialogue.shown else None
         answer = ""
         if shown is not None and shown.question is not None:
-            true = self._true(shown.question, dialogue.target)
+            true = answer_to(shown.question, self._dataset, dialogue.target)
             answers = _from_a_random_one(frames["forgotten" if true is None else "yes" if true else "no"], dice)
             if not shown.items:
                 return self._checked(answers, dialogue)
@@ -94,13 +94,6 @@ class PlotUser:
         first = [dice.pick(alone)] if alone else []
         rest = [sentence for sentence in rest if sentence not in first]
         return first + [rest.pop(dice.below(min(len(rest), _FIRST))) for _ in range(len(rest))]
-
-    def _true(self, question: Question, item: int) -> bool | None:
-        """Whether the catalogue says yes; None where it says nothing, or an open question wants a value."""
-        kind = self._dataset.info.columns.get(question.column)
-        if question.value is None or kind is None:
-            return None
-        return is_value(self._dataset.items.row(item, named=True), question.column, kind, question.value)
 
     def _dice(self, dialogue: Dialogue, use: int, turn: int) -> Dice:
         key = mixed(self.seed, _STREAM, dialogue.user, dialogue.cut, dialogue.target, use, turn)

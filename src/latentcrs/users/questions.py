@@ -1,13 +1,12 @@
-"""What is true of an item when a system asks: is its `column` this value?"""
+"""What is true of an item when a system asks: is its column this value?"""
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping
-from typing import Any
 
-from latentcrs.data.dataset import ColumnKind
+from latentcrs.data.dataset import PreparedDataset
+from latentcrs.users.dialogue import Question
 from latentcrs.users.leak import words_of
 
 _SIDES = (
@@ -18,33 +17,32 @@ _SIDES = (
 )
 
 
-def is_value(row: Mapping[str, Any], column: str, kind: ColumnKind, value: str) -> bool | None:
-    """Whether `column` of the item `row` is, lists, says (text) or lies in (a year or number) `value`.
+def answer_to(question: Question, dataset: PreparedDataset, item: int) -> bool | None:
+    """Whether the column asked about is, lists, says (text) or lies in (a year or number) the value asked for.
 
-    Years and numbers are asked as "1995", "1990s", "90s", "1990-1999", "before 1990", "> 20". None where the
-    catalogue has nothing in the column or the question is not understood.
+    Years and numbers are asked as "1995", "1990s", "90s", "1990-1999", "before 1990", "> 20". None where no value is
+    asked, the catalogue has nothing in the column, or the question is not understood.
     """
-    found = row.get(column)
-    if found is None or found == [] or found == "":
+    kind = dataset.info.columns.get(question.column)
+    if question.value is None or kind is None:
         return None
-    asked = value.strip().lower()
+    found, asked = dataset.items[question.column][item], question.value.strip().lower()
+    if found is None or not len(found if hasattr(found, "__len__") else [found]):
+        return None
     if kind in ("year", "number"):
         return _within(float(found), asked)
     if kind == "text":
         return f" {' '.join(words_of(asked))} " in f" {' '.join(words_of(found))} "
-    values = found if isinstance(found, list) else [found]
-    return asked in {str(one).strip().lower() for one in values}
+    return asked in {str(one).strip().lower() for one in ([found] if isinstance(found, str) else found)}
 
 
 def _within(number: float, asked: str) -> bool | None:
-    bounds = [
-        float(bound) for bound in re.findall(r"(?<![\d.])-?\d+(?:\.\d+)?", re.sub(r"(?<=\d)\s*-\s*", " to ", asked))
-    ]
+    bounds = [float(bound) for bound in re.findall(r"-?\d+(?:\.\d+)?", re.sub(r"(?<=\d)\s*[-–]\s*", " to ", asked))]
     if len(bounds) == 2:
         return bounds[0] <= number <= bounds[1]
     if len(bounds) != 1:
         return None
-    bound = bounds[0]
+    (bound,) = bounds
     if re.search(r"\d['’]?s$", asked):
         bound += 0 if bound >= 1000 else 1900 if bound >= 30 else 2000
         return bound <= number < bound + 10

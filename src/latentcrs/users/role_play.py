@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from textwrap import shorten
 
+from latentcrs.base.draws import Dice, mixed
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.data.roles import Role, roles_of
+from latentcrs.data.nouns import NOUNS, guess_noun
+from latentcrs.data.roles import roles_of
 from latentcrs.llm.completions import CachedModel, Completions
 from latentcrs.llm.embedded import is_in_process
 from latentcrs.llm.ledger import RecordedModel
 from latentcrs.llm.model import Call, ChatModel, ChatRequest, Message, ModelError
 from latentcrs.llm.prompts import prompt
-from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
-from latentcrs.users.draws import Dice, mixed
+from latentcrs.users.dialogue import Dialogue, SystemTurn
 from latentcrs.users.leak import blanked, leaks
-from latentcrs.users.nouns import NOUNS, guess_noun
+from latentcrs.users.phrases import capital, talk
 
 SPOKEN = "spoken.sqlite"
 """The file beside a prepared data set's own in which what models said is kept: one generation for every system."""
@@ -30,18 +32,7 @@ _TEMPERATURES = (0.7, 0.9, 1.1)  # one per attempt
 _AT_ONCE = 8
 _STREAM = 6  # of random numbers
 _BLANK = "___"
-_OPENINGS = (
-    "I'm looking for something, but I can't say exactly what.",
-    "I don't know how to describe it, just show me something.",
-    "Not sure how to put it. Show me something I might like.",
-)
-_REFUSALS = (
-    "None of these, sorry. What else is there?",
-    "Not what I had in mind. Please show me something else.",
-    "No, it isn't among these. Anything else?",
-    "Still not it, sorry.",
-    "No, keep looking, please.",
-)
+_MASK = re.compile(r"\W*(?:\b(?:the|an?) )?___(?:\W*___)*['\"”’]?")
 _SPEAKER = re.compile(
     r"^\W*(?:user|me|you|i say|person|customer|human|assistant|answer|response)\s*:\s*|^\s*\d+[.)]\s+", re.IGNORECASE
 )
@@ -91,62 +82,46 @@ class RolePlayUser:
 
     def _sentence(self, dialogue: Dialogue) -> tuple[str, int, ModelError | None]:
         """The next sentence, how many before it leaked, and the error where the model had none."""
-        turn = len(dialogue.said)
+        turn, title = len(dialogue.said), self._titles[dialogue.target]
         call = Call("role-play", f"{dialogue.user}:{dialogue.cut}", turn)
-        keys = mixed(self.seed, _STREAM, dialogue.user, dialogue.cut, turn, range(len(_TEMPERATURES) + 1))
-        messages, leaked, masked = self.messages(dialogue), 0, ""
-        error = None
-        for key, temperature in zip(keys.tolist(), _TEMPERATURES, strict=False):
+        keys = mixed(self.seed, _STREAM, dialogue.user, dialogue.cut, turn, range(len(_TEMPERATURES) + 1)).tolist()
+        messages, leaked, masked, error = self.messages(dialogue), 0, "", None
+        for key, temperature in zip(keys, _TEMPERATURES, strict=False):
+            request = ChatRequest(messages, call, max_tokens=MAX_TOKENS, temperature=temperature, seed=key % 2**31)
             try:
-                completion = self._model.complete(
-                    ChatRequest(messages, call, max_tokens=MAX_TOKENS, temperature=temperature, seed=key % 2**31)
-                )
+                sentence, error = spoken_line(self._model.complete(request).text), None
             except ModelError as found:
                 error = found
                 if found.outcome == "empty":
                     continue
                 break
-            error = None
-            sentence = spoken_line(completion.text)
-            title = self._titles[dialogue.target]
             if leaks(sentence, title):
                 leaked += 1
-                masked = re.sub(
-                    r"\W*(?:\b(?:the|an?) )?___(?:\W*___)*['\"”’]?", " something", blanked(sentence, title)
-                ).strip()
-                continue
-            if _says_something(sentence) and not _said_before(sentence, dialogue.said):
+                masked = _MASK.sub(" something", blanked(sentence, title, _BLANK)).strip()
+            elif _says_something_new(sentence, dialogue.said):
                 return sentence, leaked, None
-        if _says_something(masked) and not _said_before(masked, dialogue.said):
+        if _says_something_new(masked, dialogue.said):
             return masked, leaked, None
-        return self._neutral(dialogue, Dice(keys.tolist()[-1])), leaked, error
+        return self._neutral(dialogue, Dice(keys[-1])), leaked, error
 
     def _neutral(self, dialogue: Dialogue, dice: Dice) -> str:
         """A sentence without information that does not leak ("it" may be a title), and a new one if there is any."""
-        choices = [
-            text
-            for text in (_REFUSALS if dialogue.said else _OPENINGS)
-            if not leaks(text, self._titles[dialogue.target])
-        ]
-        fresh = [text for text in choices if not _said_before(text, dialogue.said)]
-        return dice.pick(fresh or choices or ["No."])
+        words = talk()["turns"]["more"] if dialogue.said else talk()["plot"]["nothing_known"]
+        choices = [text for text in words if not leaks(text, self._titles[dialogue.target])]
+        return capital(
+            dice.pick([text for text in choices if capital(text) not in dialogue.said] or choices or ["no."])
+        )
 
     def _facts(self, item: int) -> list[str]:
         """The item's columns and text, a line each, the words of its title blanked out."""
         row = self._dataset.items.row(item, named=True)
         lines = []
         for column, role in sorted(self._roles.items(), key=lambda pair: pair[1] == "story"):
-            value = row[column]
-            if value is None or value == []:
-                continue
-            words = ", ".join(value[:VALUES]) if isinstance(value, list) else _shown(value, role)
-            if fact := self._blanked(words, item):
-                lines.append(f"{column}: {fact}")
+            values = row[column] if isinstance(row[column], list) else [] if row[column] is None else [row[column]]
+            words = ", ".join(str(value).removesuffix(".0") for value in values[:VALUES])
+            words = shorten(words, TEXT, placeholder=" ...") if role == "story" else words
+            lines += [f"{column}: {blanked(words, self._titles[item], _BLANK)}"] if words else []
         return lines or ["nothing is known about it"]
-
-    def _blanked(self, text: str, item: int) -> str:
-        """`text` with ___ for the words of the item's title."""
-        return blanked(text, self._titles[item], _BLANK)
 
     def _history(self, dialogue: Dialogue) -> list[str]:
         """Titles of the newest items before the cut, less those that name the target: a film before its sequel."""
@@ -155,9 +130,14 @@ class RolePlayUser:
         return [title for title in titles if title and not leaks(title, target)]
 
     def _asked(self, shown: SystemTurn, target: int) -> str:
-        titles = [self._blanked(self._titles[item] or "(untitled)", target) or _BLANK for item in shown.items]
-        question = self._blanked(_put(shown.question), target) if shown.question else ""
-        return prompt("user_asked", first=False, titles=titles, question=question)
+        """What was shown and asked, the words of the target's title blanked out."""
+        titles = [blanked(self._titles[item] or "(untitled)", self._titles[target], _BLANK) for item in shown.items]
+        asked, question = shown.question, ""
+        if asked is not None:
+            question = f"Is the {asked.column} {asked.value}?" if asked.value else f"Which {asked.column}?"
+        return prompt(
+            "user_asked", first=False, titles=titles, question=blanked(question, self._titles[target], _BLANK)
+        )
 
 
 def _kept(model: ChatModel, completions: Completions) -> ChatModel:
@@ -165,19 +145,6 @@ def _kept(model: ChatModel, completions: Completions) -> ChatModel:
     if isinstance(model, RecordedModel):
         return RecordedModel(CachedModel(model.model, completions), model.ledger)
     return CachedModel(model, completions)
-
-
-def _put(question: Question) -> str:
-    return f"Is the {question.column} {question.value}?" if question.value else f"Which {question.column}?"
-
-
-def _shown(value: object, role: Role) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = " ".join(str(value).split())
-    if role != "story" or len(text) <= TEXT:
-        return text
-    return text[:TEXT].rsplit(" ", 1)[0] + " ..."
 
 
 def spoken_line(text: str) -> str:
@@ -194,11 +161,7 @@ def spoken_line(text: str) -> str:
     return f'{line}"' if line.count('"') % 2 else line
 
 
-def _says_something(sentence: str) -> bool:
+def _says_something_new(sentence: str, said: Sequence[str]) -> bool:
     echo = sentence.lower().startswith(("the system shows", "the system asks", "none of them is what you"))
-    return not echo and len(re.findall(r"[^\W\d_]{2,}", sentence)) >= 2
-
-
-def _said_before(sentence: str, said: Sequence[str]) -> bool:
-    bare = re.sub(r"\W+", " ", sentence.lower()).strip()
-    return any(re.sub(r"\W+", " ", before.lower()).strip() == bare for before in said)
+    bare, *before = (re.sub(r"\W+", " ", text.lower()).strip() for text in (sentence, *said))
+    return not echo and len(re.findall(r"[^\W\d_]{2,}", sentence)) >= 2 and bare not in before

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from latentcrs.data.nouns import NOUNS
 from latentcrs.data.rules import ALLOWED, ALWAYS_THERE, Rule
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.catalogue_text import CatalogueText
 from latentcrs.serve.service import Service
-from latentcrs.users.nouns import NOUNS
 
 MOST_VALUES = 500
 """So many values of a column are offered where a rule is edited, the commonest; others can be typed."""

@@ -11,11 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.data.ranking import recall_at
+from latentcrs.data.request_rows import request_rows
 from latentcrs.evaluate.intervals import bootstrap_ci95
 from latentcrs.evaluate.one_turn import HistoryWindow, RequestSet
 from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.users.attributes import AttributesUser
-from latentcrs.users.rows import request_rows
 
 CONDITIONS = (1, 2, 3, 4, 5)
 HISTORIES = (0, 1, 2, 5, 10, 25, None)
@@ -53,9 +53,8 @@ def by_conditions(opened: EvaluationBundle, seed: int = 0, systems: Sequence[str
     rows = _sample(rows, drawn[:, -1] >= 0, seed)
     points = []
     for count in CONDITIONS:
-        who, cuts, targets = (rows[name].to_numpy() for name in ("user", "cut", "target"))
-        spoken = user.request(who, cuts, targets, conditions=count)
-        requests = rows.with_columns(text=pl.Series(spoken.texts), history=pl.lit(None, pl.List(pl.Int32)))
+        texts = [request.text for request in user.request(rows, conditions=count)]
+        requests = rows.with_columns(text=pl.Series(texts), history=pl.lit(None, pl.List(pl.Int32)))
         points += _points(RequestSet(opened, requests), systems, str(count))
     return points
 

@@ -17,12 +17,12 @@ from pydantic import BaseModel
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.data import Histories, PreparedDataset
+from latentcrs.data.nouns import NOUNS, guess_noun
 from latentcrs.llm import Call, ChatModel, Message, Meter, ModelError, answer
 from latentcrs.llm.embedded import is_in_process
 from latentcrs.llm.prompts import prompt
 from latentcrs.recommend import Recommender
 from latentcrs.users.dialogue import Dialogue, SystemTurn
-from latentcrs.users.nouns import NOUNS, guess_noun
 
 Behaviour = Callable[[Histories], NDArray[np.float32]]
 """Every item's score by what was chosen before: (B, n) of B histories, higher is better."""

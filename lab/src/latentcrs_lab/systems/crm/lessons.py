@@ -9,11 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from latentcrs.base.draws import mixed
 from latentcrs.data.dataset import PreparedDataset
+from latentcrs.data.request_rows import request_rows
 from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.conditions import ConditionTable
-from latentcrs.users.draws import mixed
-from latentcrs.users.rows import request_rows
 from latentcrs_lab.systems.crm.model import CrmModel
 from latentcrs_lab.systems.crm.settings import CrmSettings
 from latentcrs_lab.systems.crm.speech import Speech, listen

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from latentcrs.base.draws import mixed
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.users.draws import mixed
 
 LONG_ENOUGH = 8
 """Users with fewer training items than this are not augmented: their cuts would be near copies of one another."""
