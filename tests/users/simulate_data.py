@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from latentcrs.data.dataset import DatasetInfo, write_manifest
+from latentcrs.data.dataset import DatasetInfo, PreparedDataset, write_manifest
+from latentcrs.users import fill_requests
 
 
 def write_dataset(folder: Path, items: pl.DataFrame, columns: dict[str, str], sequences: list[list[int]]) -> Path:
@@ -34,3 +37,12 @@ def write_dataset(folder: Path, items: pl.DataFrame, columns: dict[str, str], se
     )
     write_manifest(folder, info)
     return folder
+
+
+def simulate(dataset: PreparedDataset, seed: int = 0) -> pl.DataFrame:
+    """What the `attributes` user says for every row of a copy of `dataset`."""
+    with TemporaryDirectory() as folder:
+        copy = shutil.copytree(dataset.path, Path(folder) / dataset.path.name)
+        filled = fill_requests(PreparedDataset(copy), seed, force=True)
+    assert filled is not None
+    return filled.written

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from simulate_data import write_dataset
+from simulate_data import simulate, write_dataset
 
 from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import REQUESTS_SCHEMA, PreparedDataset
 from latentcrs.data.request_rows import request_rows
-from latentcrs.users import leak_mask, simulate
+from latentcrs.users import leaks
 from latentcrs.users.attributes import AttributesUser, Request
 from latentcrs.users.conditions import Condition
 from latentcrs.users.personas import personas_called
@@ -40,9 +40,9 @@ def conditions_of(dataset: PreparedDataset, item: int) -> list[Condition]:
 
 
 def assert_no_title(dataset: PreparedDataset, rows: pl.DataFrame, requests: list[Request]) -> None:
-    titles, texts = dataset.items["title"].to_list(), [request.text for request in requests]
-    mask = leak_mask(texts, [titles[target] for target in rows["target"]])
-    assert [text for text, leaking in zip(texts, mask, strict=True) if leaking] == []
+    titles = dataset.items["title"].to_list()
+    pairs = zip(requests, rows["target"].to_list(), strict=True)
+    assert [request.text for request, target in pairs if leaks(request.text, titles[target])] == []
 
 
 def test_the_same_seed_says_the_same_and_another_seed_something_else(tiny: PreparedDataset) -> None:
@@ -181,10 +181,11 @@ def test_a_value_that_tells_nothing_is_never_said(tmp_path: Path) -> None:
 
 
 def test_the_noun_and_roles_can_be_given(tiny: PreparedDataset) -> None:
-    texts = " ".join(simulate(tiny, noun="opera", roles={"director": "creator"})["text"]).lower()
+    requests = AttributesUser(tiny, noun="opera", roles={"director": "creator"}).request(request_rows(tiny))
+    texts = " ".join(request.text for request in requests).lower()
     assert "opera" in texts and "movie" not in texts and "directed" not in texts
     with pytest.raises(UserError, match="no column 'pilot'"):
-        simulate(tiny, roles={"pilot": "creator"})
+        AttributesUser(tiny, roles={"pilot": "creator"})
 
 
 def test_a_price_is_said_as_a_bound_above_it(tiny: PreparedDataset) -> None:

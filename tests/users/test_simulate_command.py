@@ -6,12 +6,12 @@ import json
 
 import polars as pl
 import pytest
+from simulate_data import simulate
 from typer.testing import CliRunner
 
 from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.users import simulate
 
 
 def run(*arguments: str) -> str:

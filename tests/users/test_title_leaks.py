@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latentcrs.users.leak import leak_mask, leaks
+from latentcrs.users.leak import leaks
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,6 @@ def test_a_sentence_that_says_the_title_leaks(text: str, title: str) -> None:
 )
 def test_a_sentence_that_only_describes_does_not(text: str, title: str | None) -> None:
     assert not leaks(text, title)
-
-
-def test_the_mask_says_the_same_as_the_check() -> None:
-    texts = ["a matrix", "a comedy", "the big one", "hello"]
-    titles = ["The Matrix", "The Matrix", "Big", None]
-    assert leak_mask(texts, titles).tolist() == [True, False, True, False]
 
 
 def test_case_diacritics_and_punctuation_do_not_hide_a_title() -> None:

@@ -6,6 +6,8 @@ not: filling one missing split gives the very sentences that writing all splits 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -51,7 +53,7 @@ class Dice:
         self._state = (self._state * 6364136223846793005 + 1442695040888963407) & 0xFFFFFFFFFFFFFFFF
         return (self._state >> 33) % count
 
-    def pick(self, choices: list[str] | tuple[str, ...]) -> str:
+    def pick(self, choices: Sequence[str]) -> str:
         """One of `choices`."""
         return choices[self.below(len(choices))]
 

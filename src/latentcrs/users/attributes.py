@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from latentcrs.base.draws import Dice, UInts, mixed
+from latentcrs.base.draws import Dice, mixed
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.nouns import Noun, guess_noun, nouns_of
-from latentcrs.data.roles import Role, roles_of
+from latentcrs.data.roles import Role
 from latentcrs.users.conditions import Condition, ConditionTable, condition_table
 from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 from latentcrs.users.leak import leaks, short_name
@@ -28,8 +28,8 @@ _WITH_STORY, _WITHOUT_STORY, _ONE_CONDITION, _NO_CONDITION = 4, 8, 12, 60  # att
 _WITH_CONDITIONS, _ATTEMPTS = 16, 40  # attempts before a turn tells nothing new, and before it says next to nothing
 _REQUEST, _PERSONA, _ORDER, _TURN = 2, 6, 7, 8  # streams of random numbers
 _SEEN, _KNOWN, _PLACE, _TITLE, _TAKEN_BACK, _AGAIN, _AFTER_NO = 0.1, 0.5, 0.2, 0.4, 0.06, 0.6, 0.35  # how often
-_FAULT, _YEARS_APART = 0.6, 7  # this share of the shown items makes a fault of theirs
-_FAULTS: frozenset[Role] = frozenset({"genre", "kind", "certificate", "platform", "country", "language"})
+_FAULT = 0.6  # this share of the shown items makes a fault of theirs
+_FAULTS: frozenset[Role] = frozenset({"genre", "year", "kind", "certificate", "platform", "country", "language"})
 _PLACES = ("the first one", "the second one", "the third one", "the fourth one", "the fifth one")
 _LAST_RESORT = ("No.", "Hmm.", "Not that.", "Something else, please.", "Nope.", "")
 _MANY = {"these": "these", "are": "are", "they_are": "they're", "none": "none of these"}
@@ -87,9 +87,6 @@ class AttributesUser:
         self.nouns: list[Noun] = nouns_of(dataset, guess_noun(dataset) if noun is None else noun, roles)
         self._index = {condition: index for index, condition in enumerate(self.table.conditions)}
         self._words = [frozenset(c.shown.lower().split()) for c in self.table.conditions]
-        self.roles = roles_of(dataset.info.columns, roles)
-        self._year = next((column for column, role in self.roles.items() if role == "year"), "")
-        self._years = dataset.items[self._year].cast(pl.Float64).to_numpy() if self._year else np.zeros(0)
 
     def request(
         self, rows: pl.DataFrame, progress: Callable[[int], None] | None = None,
@@ -103,7 +100,7 @@ class AttributesUser:
         without words of free text, then with a single condition, last with none. None that leaks is ever returned.
         """
         targets, found = rows["target"].to_numpy().astype(np.int64), dict[int, Request]()
-        keys = mixed(self.seed, _REQUEST, rows["user"].to_numpy(), rows["cut"].to_numpy()).view(np.int64)
+        keys = mixed(self.seed, _REQUEST, rows["user"], rows["cut"]).view(np.int64)
         for start in range(0, len(rows), _BATCH):
             waiting = np.arange(start, min(start + _BATCH, len(rows)))
             for attempt in range(_NO_CONDITION):
@@ -158,27 +155,25 @@ class AttributesUser:
 
     def speak(self, dialogues: Sequence[Dialogue]) -> None:
         """Say the next sentence of each dialogue; see `SimulatedUser`."""
-        if new := [dialogue for dialogue in dialogues if dialogue.memory is None]:
-            self._meet(new)
+        self._meet([dialogue for dialogue in dialogues if dialogue.memory is None])
         opening = [dialogue for dialogue in dialogues if not dialogue.said]
         going = [dialogue for dialogue in dialogues if dialogue.said]
-        personas = personas_called([dialogue.persona for dialogue in opening]) if opening else []
+        personas = [personas_called([dialogue.persona])[0] for dialogue in opening]
         for dialogue, request in zip(opening, self.request(_rows(opening), personas=personas), strict=True):
             dialogue.said.append(request.text)
             dialogue.memory.told += [self._index[condition] for condition in request.conditions]
             dialogue.leaks += request.leaked
-        turns = np.array([len(dialogue.said) for dialogue in going], np.int64)
-        for dialogue, key in zip(going, self._keys(going, _TURN, turns).tolist(), strict=True):
+        rows, turns = _rows(going), [len(dialogue.said) for dialogue in going]
+        keys = mixed(self.seed, _TURN, rows["user"], rows["cut"], np.array(turns, np.int64)).tolist()
+        for dialogue, key in zip(going, keys, strict=True):
             self._go_on(dialogue, key)
-
-    def _keys(self, dialogues: Sequence[Dialogue], stream: int, *more: NDArray[np.int64]) -> UInts:
-        rows = _rows(dialogues)
-        return mixed(self.seed, stream, rows["user"].to_numpy(), rows["cut"].to_numpy(), *more)
 
     def _meet(self, dialogues: Sequence[Dialogue]) -> None:
         """Give each dialogue its persona, and the order in which it will tell what is true of its target."""
-        who = self._keys(dialogues, _PERSONA) % np.uint64(len(self._wheel))
-        orders = self.table.draw(_rows(dialogues)["target"].to_numpy(), self._keys(dialogues, _ORDER), _MOST_TOLD)
+        rows = _rows(dialogues)
+        who = mixed(self.seed, _PERSONA, rows["user"], rows["cut"]) % np.uint64(len(self._wheel))
+        keys = mixed(self.seed, _ORDER, rows["user"], rows["cut"])
+        orders = self.table.draw(rows["target"].to_numpy(), keys, _MOST_TOLD)
         for dialogue, persona, order in zip(dialogues, who.tolist(), orders.tolist(), strict=True):
             dialogue.persona = dialogue.persona or self._wheel[persona].name
             dialogue.memory = Notes([index for index in order if index >= 0])
@@ -207,22 +202,17 @@ class AttributesUser:
 
     def fault_of(self, shown: Sequence[int], target: int, said: Sequence[Condition], dice: Dice) -> Condition | None:
         """What most of `shown` are and `target` is not, one of the commonest such things that was not `said`."""
-        least = max(_FAULT * len(shown), min(2, len(shown)))
-        counts = Counter(index for item in shown for index in self.table.of(item))
-        row = self.dataset.items.row(target, named=True)
-        found = [
-            condition
-            for condition, count in ((self.table.conditions[index], count) for index, count in counts.most_common())
-            if count >= least and condition.operator == "has" and condition.role in _FAULTS and row[condition.column]
-            and not condition.holds(row)
-        ]  # fmt: skip
-        if self._year:
-            years, wanted = self._years[list(shown)], float(self._years[target])  # nothing is older than no year
-            if (years < wanted - _YEARS_APART).sum() >= least:
-                found.append(Condition(self._year, "year", "below", high=wanted - _YEARS_APART))
-            if (years > wanted + _YEARS_APART).sum() >= least:
-                found.append(Condition(self._year, "year", "above", low=wanted + _YEARS_APART))
-        found = [condition for condition in found if condition not in said]
+        counts, row = (
+            Counter(i for item in shown for i in self.table.of(item)),
+            self.dataset.items.row(target, named=True),
+        )
+        least, found = max(_FAULT * len(shown), min(2, len(shown))), list[Condition]()
+        for index, count in counts.most_common():
+            condition = self.table.conditions[index]
+            whole = condition.operator == "has" or condition.high - condition.low == 9  # a decade
+            told = whole and condition.role in _FAULTS and row[condition.column]
+            if count >= least and told and condition not in said and not condition.holds(row):
+                found.append(condition)
         return found[dice.below(min(len(found), 3))] if found else None
 
 
@@ -235,17 +225,8 @@ class _Turn:
     """One answer of a user to what was shown or asked: its sentences, and the user's notes after it."""
 
     def __init__(self, user: AttributesUser, dialogue: Dialogue, persona: Persona, dice: Dice, attempt: int) -> None:
-        self._user, self._target, self._persona, self._dice, self._attempt = (
-            user,
-            dialogue.target,
-            persona,
-            dice,
-            attempt,
-        )
-        before: Notes = dialogue.memory
-        self.notes = Notes(
-            before.order, *(list(part) for part in (before.told, before.taken_back, before.complaints, before.used))
-        )
+        self._user, self._dialogue, self._persona, self._dice = user, dialogue, persona, dice
+        self.notes: Notes = Notes(**{name: [*values] for name, values in vars(dialogue.memory).items()})
         self.parts: list[str] = []
         self._noun = user.nouns[dialogue.target]
         shown = dialogue.shown[-1]
@@ -253,7 +234,7 @@ class _Turn:
         if shown.items and (shown.question or not fresh or not dice.chance(persona.bare)):
             self._refuse(shown.items, dialogue.history)
         if shown.question is not None:
-            self._answer(shown.question)
+            self._answer(shown.question, attempt)
         elif fresh:
             if len(self.notes.told) > 1 and dice.chance(_TAKEN_BACK):
                 column = self._take_back()
@@ -305,9 +286,7 @@ class _Turn:
     def _refuse(self, items: Sequence[int], history: NDArray[np.int32]) -> None:
         """Say that what was shown is not it: a fault, already seen, one of them by its place or name, or just no."""
         dice, user = self._dice, self._user
-        words = _MANY if len(items) > 1 else _ONE
-        fills: dict[str, Callable[[], str]] = {name: partial(str, text) for name, text in words.items()}
-        if dice.chance(self._persona.complains) and self._complain(items, fills):
+        if dice.chance(self._persona.complains) and self._complain(items):
             return
         alike = [place for place, item in enumerate(items) if user.nouns[item] == self._noun]
         known = [place for place in alike if items[place] in history]
@@ -316,19 +295,18 @@ class _Turn:
             part, place = "seen", known[0] if known else alike[place % len(alike)]
         elif dice.chance(_PLACE):
             part = "place"
-        self._say(part, {**fills, "this": lambda: self._referred(items, place)})
+        words = {name: partial(str, text) for name, text in (_MANY if len(items) > 1 else _ONE).items()}
+        self._say(part, {**words, "this": lambda: self._referred(items, place)})
 
-    def _complain(self, items: Sequence[int], fills: Mapping[str, Callable[[], str]]) -> bool:
-        notes, table = self.notes, self._user.table
-        fault = self._user.fault_of(items, self._target, notes.complaints, self._dice)
-        left_open = {table.conditions[index].column for index in notes.taken_back}
-        if fault is None or fault.column in left_open or not self._noun.words:
+    def _complain(self, items: Sequence[int]) -> bool:
+        """Say what most of the items are and the target is not, if there is such a thing that is not left open."""
+        table, noun, dice = self._user.table, self._noun, self._dice
+        fault = self._user.fault_of(items, self._dialogue.target, self.notes.complaints, dice)
+        left_open = {table.conditions[index].column for index in self.notes.taken_back}
+        if fault is None or fault.column in left_open or not noun.words:
             return False
-        if fault.role == "year":
-            self._say("too", {**fills, "fault": lambda: "old" if fault.operator == "below" else "new"})
-        else:
-            self._say("no_more", {"things": lambda: noun_phrase([fault], self._noun, self._dice, plural=True)})
-        notes.complaints.append(fault)
+        self._say("no_more", {"things": lambda: noun_phrase([fault], noun, dice, plural=True)})
+        self.notes.complaints.append(fault)
         return True
 
     def _referred(self, items: Sequence[int], place: int) -> str:
@@ -338,24 +316,23 @@ class _Turn:
             return f'"{name}"' if self._dice.chance(0.3) else name
         return "that one" if len(items) == 1 else _PLACES[place] if place < len(_PLACES) else "one of them"
 
-    def _answer(self, question: Question) -> None:
+    def _answer(self, question: Question, attempt: int) -> None:
         """Answer truly; what the catalogue does not say, or was taken back, does not matter to the user."""
-        user, table, notes = self._user, self._user.table, self.notes
-        of_column = [i for i in table.of(self._target) if table.conditions[i].column == question.column]
+        table, notes = self._user.table, self.notes
+        of_column = [i for i in table.of(self._dialogue.target) if table.conditions[i].column == question.column]
         closed = not of_column or any(i in notes.taken_back for i in of_column)
         untold = [i for i in [*notes.order, *of_column] if i in of_column and i not in notes.told]
         best = (untold or of_column or [-1])[0]
-        answer = answer_to(question, user.dataset, self._target)
-        if answer:
+        if answer := self._dialogue.answer:
             same = (question.value or "").strip().lower()
             meant = [i for i in of_column if table.conditions[i].value.strip().lower() == same]
             self._say("yes", {"key": self._fills(meant[0])["key"]} if meant else {})
             notes.told += [i for i in meant if i not in notes.told + notes.taken_back]
         elif answer is False:
             self._say("no", {"asked": lambda: question.value or ""})
-            if not closed and self._attempt < 2 and self._dice.chance(_AFTER_NO):
+            if not closed and attempt < 2 and self._dice.chance(_AFTER_NO):
                 self._tell(best, "value")
-        elif question.value is not None or closed or self._attempt >= _WITH_CONDITIONS:
+        elif question.value is not None or closed or attempt >= _WITH_CONDITIONS:
             self._say("indifferent", {})
         else:
             self._tell(best, "value")

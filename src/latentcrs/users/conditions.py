@@ -71,9 +71,13 @@ class Condition:
             return self.value in found if isinstance(found, list) else self.value == found
         if self.operator == "says":
             return f" {' '.join(words_of(self.value))} " in f" {' '.join(words_of(found))} "
+        return bool(self.covers(np.array(found)))
+
+    def covers(self, numbers: NDArray[Any]) -> NDArray[np.bool_]:
+        """Of which `numbers` a range is true."""
         if self.operator == "between":
-            return self.low <= found <= self.high
-        return found < self.high if self.operator == "below" else found > self.low
+            return (self.low <= numbers) & (numbers <= self.high)
+        return numbers < self.high if self.operator == "below" else numbers > self.low
 
 
 @dataclass
@@ -192,20 +196,13 @@ def _ranges(values: pl.DataFrame, column: str, role: Role) -> tuple[list[Conditi
         for operator, low, high, weight in _years(value) if role == "year" else _bounds(value, role):
             condition = Condition(column, role, operator, low=low, high=high)
             rows.append((value, known.setdefault(condition, len(known)), weight))
-    share = [float(_true(condition, numbers).mean()) for condition in known]
+    share = [float(condition.covers(numbers).mean()) for condition in known]
     schema = {"value": pl.Float64, "condition": pl.Int64, "weight": pl.Float64}
     pairs = pl.DataFrame(rows, schema, orient="row").with_columns(
         share=pl.col("condition").replace_strict(dict(enumerate(share)), return_dtype=pl.Float64)
     )
     # "Before 2020", where everything is, is no wish.
     return list(known), values.join(pairs.filter(pl.col("share") <= _NO_WISH), on="value")
-
-
-def _true(condition: Condition, numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Of which `numbers` a range is true."""
-    if condition.operator == "between":
-        return (numbers >= condition.low) & (numbers <= condition.high)
-    return numbers < condition.high if condition.operator == "below" else numbers > condition.low
 
 
 def _years(year: float) -> list[Range]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -12,7 +12,6 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import Step, step
 from latentcrs.data.dataset import REQUESTS_SCHEMA, SPLITS, PreparedDataset
 from latentcrs.data.request_rows import request_rows
-from latentcrs.data.roles import Role
 from latentcrs.llm.model import ChatModel
 from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.dialogue import SimulatedUser, dialogues_of
@@ -83,21 +82,6 @@ def fill_requests(
     return FillReport(requests, kept, redrawn, without, user == "llm", failed)
 
 
-def simulate(
-    dataset: PreparedDataset, seed: int = 0, augmentations: int = 5, noun: str | None = None,
-    roles: Mapping[str, Role] | None = None,
-) -> pl.DataFrame:  # fmt: skip
-    """Requests of the `attributes` user for all training, validation and test rows of `dataset` (`REQUESTS_SCHEMA`,
-    ordered by split, user, cut); which rows: `request_rows`.
-
-    Raises:
-        UserError: `roles` names an unknown column or role.
-    """
-    rows = request_rows(dataset, seed, augmentations)
-    spoken = AttributesUser(dataset, seed, noun, roles).request(rows)
-    return _as_requests(rows, [request.text for request in spoken], "attributes")
-
-
 def _as_requests(rows: pl.DataFrame, texts: Sequence[str], source: str) -> pl.DataFrame:
     """`rows` (user, cut, target, split) with what was said for each, as `REQUESTS_SCHEMA`."""
     history, text = pl.lit(None, pl.List(pl.Int32)), pl.Series(texts, dtype=pl.String)
@@ -107,15 +91,14 @@ def _as_requests(rows: pl.DataFrame, texts: Sequence[str], source: str) -> pl.Da
 
 def _sampled(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
     """At most `most` rows of each split, in their order. A smaller sample is part of a larger one."""
-    keys = mixed(seed, _SAMPLE, rows["user"].to_numpy(), rows["cut"].to_numpy())
-    first = pl.col("key").rank("ordinal").over("split") <= most
-    return rows.with_columns(key=pl.Series(keys)).filter(first).drop("key")
+    keys = pl.Series("key", mixed(seed, _SAMPLE, rows["user"], rows["cut"]))
+    return rows.with_columns(keys).filter(pl.col("key").rank("ordinal").over("split") <= most).drop("key")
 
 
 def _tellable(rows: pl.DataFrame, teller: PlotUser, share: float, seed: int) -> pl.DataFrame:
     """A `share` of the training and validation rows, of those of items with something to tell."""
-    drawn = uniform(mixed(seed, _PLOTS, rows["user"].to_numpy(), rows["cut"].to_numpy())) < share
-    chosen = rows.filter(pl.Series(drawn) & (pl.col("split") != "test"))
+    drawn = pl.Series(uniform(mixed(seed, _PLOTS, rows["user"], rows["cut"])) < share)
+    chosen = rows.filter(drawn & (pl.col("split") != "test"))
     return chosen.filter(pl.Series([teller.has_something_to_tell(item) for item in chosen["target"].to_list()]))
 
 

@@ -10,11 +10,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
 from functools import lru_cache
-
-import numpy as np
-from numpy.typing import NDArray
 
 from latentcrs.base.words import word_list
 from latentcrs.hear.language import plain, stem, tokenise
@@ -75,11 +71,6 @@ def leaks(text: str, title: str | None) -> bool:
     if telling and not any(word.removesuffix("y") in said for word in telling):
         return False  # the quick answer for nearly every sentence
     return bool(leaking_spans(text, title))
-
-
-def leak_mask(texts: Iterable[str], titles: Iterable[str | None]) -> NDArray[np.bool_]:
-    """`leaks` for every (text, title) pair: (B,)."""
-    return np.fromiter((leaks(text, title) for text, title in zip(texts, titles, strict=True)), bool)
 
 
 def blanked(text: str, title: str | None, blank: str = "___") -> str:

@@ -99,7 +99,7 @@ def forms_of(condition: Condition) -> Forms:
         for place, texts in {"key": ["{v}"], "front": [], **words}.items()
     }
     clause = [f"it should be {text}" for text in forms["behind"] if not text.startswith(("with ", "that "))]
-    return Forms(**{"clause": clause, **forms})
+    return Forms(forms["behind"], forms["key"], forms.get("clause", clause), forms["front"])
 
 
 def _sort(words: Sequence[str]) -> Forms:

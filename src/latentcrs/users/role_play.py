@@ -51,7 +51,10 @@ class RolePlayUser:
         self.seed, self.failed = seed, 0
         self.last_error: ModelError | None = None
         self._dataset = dataset
-        self._model = _kept(model, Completions(dataset.path / SPOKEN))
+        kept = Completions(dataset.path / SPOKEN)
+        self._model: ChatModel = CachedModel(model, kept)
+        if isinstance(model, RecordedModel):  # the ledger still sees every call
+            self._model = RecordedModel(CachedModel(model.model, kept), model.ledger)
         self._titles: list[str | None] = dataset.items["title"].to_list()
         roles = roles_of(dataset.info.columns)
         stories = [column for column, role in roles.items() if role == "story"]
@@ -138,13 +141,6 @@ class RolePlayUser:
         return prompt(
             "user_asked", first=False, titles=titles, question=blanked(question, self._titles[target], _BLANK)
         )
-
-
-def _kept(model: ChatModel, completions: Completions) -> ChatModel:
-    """`model` with its answers kept; the ledger, where there is one, still sees every call."""
-    if isinstance(model, RecordedModel):
-        return RecordedModel(CachedModel(model.model, completions), model.ledger)
-    return CachedModel(model, completions)
 
 
 def spoken_line(text: str) -> str:

@@ -9,8 +9,6 @@ import re
 from collections import Counter
 from functools import cached_property
 
-import polars as pl
-
 from latentcrs.base.words import word_list
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.roles import roles_of
@@ -24,12 +22,11 @@ _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’]?\s+(?=[\"'“‘]?[A-ZÀ-Þ0-9])"
 _ABBREVIATION = re.compile(r"\b(Mrs?|Ms|Dr|St|Ft|Jr|Sr|Prof|Rev|Capt|Lt|Col|Gen|Sgt|Gov|vs|[A-Z])\.")
 _CUT = re.compile(r"[,;:] |\s(?=(?:and|but|who|when|while|where|until|after|before|because|so)\s)")
 _YEAR = re.compile(r"(?<!\d)(?:1\d|20)\d\d|\d0['’]?s\b|\b\d{3,}\b")
-_LED = re.compile(
-    r"^(?:(?:and|but|so|or|yet|then|however|instead|meanwhile|now|soon|also|eventually),?\s+)+", re.IGNORECASE
-)
+_LED = re.compile(r"^(?:(?:and|but|so|or|yet|then|however|instead|meanwhile|now|soon|also|eventually),?\s+)+", re.I)
 _NAMES = re.compile(r"(?P<led>(?:\b[a-zà-ÿ][\w'’-]* ){0,3})(?P<names>[A-ZÀ-Þ][\w'’-]*(?: [A-ZÀ-Þ][\w'’-]*)*)")
 _KNOWN_AS = re.compile(r"\b(?:an?|the|his|her|their) (?:[a-z-]+ ){1,2}$|\b(?:named|called|nicknamed) $")
 _PLACED = re.compile(r"\b(?:in|near|across|at|to|from) $")
+# About the work; or a name was taken out with a trace: an article before it, a noun behind it, a sentence cut short.
 _BADLY = re.compile(
     r"\b(?:this|the) (?:film|movie|picture|story|game|book|series|show|album)\b|\?$|\bsomeone someone\b"
     r"|\b(?:the|an?|his|her|their|its|this|that|these) (?:[\w-]+ )?someone\b|\b(?:named|called|nicknamed)\b"
@@ -38,7 +35,6 @@ _BADLY = re.compile(
     r"|\b(?:and|or|of|the|an?|with|to|by|but|for|how|his|her|their|in|on|that)$",
     re.IGNORECASE,
 )
-"""About the work; or no name can be taken out without a trace: adjectives before it, a noun behind it, cut short."""
 _STANDING_IN = ("someone", "someone else", "another")
 _CAPITAL = word_list("latentcrs.users", "story", "capital")
 
@@ -68,18 +64,16 @@ class StoryReader:
         return told or [said for sentence in sentences for part in _CUT.split(sentence) if (said := self._said(part))]
 
     def _said(self, sentence: str) -> str:
-        """`sentence` without names; "" where it would read badly then, or say what may not be said."""
-        said = self._without_names(sentence)
-        fits = FEWEST <= len(said.split()) <= MOST
-        return said if fits and not _BADLY.search(said) and not self._says_a_value(said) else ""
-
-    def _says_a_value(self, text: str) -> bool:
-        """Whether a year, a value of the catalogue's columns, or the whole name of one of its people is in it."""
-        words, known = [token.word for token in tokenise(text).tokens], self._gazetteer
+        """`sentence` without names; "" where it would read badly then, or say a year, a value of the catalogue's
+        columns, or the whole name of one of its people.
+        """
+        said, known = self._without_names(sentence), self._gazetteer
+        if not FEWEST <= len(said.split()) <= MOST or _BADLY.search(said) or _YEAR.search(said):
+            return ""
+        words = [token.word for token in tokenise(said).tokens]
         runs = [words[at : at + length] for length in (1, 2, 3) for at in range(len(words) - length + 1)]
         keys = [(key_of(" ".join(run)), len(run)) for run in runs]
-        named = any(key in known.values or (length > 1 and key in known.names) for key, length in keys)
-        return named or bool(_YEAR.search(text))
+        return "" if any(key in known.values or (size > 1 and key in known.names) for key, size in keys) else said
 
     def _without_names(self, text: str) -> str:
         """`text` with "someone" for whoever is named, and nothing where it is said who that is: "his neighbour"."""
@@ -109,7 +103,7 @@ class StoryReader:
     @cached_property
     def _written(self) -> Counter[str]:
         """How often the texts have each word within their sentences, as it is written."""
-        texts = self._texts.select(pl.all().cast(pl.String)).to_series().drop_nulls() if self._texts.width else []
+        texts: list[str] = self._texts.to_series().drop_nulls().to_list() if self._texts.width else []
         return Counter(word for text in texts for word in re.findall(r"(?<=[\wà-ÿ,;] )[^\W\d_][\w'’-]*", text))
 
 
