@@ -19,7 +19,7 @@ from latentcrs.users.conditions import Condition, ConditionTable, condition_tabl
 from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 from latentcrs.users.leak import leaks, short_name
 from latentcrs.users.personas import Persona, personas_called
-from latentcrs.users.phrases import column_name, fills_of, keyword, noun_phrase
+from latentcrs.users.phrases import column_name, fills_of, forms_of, keyword, noun_phrase, plural_of
 from latentcrs.users.questions import answer_to
 
 _BATCH = 20_000  # rows at a time: bounds memory, and moves the progress bar
@@ -305,7 +305,9 @@ class _Turn:
         left_open = {table.conditions[index].column for index in self.notes.taken_back}
         if fault is None or fault.column in left_open or not noun.words:
             return False
-        self._say("no_more", {"things": lambda: noun_phrase([fault], noun, dice, plural=True)})
+        named = forms_of(fault).nouns  # "comedies" rather than "funny films"
+        things = plural_of(dice.pick(named)) if named else noun_phrase([fault], noun, dice, plural=True)
+        self._say("no_more", {"things": lambda: things})
         self.notes.complaints.append(fault)
         return True
 

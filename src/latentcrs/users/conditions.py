@@ -37,11 +37,11 @@ _NO_WISH = 0.95
 _ROUND = [step * 10.0**power for power in range(-3, 10) for step in (1, 1.5, 2, 2.5, 3, 4, 5, 7.5)]
 NARRATIVE = re.compile(r"plot|synopsis|overview|storyline|summary", re.IGNORECASE)
 """Names of columns that tell what happens; another text speaks about the item."""
-# "A board game" before what cannot go on with it: neither "a board game player" nor "a number of".
+# "A board game" before what cannot go on with it: not "a board game player".
 _PHRASE = re.compile(
-    r"\b[Aa]n? ((?:(?!\w+ly )[a-z]{3,}[ -])?[a-z]{3,}(?<!ing)(?<!ed))(?=[.;:!?)]"
-    r"| (?:who|whose|that|which|is|was|in|at|on|from|with|named|called|when|where|while|during|until|after|before"
-    r"|and (?:an?|the|his|her|their))\b)"
+    r"\b([Aa]n?|[Hh]is|[Hh]er|[Tt]heir) ((?:(?!\w+ly )[a-z]{3,}[ -])?[a-z]{3,}(?<!ing)(?<!ed)(?<![^sui]s))"
+    r"(?=[.,;:!?)]| (?:who|whose|that|which|is|was|in|at|on|from|to|of|with|called|when|where|while|during|until"
+    r"|after|before|and (?:an?|the|his|her|their))\b)"
 )
 _EMPTY = word_list("latentcrs.users", "story", "empty")
 
@@ -226,24 +226,28 @@ def _bounds(number: float, role: Role) -> list[Range]:
 
 def _phrases(texts: pl.DataFrame, column: str, items: int) -> tuple[list[Condition], pl.DataFrame]:
     """Conditions of a free-text column: things that few of the texts have, two words before one."""
-    said = {
-        (item, phrase)
+    found = {
+        (item, determiner.lower(), phrase)
         for item, text in texts.iter_rows()
-        for phrase in _PHRASE.findall(re.sub(r'["“][^"”]{0,200}["”]', " . ", text))
+        for determiner, phrase in _PHRASE.findall(re.sub(r'["“][^"”]{0,200}["”]', " . ", text))
         if _EMPTY.isdisjoint(re.split(r"[ -]", phrase))
     }
+    countable = {
+        phrase for _, determiner, phrase in found if determiner in ("a", "an")
+    }  # "his wife", not "his courage"
+    said = {(item, phrase) for item, _, phrase in found if phrase in countable}
     counts, least, most = Counter(phrase for _, phrase in said), 1 if items < 300 else 2, max(3, items // 40)
     kept = {phrase: n for n, phrase in enumerate(sorted(p for p, df in counts.items() if least <= df <= most))}
     conditions = [
         Condition(column, "story", "says", phrase, shown=f"{'an' if phrase[0] in 'aeio' else 'a'} {phrase}")
         for phrase in kept
     ]
-    found = sorted((item, phrase) for item, phrase in said if phrase in kept)
+    rows = sorted((item, phrase) for item, phrase in said if phrase in kept)
     pairs = {
-        "item": [item for item, _ in found],
-        "condition": [kept[phrase] for _, phrase in found],
-        "weight": [2.0 if " " in phrase else 1.0 for _, phrase in found],
-        "share": [counts[phrase] / len(texts) for _, phrase in found],
+        "item": [item for item, _ in rows],
+        "condition": [kept[phrase] for _, phrase in rows],
+        "weight": [2.0 if " " in phrase else 1.0 for _, phrase in rows],
+        "share": [counts[phrase] / len(texts) for _, phrase in rows],
     }
     return conditions, pl.DataFrame(pairs)
 
