@@ -138,3 +138,15 @@ def words(page: Path) -> int:
 def test_the_site_is_short_enough_to_be_read() -> None:
     site = [page for page in PAGES if page.is_relative_to(ROOT / "docs") and page.name != "dependencies.md"]
     assert sum(map(words, site)) <= 20_000 and len((ROOT / "README.md").read_text("utf-8").split()) <= 900
+
+
+def test_every_link_outside_of_the_site_leads_to_a_file() -> None:
+    outside = [page for page in PAGES if not page.is_relative_to(ROOT / "docs")] + sorted(
+        (ROOT / "lab").rglob("*.md")
+    )
+    links = {
+        page.parent / link
+        for page in outside
+        for link in re.findall(r"\]\(([^)#\s:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    }
+    assert len(links) > 50 and not {link for link in links if not link.exists()}
