@@ -18,7 +18,7 @@ from latentcrs.users import leaks
 from latentcrs.users.attributes import AttributesUser, Request
 from latentcrs.users.conditions import Condition
 from latentcrs.users.personas import personas_called
-from latentcrs.users.phrases import patterns
+from latentcrs.users.phrases import talk
 
 Talk = tuple[pl.DataFrame, list[Request]]
 
@@ -115,7 +115,7 @@ def test_what_nearly_all_films_share_is_said_less_than_what_few_do(tiny: Prepare
 
 def test_every_pattern_of_every_register_is_used(movie_talk: Talk) -> None:
     used = {said.pattern for said in movie_talk[1]}
-    assert used == {pattern for register, pattern in patterns() if register != "open"}
+    assert used == {text for register, texts in talk()["openings"].items() if register != "open" for text in texts}
 
 
 def test_texts_are_varied(movie_talk: Talk) -> None:

@@ -19,7 +19,7 @@ from latentcrs.users.conditions import Condition, ConditionTable, condition_tabl
 from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 from latentcrs.users.leak import leaks, short_name
 from latentcrs.users.personas import Persona, personas_called
-from latentcrs.users.phrases import column_name, fills_of, forms_of, keyword, noun_phrase, plural_of
+from latentcrs.users.phrases import column_name, fills_of, forms_of, noun_phrase, plural_of
 from latentcrs.users.questions import answer_to
 
 _BATCH = 20_000  # rows at a time: bounds memory, and moves the progress bar
@@ -200,21 +200,6 @@ class AttributesUser:
         dialogue.leaks += attempt > 0
         dialogue.said.append(text)
 
-    def fault_of(self, shown: Sequence[int], target: int, said: Sequence[Condition], dice: Dice) -> Condition | None:
-        """What most of `shown` are and `target` is not, one of the commonest such things that was not `said`."""
-        counts, row = (
-            Counter(i for item in shown for i in self.table.of(item)),
-            self.dataset.items.row(target, named=True),
-        )
-        least, found = max(_FAULT * len(shown), min(2, len(shown))), list[Condition]()
-        for index, count in counts.most_common():
-            condition = self.table.conditions[index]
-            whole = condition.operator == "has" or condition.high - condition.low == 9  # a decade
-            told = whole and condition.role in _FAULTS and row[condition.column]
-            if count >= least and told and condition not in said and not condition.holds(row):
-                found.append(condition)
-        return found[dice.below(min(len(found), 3))] if found else None
-
 
 def _rows(dialogues: Sequence[Dialogue]) -> pl.DataFrame:
     rows = [(dialogue.user, dialogue.cut, dialogue.target) for dialogue in dialogues]
@@ -277,10 +262,9 @@ class _Turn:
         index = self.notes.told.pop(self._dice.below(len(self.notes.told)))
         condition = self._user.table.conditions[index]
         self.notes.taken_back.append(index)
-        thing = keyword(condition, self._dice)
-        any_column = f"any {column_name(condition.column)} is fine"
-        any_column = "anything may happen in it" if condition.role == "story" else any_column
-        self._say("take_back", {"thing": lambda: thing, "any": lambda: any_column})
+        left_open = f"any {column_name(condition.column)} is fine"
+        left_open = "anything may happen in it" if condition.role == "story" else left_open
+        self._say("take_back", {"thing": self._fills(index)["key"], "any": lambda: left_open})
         return condition.column
 
     def _refuse(self, items: Sequence[int], history: NDArray[np.int32]) -> None:
@@ -299,12 +283,23 @@ class _Turn:
         self._say(part, {**words, "this": lambda: self._referred(items, place)})
 
     def _complain(self, items: Sequence[int]) -> bool:
-        """Say what most of the items are and the target is not, if there is such a thing that is not left open."""
-        table, noun, dice = self._user.table, self._noun, self._dice
-        fault = self._user.fault_of(items, self._dialogue.target, self.notes.complaints, dice)
+        """Say what most of the items are and the target is not, if there is such a thing: one of the commonest that
+        was not said before and was not left open.
+        """
+        user, noun, dice, table = self._user, self._noun, self._dice, self._user.table
+        counts = Counter(index for item in items for index in table.of(item))
+        row = user.dataset.items.row(self._dialogue.target, named=True)
         left_open = {table.conditions[index].column for index in self.notes.taken_back}
-        if fault is None or fault.column in left_open or not noun.words:
+        least, faults = max(_FAULT * len(items), min(2, len(items))), list[Condition]()
+        for index, count in counts.most_common():
+            fault = table.conditions[index]
+            whole = fault.operator == "has" or fault.high - fault.low == 9  # a decade
+            about = fault.role in _FAULTS and row[fault.column] and fault.column not in left_open
+            if count >= least and whole and about and fault not in self.notes.complaints and not fault.holds(row):
+                faults.append(fault)
+        if not faults or not noun.words:
             return False
+        fault = faults[dice.below(min(len(faults), 3))]
         named = forms_of(fault).nouns  # "comedies" rather than "funny films"
         things = plural_of(dice.pick(named)) if named else noun_phrase([fault], noun, dice, plural=True)
         self._say("no_more", {"things": lambda: things})

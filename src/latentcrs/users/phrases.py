@@ -29,11 +29,6 @@ def talk() -> dict[str, Any]:
     return tomllib.loads(resources.files("latentcrs.users").joinpath("talk.toml").read_text("utf-8"))
 
 
-def patterns() -> tuple[tuple[str, str], ...]:
-    """All patterns of openings as (register, pattern)."""
-    return tuple((register, text) for register, texts in talk()["openings"].items() for text in texts)
-
-
 @cache
 def _said(table: str) -> dict[str, list[str]]:
     """A table of `[said]`: a value in lower case -> how it is said."""
@@ -209,15 +204,12 @@ def fills_of(conditions: Sequence[Condition], noun: Noun, dice: Dice) -> dict[st
         "nps": lambda: noun_phrase(conditions, noun, dice, plural=bool(noun.words)),
         "one": lambda: noun_phrase(conditions[:1], noun, dice),
         "rest": lambda: " and ".join(dice.pick(forms_of(condition).clause) for condition in conditions[1:]),
-        "key": lambda: keyword(conditions[0], dice),
-        "keys": lambda: dice.pick((", ", ", ", " ", " / ", " + ")).join(keyword(one, dice) for one in conditions),
+        "key": lambda: dice.pick(forms.key),
+        "keys": lambda: dice.pick((", ", ", ", " ", " / ", " + ")).join(
+            dice.pick(forms_of(one).key) for one in conditions
+        ),
         "clause": lambda: dice.pick(forms.clause),
     }
-
-
-def keyword(condition: Condition, dice: Dice) -> str:
-    """A condition in a word or few."""
-    return dice.pick(forms_of(condition).key)
 
 
 @lru_cache(maxsize=10_000)

@@ -77,7 +77,10 @@ class RolePlayUser:
 
     def messages(self, dialogue: Dialogue) -> list[Message]:
         """What the model reads before the next sentence of `dialogue`. The target's title is not in it."""
-        role = prompt("user", thing=self._thing, history=self._history(dialogue), facts=self._facts(dialogue.target))
+        target = self._titles[dialogue.target]
+        newest = [self._titles[item] for item in dialogue.history[-HISTORY:].tolist()]
+        history = [title for title in newest if title and not leaks(title, target)]  # not a film before its sequel
+        role = prompt("user", thing=self._thing, history=history, facts=self._facts(dialogue.target))
         found = [Message("system", role), Message("user", prompt("user_asked", first=True, thing=self._thing))]
         for said, shown in zip(dialogue.said, dialogue.shown, strict=False):
             found += [Message("assistant", said), Message("user", self._asked(shown, dialogue.target))]
@@ -125,12 +128,6 @@ class RolePlayUser:
             words = shorten(words, TEXT, placeholder=" ...") if role == "story" else words
             lines += [f"{column}: {blanked(words, self._titles[item], _BLANK)}"] if words else []
         return lines or ["nothing is known about it"]
-
-    def _history(self, dialogue: Dialogue) -> list[str]:
-        """Titles of the newest items before the cut, less those that name the target: a film before its sequel."""
-        target = self._titles[dialogue.target]
-        titles = [self._titles[item] for item in dialogue.history[-HISTORY:].tolist()]
-        return [title for title in titles if title and not leaks(title, target)]
 
     def _asked(self, shown: SystemTurn, target: int) -> str:
         """What was shown and asked, the words of the target's title blanked out."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from latentcrs.hear.language import tokenise
-from latentcrs.users.phrases import patterns as simulated
+from latentcrs.users.phrases import talk
 
 FILLINGS = {"genre": 3, "person": 3, "year": 2, "number": 3, "rating": 1, "pair": 4, "title": 3, "simulated": 1}
 _GENRES = (
@@ -113,7 +113,7 @@ def made(seed: int = 0) -> list[Example]:
         out += [Example("act", _varied(t, dice), 0, 0, (act,), dice.choice(replies)) for t in texts for _ in range(3)]
     for turn, texts in book["turn"].items():
         out += [Example("turn", _varied(text, dice), 0, 0, (turn,)) for text in texts for _ in range(2)]
-    for register, pattern in simulated():
+    for register, pattern in ((name, text) for name, texts in talk()["openings"].items() for text in texts):
         if register == "open":
             continue
         for slot in ("{np}", "{nps}", "{keys}", "{one}"):
