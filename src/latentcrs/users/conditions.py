@@ -207,12 +207,12 @@ def _ranges(values: pl.DataFrame, column: str, role: Role) -> tuple[list[Conditi
 
 def _years(year: float) -> list[Range]:
     """The year, its decade, the early, middle or late part of it, before, after."""
-    decade = year // 10 * 10
-    first, last = next(part for part in ((0, 3), (4, 6), (7, 9)) if year % 10 <= part[1])
-    found: list[Range] = [("between", year, year, 0.28), ("between", decade, decade + 9, 0.36)]
-    found.append(("between", decade + first, decade + last, 0.2))
-    found += [("below", 0, decade + 10, 0.08), ("above", decade - 1, 0, 0.08)]
-    return found if 1000 <= year < 3000 else []
+    decade, place = year // 10 * 10, year % 10
+    first, last = (0, 3) if place <= 3 else (4, 6) if place <= 6 else (7, 9)
+    whole: Range = ("between", decade, decade + 9, 0.36)
+    part: Range = ("between", decade + first, decade + last, 0.2)
+    sides: list[Range] = [("below", 0, decade + 10, 0.08), ("above", decade - 1, 0, 0.08)]
+    return [("between", year, year, 0.28), whole, part, *sides] if 1000 <= year < 3000 else []
 
 
 def _bounds(number: float, role: Role) -> list[Range]:
@@ -238,18 +238,12 @@ def _phrases(texts: pl.DataFrame, column: str, items: int) -> tuple[list[Conditi
     said = {(item, phrase) for item, _, phrase in found if phrase in countable}
     counts, least, most = Counter(phrase for _, phrase in said), 1 if items < 300 else 2, max(3, items // 40)
     kept = {phrase: n for n, phrase in enumerate(sorted(p for p, df in counts.items() if least <= df <= most))}
-    conditions = [
-        Condition(column, "story", "says", phrase, shown=f"{'an' if phrase[0] in 'aeio' else 'a'} {phrase}")
-        for phrase in kept
-    ]
+    shown = [f"{'an' if phrase[0] in 'aeio' else 'a'} {phrase}" for phrase in kept]
+    conditions = [Condition(column, "story", "says", p, shown=s) for p, s in zip(kept, shown, strict=True)]
     rows = sorted((item, phrase) for item, phrase in said if phrase in kept)
-    pairs = {
-        "item": [item for item, _ in rows],
-        "condition": [kept[phrase] for _, phrase in rows],
-        "weight": [2.0 if " " in phrase else 1.0 for _, phrase in rows],
-        "share": [counts[phrase] / len(texts) for _, phrase in rows],
-    }
-    return conditions, pl.DataFrame(pairs)
+    pairs = [(item, kept[p], 2.0 if " " in p else 1.0, counts[p] / len(texts)) for item, p in rows]
+    schema = {"item": pl.Int64, "condition": pl.Int64, "weight": pl.Float64, "share": pl.Float64}
+    return conditions, pl.DataFrame(pairs, schema, orient="row")
 
 
 def _assembled(conditions: list[Condition], pairs: pl.DataFrame, titles: list[str | None]) -> ConditionTable:

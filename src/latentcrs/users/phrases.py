@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from importlib import resources
 from typing import Any
@@ -17,9 +17,9 @@ from latentcrs.users.conditions import Condition
 
 Fills = Mapping[str, Callable[[], str]]
 _CAPITAL = word_list("latentcrs.users", "story", "capital")
-_FRONT, _SORT_FRONT, _ALONE, _SOMETHING, _SORTS_JOINED = 0.22, 0.8, 0.4, 0.15, 0.6  # how often, where it may be
+_FRONT, _SORT_FRONT, _ALONE, _SOMETHING = 0.22, 0.8, 0.4, 0.15  # how often, where it may be
 _LABEL = re.compile(r"[&/,]|\band\b|\w{3,}s$(?<!blues)(?<!sports)(?<!christmas)", re.IGNORECASE)
-_ORDER = {"genre": 0, "kind": 0, "year": 1, "platform": 1, "actor": 3, "price": 3, "story": 4, "director": 5}
+_ORDER = {"genre": 0, "kind": 0, "year": 1, "platform": 1, "actor": 3, "price": 3, "story": 4}
 _DECADES = "twenties thirties forties fifties sixties seventies eighties nineties".split()
 
 
@@ -139,10 +139,8 @@ def column_name(column: str) -> str:
 
 def noun_phrase(conditions: Sequence[Condition], noun: Noun, dice: Dice, plural: bool = False) -> str:
     """A noun phrase with all of `conditions`, with its article: "a funny film from the 90s with Tom Hanks in it"."""
-    fronts: list[tuple[int, str]] = []
-    behinds: list[tuple[int, str]] = []
-    head = ""
-    for condition in _merged(conditions):
+    fronts, behinds, head = list[tuple[int, str]](), list[tuple[int, str]](), ""
+    for condition in conditions:
         forms = forms_of(condition)
         in_front = _SORT_FRONT if forms.sort else 0.0 if any(rank in (0, 2) for rank, _ in fronts) else _FRONT
         if forms.nouns and not head and dice.chance(_ALONE):
@@ -156,9 +154,6 @@ def noun_phrase(conditions: Sequence[Condition], noun: Noun, dice: Dice, plural:
             behinds.append((_ORDER.get(condition.role, 2), dice.pick(short or forms.behind)))
     adjectives = len(fronts) < 2 and all(rank == 1 for rank, _ in fronts)
     fronts.sort(key=lambda front: front[0])
-    sorts = [word for rank, word in fronts if rank == 3]
-    if len(sorts) > 1 and not head and dice.chance(_SORTS_JOINED):
-        fronts = [*((rank, word) for rank, word in fronts if rank < 3), (3, " and ".join(sorts))]
     words = [word for _, word in fronts if word != head]
     if not plural and not head and adjectives and (not noun.words or dice.chance(_SOMETHING)):
         phrase = " ".join(["something", *words])
@@ -171,17 +166,6 @@ def noun_phrase(conditions: Sequence[Condition], noun: Noun, dice: Dice, plural:
         alike = tail[-1].split()[0] == tail[-2].split()[0]
         tail[-2:] = [(" and " if alike else dice.pick((" and ", " and ", " ", ", "))).join(tail[-2:])]
     return f"{phrase} {', '.join(tail)}".strip().replace("{it}", "them" if plural else "it")
-
-
-def _merged(conditions: Sequence[Condition]) -> list[Condition]:
-    """Two people of one kind, or two things of a story, as one: "with Bill Murray and Chris Elliott"."""
-    out: dict[object, Condition] = {}
-    for condition in conditions:
-        key = condition.role if condition.role in ("actor", "story", "writer", "director") else condition
-        if key in out:
-            condition = replace(out[key], shown=f"{out[key].shown} and {condition.shown}")
-        out[key] = condition
-    return list(out.values())
 
 
 def fills_of(conditions: Sequence[Condition], noun: Noun, dice: Dice) -> dict[str, Callable[[], str]]:
