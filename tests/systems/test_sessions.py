@@ -17,6 +17,7 @@ from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import RECOMMEND, Acts, Practice, Sessions, best
 from latentcrs.users.dialogue import Dialogue, SystemTurn, dialogues_of
 from latentcrs.users.open import open_user
+from latentcrs.users.questions import answer_to
 
 HAS = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]], bool)
 """Four items, three facets."""
@@ -115,7 +116,7 @@ def shares(dataset: PreparedDataset, hearing: FacetHearing, policy: AttributeFil
         user.speak(going)
         for dialogue in going:
             if dialogue.shown and (question := dialogue.shown[-1].question):
-                truth = user.answers(dialogue.target, question)  # type: ignore[attr-defined]
+                truth = answer_to(question, dataset, dialogue.target)
                 assert dialogue.answer == truth
                 agreed += truth is True
         for dialogue, shown in zip(going, system.reply(going), strict=True):

@@ -47,8 +47,8 @@ def plural_of(noun: str) -> str:
 
 def with_article(phrase: str) -> str:
     """`phrase` with "a" or "an" in front, by how its first word sounds."""
-    spelled = r"[AEFHILMNORSX](?![a-z])[A-Z0-9&.\-]*(?=\W|$)|8|11(?!\d)|18(?!\d\b)"
-    sounds = r"(?!uni|ubi|use|usu|eu|one\b|once\b|u\b)(?:[aeiou]|hour|honest|heir)"
+    spelled = r"Xbox|[AEFHILMNORSX](?![a-z])[A-Z0-9&.\-]*(?=\W|$)|8|11(?!\d)|18(?!\d\b)"
+    sounds = r"(?!uni|ubi|use|usu|usb|eu|one\b|once\b|u\b)(?:[aeiou]|hour|honest|heir)"
     return f"{'an' if re.match(spelled, phrase) or re.match(sounds, phrase.lower()) else 'a'} {phrase}"
 
 
@@ -154,6 +154,8 @@ def noun_phrase(conditions: Sequence[Condition], noun: Noun, dice: Dice, plural:
             behinds.append((_ORDER.get(condition.role, 2), dice.pick(short or forms.behind)))
     adjectives = len(fronts) < 2 and all(rank == 1 for rank, _ in fronts)
     fronts.sort(key=lambda front: front[0])
+    sorts = [word for rank, word in fronts if rank == 3]
+    fronts = [front for front in fronts if front[0] < 3] + ([(3, " and ".join(sorts))] if sorts else [])
     words = [word for _, word in fronts if word != head]
     if not plural and not head and adjectives and (not noun.words or dice.chance(_SOMETHING)):
         phrase = " ".join(["something", *words])

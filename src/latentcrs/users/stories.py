@@ -59,7 +59,9 @@ class StoryReader:
         text = _ABBREVIATION.sub(r"\1", re.sub(r"\s-+\s|-{2,}|[–—]|\.{3,}|…", ", ", text))
         text = re.sub(r"(?<!\w)['‘\"“]|[\"”“*]|(?<!s)['’](?!\w)", "", text)
         sentences = [_LED.sub("", " ".join(part.split()).strip(" .!,;:")) for part in _SENTENCE.split(text)]
-        return [said for sentence in sentences if (said := self._said(_shortened(sentence)))]
+        told = [said for sentence in sentences if (said := self._said(_shortened(sentence)))]
+        # Where no sentence can be said, a part of one may be.
+        return told or [said for sentence in sentences for part in _CUT.split(sentence) if (said := self._said(part))]
 
     def _said(self, sentence: str) -> str:
         """`sentence` without names; "" where it would read badly then, or say a year, a value of the catalogue's
