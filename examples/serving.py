@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 
 
 @contextmanager
@@ -34,6 +34,6 @@ def serving(bundle: str) -> Iterator[str]:
 def ready(address: str) -> bool:
     """Whether the server has loaded its models."""
     try:
-        return httpx.get(f"{address}/health/ready").status_code == 200
-    except httpx.TransportError:
+        return httpx2.get(f"{address}/health/ready").status_code == 200
+    except httpx2.TransportError:
         return False

@@ -30,7 +30,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 DATA = Path(os.environ.get("LATENTCRS_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data").resolve()
 COMMAND = [sys.executable, "-c", "from latentcrs.cli.main import main; main()"]
@@ -161,9 +161,9 @@ def served(bundle: Path, folder: Path) -> Iterator[str]:
             address = f"http://127.0.0.1:{port}"
             for _ in range(600):
                 try:
-                    if httpx.get(f"{address}/health/ready").status_code == 200:
+                    if httpx2.get(f"{address}/health/ready").status_code == 200:
                         break
-                except httpx.HTTPError:
+                except httpx2.HTTPError:
                     pass
                 time.sleep(0.2)
             yield address
@@ -175,7 +175,7 @@ def served(bundle: Path, folder: Path) -> Iterator[str]:
 def native(address: str, talks: list[list[str]]) -> list[Any]:
     """Conversations over the native API, under whichever prefix this version has it."""
     found = []
-    with httpx.Client(base_url=address, timeout=120, follow_redirects=True) as client:
+    with httpx2.Client(base_url=address, timeout=120, follow_redirects=True) as client:
         prefix = "/api/v1" if client.get("/api/v1/catalogue").status_code != 404 else ""
         prefix = prefix if client.post(f"{prefix}/conversations", json={}).is_success else ""
         for number, said in enumerate(talks):
@@ -191,7 +191,7 @@ def native(address: str, talks: list[list[str]]) -> list[Any]:
 def openai(address: str, talks: list[list[str]]) -> list[Any]:
     """Conversations in OpenAI's format, all that was said sent each time."""
     found = []
-    with httpx.Client(base_url=address, timeout=120) as client:
+    with httpx2.Client(base_url=address, timeout=120) as client:
         model = client.get("/v1/models").raise_for_status().json()["data"][0]["id"]
         for number, said in enumerate(talks):
             messages: list[dict[str, str]] = []

@@ -21,7 +21,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy as np
 import polars as pl
 
@@ -34,16 +34,16 @@ def served(bundle: str, db: str, port: int) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while process.poll() is None:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
+            if httpx2.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
                 return process
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             time.sleep(0.1)
     raise SystemExit("the server did not start")
 
 
 def asked(address: str, ended: threading.Event, waits: list[float]) -> None:
     """Recommendations, one after the other; how long each took."""
-    with httpx.Client(base_url=address, timeout=60) as client:
+    with httpx2.Client(base_url=address, timeout=60) as client:
         while not ended.wait(0.1):
             began = time.perf_counter()
             answer = client.post("/api/v1/recommendations", json={"request": "a comedy", "k": 5})
@@ -84,7 +84,7 @@ if __name__ == "__main__":
                 ]
 
                 def change(part: list[dict[str, object]]) -> None:
-                    with httpx.Client(base_url=address, timeout=60) as client:
+                    with httpx2.Client(base_url=address, timeout=60) as client:
                         for row in part:
                             said = {options.column: row[options.column]}
                             answer = client.patch(f"/api/v1/items/{row['item_id']}", json=said)
@@ -93,7 +93,7 @@ if __name__ == "__main__":
                 with ThreadPoolExecutor(options.clients) as pool:
                     list(pool.map(change, parts))
             else:
-                with httpx.Client(base_url=address, timeout=60) as client:
+                with httpx2.Client(base_url=address, timeout=60) as client:
                     for start in range(0, len(rows), options.lines):
                         lines = "\n".join(map(json.dumps, rows[start : start + options.lines]))
                         answer = client.put("/api/v1/items", content=lines)
@@ -110,7 +110,7 @@ if __name__ == "__main__":
         server.send_signal(signal.SIGKILL)
         server.wait()
         server = served(options.bundle, db, port)
-        with httpx.Client(base_url=address, timeout=60) as client:
+        with httpx2.Client(base_url=address, timeout=60) as client:
             wrong = [
                 id for id, value in last.items() if client.get(f"/api/v1/items/{id}").json()[options.column] != value
             ]

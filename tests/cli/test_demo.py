@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from demo_sample import fetch_sample
 
@@ -109,7 +109,7 @@ def test_the_page_is_served_in_place_of_the_chat(
         while not ready(address):
             assert server.poll() is None and time.monotonic() < deadline, told.read_text("utf-8")
             time.sleep(0.1)
-        page = httpx.get(address, timeout=60)
+        page = httpx2.get(address, timeout=60)
         assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
         said = told.read_text("utf-8")
         assert address in said and "data prepare own" in said and "you>" not in said
@@ -120,8 +120,8 @@ def test_the_page_is_served_in_place_of_the_chat(
 
 def ready(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/health/ready", timeout=5).status_code == 200
-    except httpx.HTTPError:
+        return httpx2.get(f"{address}/health/ready", timeout=5).status_code == 200
+    except httpx2.HTTPError:
         return False
 
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import polars as pl
 import pytest
 from demo_sample import fetch_sample
@@ -272,11 +272,11 @@ def test_a_server_that_is_interrupted_leaves_no_traceback_and_starts_again(comma
             while not ready(f"{address}/health/ready"):
                 assert process.poll() is None and time.monotonic() < until
                 time.sleep(0.1)
-            assert httpx.post(f"{address}/api/v1/conversations", json={}, timeout=60).status_code == 201
+            assert httpx2.post(f"{address}/api/v1/conversations", json={}, timeout=60).status_code == 201
 
 
 def ready(address: str) -> bool:
     try:
-        return httpx.get(address, timeout=5).status_code == 200
-    except httpx.HTTPError:
+        return httpx2.get(address, timeout=5).status_code == 200
+    except httpx2.HTTPError:
         return False

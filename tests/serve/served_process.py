@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 
 PATIENCE = 120.0
 
@@ -36,8 +36,8 @@ class Served:
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.address}/health/ready").status_code == 200
-        except httpx.HTTPError:
+            return httpx2.get(f"{self.address}/health/ready").status_code == 200
+        except httpx2.HTTPError:
             return False
 
     def end(self, how: signal.Signals) -> int:

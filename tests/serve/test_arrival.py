@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI, WebSocket
 from listening import listening
@@ -99,7 +99,7 @@ def test_many_half_requests_keep_nobody_out(connect: Callable[[], socket.socket]
     halves = [connect() for _ in range(300)]
     for connection, half in zip(halves, list(HALVES.values()) * 300, strict=False):
         connection.sendall(half)
-    with httpx.Client(base_url=f"http://localhost:{port}") as client:
+    with httpx2.Client(base_url=f"http://localhost:{port}") as client:
         assert client.get("/health/live").status_code == 200
         assert client.post("/api/v1/conversations", json={}).status_code == 201
         for connection in halves:
@@ -116,7 +116,7 @@ def test_a_connection_that_is_kept_and_a_turn_that_takes_long_are_not_let_go(
         answered = connection.recv(65536)
         assert b" 200 " in answered and b" 408 " not in answered
         time.sleep(2 * arrival.SECONDS)
-    with httpx.Client(base_url=f"http://localhost:{port}", timeout=GIVEN_UP) as client:
+    with httpx2.Client(base_url=f"http://localhost:{port}", timeout=GIVEN_UP) as client:
         at = f"/api/v1/conversations/{client.post('/api/v1/conversations', json={}).json()['id']}/turns"
         parts = [b'{"utterance": ', b'"a comedy"', b"}"]
         slow = (time.sleep(0.4 * arrival.SECONDS / len(parts)) or part for part in parts)

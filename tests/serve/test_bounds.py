@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from listening import listening
 from starlette.testclient import TestClient
@@ -201,7 +201,7 @@ def test_a_turn_is_answered_while_another_owner_s_requests_hold_all_that_they_ma
     fresh.warm()
 
     async def ask(port: int) -> int:
-        async with httpx.AsyncClient(base_url=f"http://localhost:{port}", timeout=60) as client:
+        async with httpx2.AsyncClient(base_url=f"http://localhost:{port}", timeout=60) as client:
             searches = [asyncio.create_task(client.get("/api/v1/items", headers=heavy)) for _ in range(40)]
             await asyncio.sleep(0.2)
             begun = (await client.post("/api/v1/conversations", json={}, headers=other)).json()["id"]

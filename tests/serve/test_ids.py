@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ def client(bundle: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ign
     """Over the network: what a client makes of a path, and the server of that, is a part of the question."""
     service = Service(bundle, ConversationStore(str(tmp_path_factory.mktemp("ids") / "store.sqlite")))
     app = create_app(Settings(bundle=bundle, page=False), service)
-    with listening(app) as port, httpx.Client(base_url=f"http://localhost:{port}") as client:
+    with listening(app) as port, httpx2.Client(base_url=f"http://localhost:{port}") as client:
         yield client
 
 
@@ -45,7 +45,7 @@ def client(bundle: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ign
 @example("\n")
 @example("👨\u200d👩\u200d👧")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_an_item_is_refused_in_a_sentence_or_found_by_its_id(client: httpx.Client, id: str) -> None:
+def test_an_item_is_refused_in_a_sentence_or_found_by_its_id(client: httpx2.Client, id: str) -> None:
     added = client.post("/api/v1/items", json={"items": [{"item_id": id, "title": "A title", "year": 1999}]})
     at = quote(id, safe="")
     if added.status_code == 201:
@@ -64,7 +64,7 @@ def test_an_item_is_refused_in_a_sentence_or_found_by_its_id(client: httpx.Clien
 @example("a%2Fb")
 @example("..")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_user_is_refused_in_a_sentence_or_found_by_their_id(client: httpx.Client, id: str) -> None:
+def test_a_user_is_refused_in_a_sentence_or_found_by_their_id(client: httpx2.Client, id: str) -> None:
     begun = client.post("/api/v1/conversations", json={"user": id})
     at = f"/api/v1/users/{quote(id, safe='')}"
     if begun.status_code == 201:
@@ -75,7 +75,7 @@ def test_a_user_is_refused_in_a_sentence_or_found_by_their_id(client: httpx.Clie
 
 
 @pytest.mark.parametrize("title", [" ", "\t\n", "\u200b", "\u00a0", "\u2028"])
-def test_a_title_of_blanks_is_refused(client: httpx.Client, title: str) -> None:
+def test_a_title_of_blanks_is_refused(client: httpx2.Client, title: str) -> None:
     answer = client.post("/api/v1/items", json={"items": [{"item_id": "blank", "title": title}]})
     assert answer.status_code == 422 and "no title that can be read" in answer.json()["detail"]
     assert client.get("/api/v1/items/blank").status_code == 404

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import polars as pl
 import pytest
 from served_process import Served
@@ -32,7 +32,7 @@ def talk(address: str, id: str, said: list[str], first: int) -> None:
         for number in range(first, 10_000):
             try:
                 turn = client.say(id, f"a comedy, and {number}", number=number)
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 return
             assert turn.number == number
             said.append(turn.utterance)
@@ -69,7 +69,7 @@ def test_a_signal_finishes_the_turns_under_way(bundle: Path, db: Path) -> None:
             turns = [pool.submit(client.say, id, "a comedy from the 90s") for id in ids]
             time.sleep(0.05)
             ended = server.end(signal.SIGTERM)
-            answered = [turn for turn in turns if not isinstance(turn.exception(), httpx.ConnectError)]
+            answered = [turn for turn in turns if not isinstance(turn.exception(), httpx2.ConnectError)]
             assert all(turn.result().items for turn in answered)
     assert ended in (0, -signal.SIGTERM) and answered
     store = ConversationStore(str(db))
@@ -87,7 +87,7 @@ def test_no_change_of_an_item_that_was_answered_is_lost_by_kill_9(shop: Path, db
             for price in itertools.count(1):
                 try:
                     client.change_item(item_id, price=price)
-                except httpx.HTTPError:
+                except httpx2.HTTPError:
                     return price - 1
         raise AssertionError
 
@@ -99,7 +99,7 @@ def test_no_change_of_an_item_that_was_answered_is_lost_by_kill_9(shop: Path, db
     assert min(answered) > 2
     again = Served(shop, db)
     try:
-        with httpx.Client(base_url=again.address) as client:
+        with httpx2.Client(base_url=again.address) as client:
             prices = [client.get(f"/api/v1/items/{item_id}").json()["price"] for item_id in ids]
     finally:
         again.end(signal.SIGTERM)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import httpx2
 import jsonschema
 import pytest
@@ -289,7 +288,7 @@ def test_over_http_with_keys_each_owner_has_users_of_their_own(service: Service,
     with listening(http_app(service, "127.0.0.1", Keys(file))) as port:
         address = f"http://127.0.0.1:{port}/mcp"
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": keys["ann"]}):
-            answer = httpx.post(address, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
+            answer = httpx2.post(address, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
             assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
         result = anyio.run(asked, address, keys["ann"])
         assert not result.is_error, said(result)

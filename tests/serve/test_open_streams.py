@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import cast
 
-import httpx
+import httpx2
 import psutil
 import pytest
 from served_process import Served
@@ -94,7 +94,7 @@ def test_streams_that_nobody_reads_hold_up_nobody_lose_no_turn_and_leave_nothing
                     port, "/v1/chat/completions", key, {"model": bundle.name, "stream": True, "messages": said}
                 )
         for number in (2, 3):  # while they are open
-            assert httpx.get(f"{server.address}/health/ready", timeout=PATIENCE).status_code == 200
+            assert httpx2.get(f"{server.address}/health/ready", timeout=PATIENCE).status_code == 200
             assert person.say(talk, f"from the 90s, and {number}").number == number
         for words in [*streams][::4]:
             streams.pop(words).close()

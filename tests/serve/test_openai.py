@@ -15,7 +15,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 from listening import listening
@@ -271,7 +271,7 @@ def test_a_wrong_key_is_refused_before_anything_is_read(endpoint: Endpoint) -> N
 )
 def test_a_body_that_is_no_request_is_an_error_of_the_format(endpoint: Endpoint, body: bytes) -> None:
     headers = {"Authorization": f"Bearer {endpoint.keys[0]}", "Content-Type": "application/json"}
-    answer = httpx.post(f"{endpoint.url}/chat/completions", content=body, headers=headers)
+    answer = httpx2.post(f"{endpoint.url}/chat/completions", content=body, headers=headers)
     assert answer.status_code == 400
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
@@ -286,10 +286,10 @@ def test_what_is_refused_before_any_route_is_an_error_of_the_format(endpoint: En
         (404, "GET", "/nothing", {}, b""),
         (405, "PUT", "/models", {}, b"{}"),
     ):
-        answer = httpx.request(method, endpoint.url + path, headers=key | headers, content=body)
+        answer = httpx2.request(method, endpoint.url + path, headers=key | headers, content=body)
         assert answer.status_code == status, answer.text
         assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
-    problem = httpx.get(endpoint.url.removesuffix("/v1") + "/v1x", headers={"Host": "evil.example"})
+    problem = httpx2.get(endpoint.url.removesuffix("/v1") + "/v1x", headers={"Host": "evil.example"})
     assert problem.headers["content-type"] == "application/problem+json"
     with pytest.raises(openai.APIStatusError, match="at most 1048576 bytes") as refused:
         endpoint.client().chat.completions.create(
@@ -485,7 +485,7 @@ def test_the_llm_command_talks_with_it(endpoint: Endpoint, tmp_path: Path) -> No
 
 
 def test_the_schema_of_the_server_says_what_is_sent(endpoint: Endpoint) -> None:
-    schema = httpx.get(endpoint.url.removesuffix("/v1") + "/openapi.json").json()
+    schema = httpx2.get(endpoint.url.removesuffix("/v1") + "/openapi.json").json()
     for path in ("/v1/models", "/v1/models/{id}", "/v1/chat/completions"):
         for operation in schema["paths"][path].values():
             assert "422" not in operation["responses"] and "4XX" in operation["responses"]

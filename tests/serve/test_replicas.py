@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from openai import OpenAI
 
@@ -61,8 +61,8 @@ class Replica:
 
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.address}/health/ready").status_code == 200
-        except httpx.HTTPError:
+            return httpx2.get(f"{self.address}/health/ready").status_code == 200
+        except httpx2.HTTPError:
             return False
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -242,7 +242,7 @@ def test_conversations_go_on_at_the_other_when_one_is_killed(
             while len(said) < 10_000:
                 try:
                     said.append(dying.say(id, f"a comedy, and {len(said)}", number=len(said) + 1).utterance)
-                except httpx.HTTPError:
+                except httpx2.HTTPError:
                     return said
             raise AssertionError("nothing ended this conversation")
 

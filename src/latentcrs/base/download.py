@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 from filelock import FileLock
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
@@ -15,7 +15,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import Step, step
 
 # A server that says nothing for this long is taken for gone; a slow one that still sends is not.
-TIMEOUT = httpx.Timeout(60.0, connect=15.0)
+TIMEOUT = httpx2.Timeout(60.0, connect=15.0)
 
 
 class _TryAgain(Exception):
@@ -62,8 +62,8 @@ def download(url: str, target: Path, checksum: str | None = None, attempts: int 
 def published_md5(url: str) -> str | None:
     """The checksum that lies beside `url` as `url`.md5 ("md5:..."), or None where there is none."""
     try:
-        answer = httpx.get(f"{url}.md5", timeout=TIMEOUT, follow_redirects=True)
-    except httpx.TransportError:
+        answer = httpx2.get(f"{url}.md5", timeout=TIMEOUT, follow_redirects=True)
+    except httpx2.TransportError:
         return None
     found = re.search(r"\b[0-9a-fA-F]{32}\b", answer.text) if answer.status_code == 200 else None
     return f"md5:{found[0].lower()}" if found else None
@@ -72,7 +72,7 @@ def published_md5(url: str) -> str | None:
 def _download_part(url: str, part: Path, attempts: int, pause: float) -> None:
     """Bring `part` to the full length of the file at `url`."""
     retrying = Retrying(
-        retry=retry_if_exception_type((_TryAgain, httpx.TransportError)),
+        retry=retry_if_exception_type((_TryAgain, httpx2.TransportError)),
         stop=stop_after_attempt(attempts),
         wait=_wait(pause),
         reraise=True,
@@ -81,21 +81,21 @@ def _download_part(url: str, part: Path, attempts: int, pause: float) -> None:
     try:
         with (
             step(f"fetch {name} (MB)") as bar,
-            httpx.Client(timeout=TIMEOUT, follow_redirects=True) as client,
+            httpx2.Client(timeout=TIMEOUT, follow_redirects=True) as client,
         ):
             for attempt in retrying:
                 with attempt:
                     _stream(client, url, part, bar)
-    except (_TryAgain, httpx.TransportError) as error:
+    except (_TryAgain, httpx2.TransportError) as error:
         kept = (
             f" {part.stat().st_size:,} bytes are kept; the same command goes on from there." if part.exists() else ""
         )
         raise UserError(f"{url} could not be fetched: {error or type(error).__name__}.{kept}") from None
-    except httpx.InvalidURL as error:
+    except httpx2.InvalidURL as error:
         raise UserError(f"{url} is not an address that can be fetched: {error}.") from None
 
 
-def _stream(client: httpx.Client, url: str, part: Path, bar: Step) -> None:
+def _stream(client: httpx2.Client, url: str, part: Path, bar: Step) -> None:
     """One attempt: ask for what is missing in `part` and append it."""
     have = part.stat().st_size if part.exists() else 0
     # Compressed transfer would make the byte positions of a range ambiguous.
@@ -140,7 +140,7 @@ def _stream(client: httpx.Client, url: str, part: Path, bar: Step) -> None:
         raise _TryAgain(f"the connection ended after {part.stat().st_size:,} of {total:,} bytes")
 
 
-def _content_range(answer: httpx.Response) -> tuple[int, int | None]:
+def _content_range(answer: httpx2.Response) -> tuple[int, int | None]:
     """Start and total size out of a Content-Range header; total None where the server does not say it."""
     found = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", answer.headers.get("Content-Range", ""))
     if not found:

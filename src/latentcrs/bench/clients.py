@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-import httpx
+import httpx2
 
 from latentcrs.base.errors import UserError
 from latentcrs.bench.scripts import Script
@@ -66,9 +66,9 @@ class Clients:
         self.killed_at = self.back_at = float("inf")
         self._on_turn = on_turn
         self._dice = Random(0)
-        limits = httpx.Limits(max_connections=len(scripts), max_keepalive_connections=len(scripts))
-        self._http = httpx.AsyncClient(
-            base_url=address, limits=limits, timeout=httpx.Timeout(ANSWER_SECONDS, pool=None), trust_env=False
+        limits = httpx2.Limits(max_connections=len(scripts), max_keepalive_connections=len(scripts))
+        self._http = httpx2.AsyncClient(
+            base_url=address, limits=limits, timeout=httpx2.Timeout(ANSWER_SECONDS, pool=None), trust_env=False
         )
 
     @property
@@ -128,7 +128,7 @@ class Clients:
                     what = "another turn"
                 else:
                     what = f"status {answer.status_code}"
-            except httpx.HTTPError as error:
+            except httpx2.HTTPError as error:
                 what = type(error).__name__
                 if sent <= self.back_at and self.killed_at <= time.perf_counter():
                     self.broken_off.add((client.id, number))

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
+import httpx2
 
 ANSWER_SECONDS = 0.05
 SILENT_SECONDS = 3.0
@@ -61,7 +61,7 @@ class FailingEndpoint:
 
     def counts(self) -> dict[str, int]:
         """Calls by what came of them: `ANSWERED` and `FAILURES`."""
-        with httpx.Client(trust_env=False) as client:
+        with httpx2.Client(trust_env=False) as client:
             return {name: int(count) for name, count in client.get(f"{self.address}{COUNTS}").json().items()}
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from latentcrs.base.errors import UserError
 
@@ -64,12 +64,12 @@ class ServerProcess:
         return live, await self._until("/health/ready", began)
 
     async def _until(self, path: str, began: float) -> float:
-        async with httpx.AsyncClient(base_url=self.address, trust_env=False) as client:
+        async with httpx2.AsyncClient(base_url=self.address, trust_env=False) as client:
             while True:
                 try:
                     if (await client.get(path)).status_code == 200:
                         return time.perf_counter() - began
-                except httpx.HTTPError:
+                except httpx2.HTTPError:
                     pass
                 self.must_run()
                 if time.perf_counter() - began > PATIENCE:

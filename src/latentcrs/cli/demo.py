@@ -124,13 +124,13 @@ def browse(address: str, patience: float = 120.0) -> None:
     """Open `address` in the browser once a server answers there, within so many seconds."""
     import webbrowser
 
-    import httpx
+    import httpx2
 
     until = time.monotonic() + patience
     while time.monotonic() < until:
         try:
-            httpx.get(f"{address}/health", trust_env=False).raise_for_status()
-        except httpx.HTTPError:
+            httpx2.get(f"{address}/health", trust_env=False).raise_for_status()
+        except httpx2.HTTPError:
             time.sleep(0.2)
         else:
             webbrowser.open(address)

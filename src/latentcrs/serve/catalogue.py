@@ -62,6 +62,13 @@ class CatalogueView:
         hidden = {HIDDEN: True} if number in self.recommender.hidden else {}
         return self.recommender.bundle.items.row(number, named=True) | hidden
 
+    def year(self, item_id: str) -> int | None:
+        """An item's year; None where there is none, or no such item any more."""
+        try:
+            return None if self.display.year is None else self.display.facts(item_id)[self.display.year]
+        except KeyError:
+            return None
+
     def search(self, words: str, where: Sequence[Rule] = (), k: int = 10) -> list[dict[str, Any]]:
         """Items that have all the words in title or text: exact titles, then titles that begin with them, then
         titles, then texts; of equals the most chosen first. Without words the most chosen items.

@@ -1,4 +1,4 @@
-"""A thin client of the native API for Python programs, over httpx."""
+"""A thin client of the native API for Python programs, over httpx2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
@@ -29,7 +29,7 @@ class ServerProblem(UserError):
 
 
 class Client:
-    """One server, as one owner. Methods raise `ServerProblem`, and `httpx.HTTPError` where no answer comes.
+    """One server, as one owner. Methods raise `ServerProblem`, and `httpx2.HTTPError` where no answer comes.
 
     >>> with Client("http://localhost:8000", key="lcrs_...") as client:
     ...     id = client.begin(user="5")
@@ -44,7 +44,7 @@ class Client:
         timeout: float = 120.0,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout)
 
     def __enter__(self) -> Client:
         return self
@@ -215,7 +215,7 @@ def _listened(lines: Iterable[str], on_text: Callable[[str], None]) -> Turn:
     raise ServerProblem(502, {"detail": "The answer broke off; ask again with the same number."})
 
 
-def _problem(answer: httpx.Response) -> ServerProblem:
+def _problem(answer: httpx2.Response) -> ServerProblem:
     try:
         said = answer.json()
     except ValueError:

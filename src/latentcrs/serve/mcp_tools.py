@@ -15,7 +15,6 @@ from latentcrs.recommend.catalogue_text import CatalogueText, plain_text
 from latentcrs.serve.conditions import CatalogueConditions, inlined
 from latentcrs.serve.references import find_item
 from latentcrs.serve.service import Service
-from latentcrs.serve.shown import ShownItems
 from latentcrs.store.events import EventKind
 
 Value = str | int | float | list[str]
@@ -111,7 +110,6 @@ class CatalogueTools:
         self.service, self.owner = service, owner
         bundle = service.recommender.bundle
         self.conditions = CatalogueConditions(bundle.items, bundle.columns)
-        self._shown = ShownItems(service)
 
     def all(self) -> list[CatalogueTool]:
         """The tools, in the order in which they are listed."""
@@ -242,7 +240,7 @@ class CatalogueTools:
     @property
     def display(self) -> CatalogueText:
         """How items are written."""
-        return self._shown.display
+        return self.service.catalogue.display
 
     def _about_a_person(self) -> dict[str, Any]:
         """The arguments that say who asks for what."""

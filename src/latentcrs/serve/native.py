@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
@@ -22,7 +23,7 @@ from latentcrs.serve.bounds import LONGEST_SEARCH
 from latentcrs.serve.caller import Callers, Owner
 from latentcrs.serve.errors import NotFound
 from latentcrs.serve.paths import PathId
-from latentcrs.serve.problems import documented
+from latentcrs.serve.problems import documented, problem_of
 from latentcrs.serve.schemas import (
     Change,
     ChangedItem,
@@ -45,7 +46,7 @@ from latentcrs.serve.schemas import (
 )
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
-from latentcrs.serve.streams import streamed
+from latentcrs.serve.streams import event, streamed
 from latentcrs.serve.threads import Threads
 from latentcrs.store.conversations import StoredConversation, Summary
 from latentcrs.store.session import Turn
@@ -143,7 +144,7 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
                 always=[one.rule for one in wanted.always],
             )
 
-        id = await threads.run(request.state.caller, work, request=request)
+        id = await threads.answer(request, work)
         response.headers["Location"] = f"{PREFIX}/conversations/{id}"
         return ConversationStart(id=id)
 
@@ -172,7 +173,7 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
     @api.get("/conversations/{id}/intents", tags=tags, responses=documented(409))
     async def intents(owner: Owner, id: Conversation, request: Request) -> list[BelievedIntent]:
         """The intents believed in most now, strongest first."""
-        return await threads.run(request.state.caller, lambda: service.intents(owner, id), id, request)
+        return await threads.answer(request, lambda: service.intents(owner, id), id)
 
 
 def _statistics(api: APIRouter, service: Service, threads: Threads) -> None:
@@ -180,7 +181,7 @@ def _statistics(api: APIRouter, service: Service, threads: Threads) -> None:
     async def stats(owner: Owner, request: Request, days: Annotated[int, Query(ge=1, le=366)] = 14) -> Statistics:
         """What came of your conversations: counts by day, and shares by bundle. There are no words in it."""
         work = partial(statistics, service.store, days, owner)
-        return await threads.run(request.state.caller, work, request=request)
+        return await threads.answer(request, work)
 
 
 def _turns(api: APIRouter, service: Service, settings: Settings, callers: Callers, threads: Threads) -> None:
@@ -204,39 +205,44 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
                 None if say else request,  # a stream knows by itself whether it is read
             )
 
+        def written(what: str | Turn | Exception) -> list[str]:
+            if isinstance(what, str):
+                return [event(json.dumps({"text": what}), "text")]
+            if isinstance(what, Turn):
+                return [event(what.model_dump_json(), "turn")]
+            return [event(problem_of(what, request.state.request_id)[0].model_dump_json(), "problem")]
+
         if "text/event-stream" in request.headers.get("accept", ""):
-            return await streamed(take, settings.heartbeat, request.state.request_id)
+            return await streamed(take, written, settings.heartbeat, settings.heartbeat)
         return await take(None)
 
     @api.post("/conversations/{id}/marks", **common)
     async def mark(owner: Owner, id: Conversation, marks: Marks, request: Request) -> Turn:
         """Say of items of the last list that they are liked, not wanted, or known."""
         does = {"like": service.like, "refuse": service.refuse, "seen": service.seen}[marks.kind]
-        return await threads.run(request.state.caller, lambda: does(owner, id, marks.places), id, request)
+        return await threads.answer(request, lambda: does(owner, id, marks.places), id)
 
     @api.post("/conversations/{id}/rules", **common)
     async def add_rule(owner: Owner, id: Conversation, new: NewRule, request: Request) -> Turn:
         """Put a rule in force, as if it had been insisted on; it replaces what it contradicts."""
-        return await threads.run(
-            request.state.caller, lambda: service.add_rule(owner, id, new.rule.rule, new.soft), id, request
-        )
+        return await threads.answer(request, lambda: service.add_rule(owner, id, new.rule.rule, new.soft), id)
 
     @api.delete("/conversations/{id}/rules/{place}", **common)
     async def drop_rule(
         owner: Owner, id: Conversation, place: Annotated[int, Path(ge=0, le=9999)], request: Request
     ) -> Turn:
         """Take a rule back: its place from 0, rules first, then wishes."""
-        return await threads.run(request.state.caller, lambda: service.drop_rule(owner, id, place), id, request)
+        return await threads.answer(request, lambda: service.drop_rule(owner, id, place), id)
 
     @api.post("/conversations/{id}/undo", **common)
     async def undo(owner: Owner, id: Conversation, request: Request) -> Turn:
         """Put back what was in force before it was changed last."""
-        return await threads.run(request.state.caller, lambda: service.undo(owner, id), id, request)
+        return await threads.answer(request, lambda: service.undo(owner, id), id)
 
     @api.put("/conversations/{id}/variant", **common)
     async def use(owner: Owner, id: Conversation, chosen: ChosenVariant, request: Request) -> Turn:
         """Go on in another variant."""
-        return await threads.run(request.state.caller, lambda: service.use(owner, id, chosen.variant), id, request)
+        return await threads.answer(request, lambda: service.use(owner, id, chosen.variant), id)
 
 
 def _users(api: APIRouter, service: Service) -> None:
@@ -299,30 +305,26 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
             )
             return shown(found)
 
-        return await threads.run(request.state.caller, work, request=request)
+        return await threads.answer(request, work)
 
     @api.get("/items", **computed)
     async def find(
         owner: Owner, request: Request, words: Annotated[str, Query(max_length=LONGEST_SEARCH)] = "", k: Few = 10
     ) -> list[dict[str, Any]]:
         """Items by words of their titles and texts; without words the most chosen ones."""
-        return await threads.run(
-            request.state.caller, lambda: service.search(words, k=k, owner=owner), request=request
-        )
+        return await threads.answer(request, lambda: service.search(words, k=k, owner=owner))
 
     @api.post("/items/search", **computed)
     async def search(owner: Owner, wanted: Search, request: Request) -> list[dict[str, Any]]:
         """Items by words and rules."""
         where = [one.rule for one in wanted.where]
-        return await threads.run(
-            request.state.caller, lambda: service.search(wanted.words, where, wanted.k, owner), request=request
-        )
+        return await threads.answer(request, lambda: service.search(wanted.words, where, wanted.k, owner))
 
     @api.post("/items", status_code=201, responses=documented(409), **computed)
     async def add_items(new: NewItems, request: Request) -> ItemsAdded:
         """Put new items into the catalogue, for everyone, recommendable at once by their text: all, or none."""
         rows = [item.model_dump() for item in new.items]
-        added = await threads.run(request.state.caller, lambda: service.add_items(rows), request=request)
+        added = await threads.answer(request, lambda: service.add_items(rows))
         return ItemsAdded(added=added)
 
     @api.put(
@@ -334,7 +336,7 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
     async def put_items(request: Request) -> ItemsAdded:
         """Change items, and add those that the catalogue does not have: JSON lines, each with an `item_id`."""
         rows = _lines(await request.body())
-        added, changed = await threads.run(request.state.caller, lambda: service.put_items(rows), request=request)
+        added, changed = await threads.answer(request, lambda: service.put_items(rows))
         return ItemsAdded(added=added, changed=changed)
 
     @api.patch("/items/{item_id}", tags=tags, status_code=204)
@@ -343,13 +345,13 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
         in force at once here and with the next request elsewhere.
         """
         rows = [change.model_dump(exclude_unset=True) | {"item_id": item_id}]
-        await threads.run(request.state.caller, lambda: service.change_items(rows), request=request)
+        await threads.answer(request, lambda: service.change_items(rows))
 
     @api.delete("/items/{item_id}", tags=tags, status_code=204)
     async def hide_item(item_id: PathId, request: Request) -> None:
         """Hide an item: it is never recommended or found, until a change says `"hidden": false`."""
         rows = [{"item_id": item_id, "hidden": True}]
-        await threads.run(request.state.caller, lambda: service.change_items(rows), request=request)
+        await threads.answer(request, lambda: service.change_items(rows))
 
     @api.get("/items/{item_id}", tags=tags)
     def item(item_id: PathId) -> dict[str, Any]:
@@ -359,5 +361,5 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
     @api.get("/items/{item_id}/similar", **computed)
     async def similar(owner: Owner, item_id: PathId, request: Request, k: Few = 5) -> list[RecommendedItem]:
         """Items like one, by who chose them and by their content."""
-        found = await threads.run(request.state.caller, lambda: service.similar(item_id, k, owner), request=request)
+        found = await threads.answer(request, lambda: service.similar(item_id, k, owner))
         return shown(found)

@@ -25,7 +25,7 @@ if not structlog.is_configured():  # until `log_as_json`; never on standard outp
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where several processes count together."""
-QUIET = ("httpx", "httpcore", "openai", "sentence_transformers", "alembic", "nicegui", "uvicorn.access")
+QUIET = ("httpx2", "httpcore2", "openai", "sentence_transformers", "alembic", "nicegui", "uvicorn.access")
 """Loggers of libraries of which only warnings are of interest; some repeat addresses and prompts."""
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -12,12 +10,10 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel
+from fastapi.responses import JSONResponse, Response
 
 from latentcrs.serve.caller import Callers, owner_of
 from latentcrs.serve.markdown import EscapedWords, listed, markdown
-from latentcrs.serve.openai_errors import OpenAIError, OpenAIRoute, error_answer
 from latentcrs.serve.openai_format import (
     Answer,
     AnswerDetails,
@@ -38,8 +34,9 @@ from latentcrs.serve.openai_format import (
 )
 from latentcrs.serve.paths import PathId
 from latentcrs.serve.recognise import MessagePath, SpokenPaths, reply
+from latentcrs.serve.refusals import OPENAI, OpenAIError, error_answer
 from latentcrs.serve.service import Service
-from latentcrs.serve.shown import ShownItems
+from latentcrs.serve.streams import event, streamed
 from latentcrs.serve.threads import Threads
 from latentcrs.store.session import Turn
 
@@ -70,7 +67,7 @@ def router(
     """The routes below /v1, behind `Callers.known`. `longest`: characters of one utterance. `image_hosts`: whose
     pictures answers show.
     """
-    api = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
+    api = APIRouter(prefix=OPENAI, tags=["OpenAI"])
     chat = ChatAnswers(service, callers, threads, image_hosts)
     model_id = service.bundle_name
 
@@ -123,7 +120,7 @@ class ChatAnswers:
     def __init__(
         self, service: Service, callers: Callers, threads: Threads, image_hosts: frozenset[str] = frozenset()
     ) -> None:
-        self.service, self.shown, self._image_hosts = service, ShownItems(service), image_hosts
+        self.service, self._image_hosts = service, image_hosts
         self.paths = SpokenPaths(service, self._told)
         self._callers, self._threads = callers, threads
 
@@ -143,42 +140,7 @@ class ChatAnswers:
 
     async def streamed(self, request: ChatRequest, asked: MessagePath, http: Request) -> Response:
         """The answer as server-sent events while it is made. What fails before the first word fails with a status."""
-        loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | TurnAnswer | Exception]()
-
-        def put(what: str) -> None:
-            with suppress(RuntimeError):  # the server has ended; the turn is kept all the same
-                loop.call_soon_threadsafe(queue.put_nowait, what)
-
-        async def work() -> None:
-            try:
-                found = await self._taken(asked, http, put)
-                await asyncio.sleep(0)  # behind the last piece of text
-                queue.put_nowait(found)
-            except Exception as error:
-                queue.put_nowait(error)
-
-        working = asyncio.create_task(work())
-        first = await queue.get()
-        if isinstance(first, Exception):
-            raise first
-
-        async def events() -> AsyncIterator[str]:
-            sent = _Stream(request)
-            what: str | TurnAnswer | Exception | None = first
-            try:
-                while True:
-                    for event in [STILL_THERE] if what is None else sent.events(what):
-                        yield event
-                    if isinstance(what, (TurnAnswer, Exception)):
-                        break
-                    try:
-                        what = await asyncio.wait_for(queue.get(), HEARTBEAT)
-                    except TimeoutError:
-                        what = None
-            finally:
-                working.cancel()  # where the client has gone: see `Threads`
-
-        return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        return await streamed(partial(self._taken, asked, http), _Stream(request).events, HEARTBEAT)
 
     async def _taken(
         self, asked: MessagePath, http: Request, on_text: Callable[[str], None], watched: Request | None = None
@@ -189,16 +151,16 @@ class ChatAnswers:
         def work() -> TurnAnswer:
             spend = partial(rates.spend, "turns", caller)
             conversation, turn = reply(self.service, asked, self.paths, on_text, spend)
-            years = [self.shown.year(item.item_id) for item in turn.items]
-            extra = recommended(conversation, turn, years)
-            items = listed(turn, self.shown.year, self._image_hosts)
+            year = self.service.catalogue.year
+            extra = recommended(conversation, turn, [year(item.item_id) for item in turn.items])
+            items = listed(turn, year, self._image_hosts)
             return TurnAnswer(conversation, turn, self._told(turn), items, extra)
 
         # What is said next in a conversation has its first words in common with what was said before.
         return await self._threads.run(caller, work, asked.id(self.service.path, 1), watched)
 
     def _told(self, turn: Turn) -> str:
-        return markdown(turn, self.shown.year, self._image_hosts)
+        return markdown(turn, self.service.catalogue.year, self._image_hosts)
 
 
 class _Stream:
@@ -214,7 +176,7 @@ class _Stream:
         if isinstance(what, str):
             return self._text(self.words.write(what))
         if isinstance(what, Exception):
-            return [_event(error_answer(what)[0]), DONE]
+            return [event(error_answer(what)[0].model_dump_json()), DONE]
         found = self._text(self.words.end() + what.listed)
         found.append(self._chunk([ChunkChoice(delta=Delta(latentcrs=what.extra), finish_reason="stop")]))
         if self.request.stream_options is not None and self.request.stream_options.include_usage:
@@ -228,16 +190,11 @@ class _Stream:
         return [self._chunk([ChunkChoice(delta=Delta(role=role, content=text))])]
 
     def _chunk(self, choices: list[ChunkChoice], taken: Usage | None = None) -> str:
-        model = self.request.model
-        return _event(Chunk(id=self.id, created=self.created, model=model, choices=choices, usage=taken))
+        chunk = Chunk(id=self.id, created=self.created, model=self.request.model, choices=choices, usage=taken)
+        return event(chunk.model_dump_json())
 
 
-STILL_THERE = ": still there\n\n"
-DONE = "data: [DONE]\n\n"
-
-
-def _event(data: BaseModel) -> str:
-    return f"data: {data.model_dump_json()}\n\n"
+DONE = event("[DONE]")
 
 
 def _check_model(given: str, known: str) -> None:

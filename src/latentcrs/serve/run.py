@@ -21,7 +21,7 @@ from latentcrs.store.conversations import ConversationStore
 
 OPEN_FILES = 1 << 16
 KEEP_ALIVE_SECONDS = 75
-"""An idle connection stays open longer than clients (httpx: 5 s) and proxies (nginx: 60 s) keep it: closed from this
+"""An idle connection stays open longer than clients (httpx2: 5 s) and proxies (nginx: 60 s) keep it: closed from this
 side at the moment that a request is sent, it would fail that request.
 """
 

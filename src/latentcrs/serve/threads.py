@@ -72,6 +72,10 @@ class Threads:
             if not job.has_begun:
                 task.cancel()
 
+    async def answer(self, request: Request, work: Callable[[], Result], conversation: str = "") -> Result:
+        """`run` for whoever sent `request` (see `Callers.known`), while they wait."""
+        return await self.run(request.state.caller, work, conversation, request)
+
     async def _done(self, job: _Job[Result], caller: str, conversation: str) -> Result:
         async with self._conversations.of(conversation), self._callers.of(caller), self._all:
             if self._limiter is None:
