@@ -92,6 +92,11 @@ def say(words: str) -> None:
     err_console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
+def show(words: str, style: str | None = None) -> None:
+    """One line of a result, on stdout, as it is."""
+    console.print(words, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def step(name: str | None, total: float | None = None) -> Iterator[Step]:
     """Show a progress bar named `name` while the block runs; without a name, none: the step is a part of another.

@@ -12,10 +12,5 @@ group = typer.Typer(
     help="Benchmarks: how long things take here, beside named peers. Those of training, preparing and bulk work "
     "come with latentcrs-lab.\n\nExample: latentcrs bench turn models/ml-1m",
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    for command in (bench_turns.turn, bench_retrieve.retrieve, bench_turns.serve):
-        group.command(command.__name__)(command)
-    app.add_typer(group, name="bench")
+for command in (bench_turns.turn, bench_retrieve.retrieve, bench_turns.serve):
+    group.command()(command)

@@ -14,11 +14,6 @@ from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import Device, a_model
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.command()(chat)
-
-
 def chat(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     user: Annotated[str | None, typer.Option(help="Be this user of the data set the bundle was trained on.")] = None,

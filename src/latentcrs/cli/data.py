@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 import tempfile
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,24 +13,19 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from latentcrs.base.errors import UserError
-from latentcrs.base.progress import console, err_console
+from latentcrs.base.progress import console, say, show
+from latentcrs.cli import data_files
 from latentcrs.cli.options import MOST
+from latentcrs.cli.raw import Catalogue, Core, ItemCore, Log, Mapping, SameIds, UserCore, chosen_engine, read_raw
 
 if TYPE_CHECKING:
     from latentcrs.data.dataset import PreparedDataset
-    from latentcrs.data.engine import Engine
-    from latentcrs.data.raw import RawData
 
 group = typer.Typer(help="Data: fetch it, check it, prepare it.", no_args_is_help=True, rich_markup_mode="markdown")
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    from latentcrs.cli import data_files
-
-    data_files.register(group)
-    app.add_typer(group, name="data")
+for command in (data_files.fetch, data_files.check, data_files.mapping, data_files.requests, data_files.copy):
+    group.command()(command)
 
 
 @group.command()
@@ -42,31 +35,24 @@ def prepare(
     origin: Annotated[
         Path | None, typer.Option("--from", help="Folder, zip or file to read; else $LATENTCRS_DATA/NAME.")
     ] = None,
-    interactions: Annotated[
-        str | None,
-        typer.Option(
-            help="`own`: the log (.csv, .parquet, .jsonl; compressed too) or a folder of Parquet; path or URL."
-        ),
-    ] = None,
-    items: Annotated[
-        str | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; compressed too); path or URL.")
-    ] = None,
-    mapping: Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")] = None,
+    interactions: Log = None,
+    items: Catalogue = None,
+    mapping: Mapping = None,
     requests: Annotated[Path | None, typer.Option(help="Requests written elsewhere (JSON lines) to import.")] = None,
     conversations: Annotated[
         Path | None,
         typer.Option(help="Recorded conversations to learn from: a folder or file, ReDial's layout or JSON lines."),
     ] = None,
-    same_ids: Annotated[str | None, typer.Option(help="`own`: ids match without number (.0), zeros, case.")] = None,
+    same_ids: SameIds = None,
     threshold: Annotated[
         float | None,
         typer.Option(
             min=-MOST, max=MOST, help="Lowest rating that counts (4 by default; `own`: four fifths of the scale)."
         ),
     ] = None,
-    core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Sets both --user-core and --item-core.")] = None,
-    user_core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of a user.")] = None,
-    item_core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of an item.")] = None,
+    core: Core = None,
+    user_core: UserCore = None,
+    item_core: ItemCore = None,
     engine: Annotated[str, typer.Option(help="polars: this process; spark: PySpark, for logs past one machine.")] = (
         "polars"
     ),
@@ -126,72 +112,8 @@ def prepare(
         return
     console.print(summary(prepared.dataset))
     for note in [*info.notes, *([foreign] if foreign else [])]:
-        err_console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
-
-
-def chosen_engine(
-    name: str, master: str | None, work: str | None, conf: list[str]
-) -> AbstractContextManager[Engine | None]:
-    """The engine that the options of `prepare` name; None is this process.
-
-    Raises:
-        UserError: an unknown engine, or options that do not go together.
-    """
-    if name not in ("polars", "spark"):
-        raise UserError(f"There is no engine {name!r}; use polars or spark.")
-    settings = dict(entry.split("=", 1) for entry in conf if "=" in entry)
-    if len(settings) < len(conf):
-        raise UserError(f"--spark-conf wants KEY=VALUE, each key once, not {', '.join(conf)}.")
-    if name == "spark":
-        from latentcrs.data.spark_session import spark_engine
-
-        return spark_engine(master or "local[*]", work, settings)
-    if master or work or conf:
-        raise UserError("--master, --work and --spark-conf belong to --engine spark.")
-    return nullcontext(None)
-
-
-def read_raw(
-    name: str,
-    origin: Path | None,
-    interactions: Path | str | None,
-    items: Path | str | None,
-    mapping: Path | None,
-    workspace: Path,
-    same_ids: str | None = None,
-) -> RawData:
-    """The raw data that the options of `prepare` name.
-
-    Raises:
-        UserError: an unknown name, or options that do not go together.
-    """
-    from latentcrs.base.places import fetched
-    from latentcrs.data.sources import SOURCES
-    from latentcrs.data.sources.own import read_own
-
-    if name == "own":
-        if interactions is None or items is None:
-            raise UserError("'data prepare own' wants --interactions FILE and --items FILE.")
-        if origin is not None:
-            raise UserError("'data prepare own' reads --interactions and --items; leave --from out.")
-        same = [part.strip() for part in same_ids.split(",") if part.strip()] if same_ids else []
-        return read_own(interactions, fetched(items, workspace / "fetched"), mapping, workspace, same)
-    if name not in SOURCES:
-        raise UserError(f"No source is called {name!r}; use one of {', '.join([*SOURCES, 'own'])}.")
-    if interactions or items or mapping or same_ids:
-        raise UserError(
-            f"--interactions, --items, --mapping and --same-ids belong to 'own'; {name} is read --from one place."
-        )
-    if origin is None:
-        home = os.environ.get("LATENTCRS_DATA")
-        if not home or not (Path(home) / name).exists():
-            raise UserError(
-                f"'data prepare {name}' wants --from PATH (or a folder {name} in $LATENTCRS_DATA); "
-                f"'latentcrs data fetch {name}' downloads it."
-            )
-        origin = Path(home) / name
-    return SOURCES[name].read(origin, workspace)
+        say(f"note: {note}")
+    show(f"written to {out}")
 
 
 def summary(dataset: PreparedDataset) -> Table:
@@ -228,8 +150,8 @@ def list_sources(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
     console.print(table)
 
 
-@group.command()
-def show(
+@group.command("show")
+def show_dataset(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

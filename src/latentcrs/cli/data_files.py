@@ -14,19 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentcrs.base.errors import UserError
-from latentcrs.base.progress import console, err_console
+from latentcrs.base.progress import console, err_console, show
 from latentcrs.cli.options import MOST
+from latentcrs.cli.raw import Catalogue, Core, ItemCore, Log, Mapping, SameIds, UserCore, read_raw
 
 EXAMPLES = 3
-
-
-def register(group: typer.Typer) -> None:
-    """Add these commands to the group 'data'."""
-    group.command()(fetch)
-    group.command()(check)
-    group.command()(mapping)
-    group.command()(requests)
-    group.command()(copy)
 
 
 def fetch(
@@ -63,13 +55,13 @@ def fetch(
     if fetched.instead_of:
         err_console.print(f"[yellow]instead of the official address:[/yellow] {escape(fetched.instead_of)}")
     state = "already there, from" if fetched.already_there else "fetched from"
-    console.print(f"{state} {', '.join(fetched.origin)}", highlight=False, markup=False, soft_wrap=True)
+    show(f"{state} {', '.join(fetched.origin)}")
     for path in fetched.files:
-        console.print(f"  {path}  {path.stat().st_size:,} bytes", highlight=False, markup=False, soft_wrap=True)
+        show(f"  {path}  {path.stat().st_size:,} bytes")
     told = shlex.join(
         ["latentcrs", "data", "prepare", known.source, "--from", str(folder), "--out", f"prepared-{folder.name}"]
     )
-    console.print(f"next: {told}", highlight=False, markup=False, soft_wrap=True)
+    show(f"next: {told}")
 
 
 def check(
@@ -77,23 +69,16 @@ def check(
         str, typer.Argument(help="A source of `latentcrs data list`; `own` (the default) for your own files.")
     ] = "own",
     origin: Annotated[Path | None, typer.Option("--from", help="Folder, zip or file to read.")] = None,
-    interactions: Annotated[
-        str | None,
-        typer.Option(
-            help="`own`: the log (.csv, .parquet, .jsonl; compressed too) or a folder of Parquet; path or URL."
-        ),
-    ] = None,
-    items: Annotated[
-        str | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; compressed too); path or URL.")
-    ] = None,
-    mapping: Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")] = None,
-    same_ids: Annotated[str | None, typer.Option(help="`own`: ids match without number (.0), zeros, case.")] = None,
+    interactions: Log = None,
+    items: Catalogue = None,
+    mapping: Mapping = None,
+    same_ids: SameIds = None,
     threshold: Annotated[
         float | None, typer.Option(min=-MOST, max=MOST, help="Lowest rating that counts, as for `prepare`.")
     ] = None,
-    core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Sets both --user-core and --item-core.")] = None,
-    user_core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of a user.")] = None,
-    item_core: Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of an item.")] = None,
+    core: Core = None,
+    user_core: UserCore = None,
+    item_core: ItemCore = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for every problem: .csv, .jsonl, .parquet.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -106,7 +91,6 @@ def check(
 
         latentcrs data check --interactions log.csv --items catalogue.csv --out problems.csv
     """
-    from latentcrs.cli.data import read_raw
     from latentcrs.data.check import check as check_data
 
     with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace_name:
@@ -132,14 +116,14 @@ def check(
         console.print(f"{report.rows:,} rows, {report.usable:,} usable; {report.items:,} items", highlight=False)
         console.print(problem_table(kinds) if kinds else "no problems found")
         for reason, number in report.dropped.items():
-            console.print(f"left out or mended: {number:,} x {reason}", highlight=False, markup=False, soft_wrap=True)
+            show(f"left out or mended: {number:,} x {reason}")
         for note in report.notes:
-            console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+            show(f"note: {note}")
         if report.refused is None:
             left = f"{report.users:,} users, {report.left:,} items, {report.interactions:,} interactions"
             console.print(f"'data prepare' would write {left}", highlight=False)
         if out is not None:
-            console.print(f"every problem is in {out}", highlight=False, markup=False, soft_wrap=True)
+            show(f"every problem is in {out}")
     if report.refused is not None:
         raise UserError(report.refused)
 
@@ -154,7 +138,6 @@ def mapping(
     Example: `latentcrs data mapping --interactions log.csv --items catalogue.csv --out mapping.toml`
     """
     from latentcrs.base.files import atomic_file
-    from latentcrs.cli.data import read_raw
     from latentcrs.data.guessed import guessed_mapping
 
     with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace_name:
@@ -165,7 +148,7 @@ def mapping(
         return
     with atomic_file(out) as temporary:
         temporary.write_text(text, "utf-8")
-    console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
+    show(f"written to {out}")
 
 
 def problem_table(kinds: list[dict]) -> Table:
@@ -212,12 +195,7 @@ def requests(
     with atomic_file(out) as temporary:
         temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     dialogues = len({row["dialogue"] for row in rows})
-    console.print(
-        f"{len(rows):,} requests from {dialogues:,} dialogues written to {out}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    show(f"{len(rows):,} requests from {dialogues:,} dialogues written to {out}")
 
 
 def copy(
@@ -232,4 +210,4 @@ def copy(
 
     info = copy_dataset(source, target).info
     told = f"{info.users:,} users, {info.items:,} items, {info.interactions:,} interactions copied to {target}"
-    console.print(told, markup=False, highlight=False, soft_wrap=True)
+    show(told)

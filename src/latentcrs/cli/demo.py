@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from latentcrs.data import PreparedDataset
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.command()(demo)
-
-
 def demo(
     folder: Annotated[Path, typer.Option(help="Where everything of the demo goes.")] = Path("demo"),
     accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Accept MovieLens' terms unasked.")] = False,

@@ -14,12 +14,7 @@ from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import Device, Engine, Workers, an_encoder
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.command("embed")(embed_dataset)
-
-
-def embed_dataset(
+def embed(
     dataset: Annotated[Path, typer.Argument(help="The folder of a prepared data set.")],
     encoder: Annotated[
         str,
@@ -43,7 +38,8 @@ def embed_dataset(
     """
     from latentcrs.data import PreparedDataset
     from latentcrs.scale.engine import engine_of
-    from latentcrs.text.cache import cache_path, embed, missing_texts
+    from latentcrs.text.cache import cache_path, missing_texts
+    from latentcrs.text.cache import embed as vectors_of
     from latentcrs.text.cost import cost_of, duration
     from latentcrs.text.encoders import LocalEncoder, Precision, open_encoder
     from latentcrs.text.shards import warm
@@ -68,7 +64,7 @@ def embed_dataset(
         there = partial(open_encoder, encoder, device, alike)
         warm(missing, model, spread, there if engine != "local" else None)
     seconds = time.monotonic() - began
-    width = embed(texts[:1], model, name=None).shape[1]  # out of the cache: an endpoint need not be asked
+    width = vectors_of(texts[:1], model, name=None).shape[1]  # out of the cache: an endpoint need not be asked
     result = {
         "encoder": model.id,
         "width": width,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,12 +17,7 @@ group = typer.Typer(
     "Example: latentcrs evaluate one-turn models/ml-1m",
     no_args_is_help=True,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    evaluate_words.register(group)
-    app.add_typer(group, name="evaluate")
+group.command("heard")(evaluate_words.heard)
 
 
 @group.command("one-turn")
@@ -69,12 +65,7 @@ def one_turn(
     others = [name.strip() for name in with_.split(",") if name.strip()]
     seen = None if history is None else HistoryWindow.of(history)
     result = evaluate_one_turn(bundle, split, dataset, device, seen, sample, model, others)
-    if as_json:
-        print(json.dumps(result.as_json()))
-    elif as_markdown:
-        print(markdown(result))
-    else:
-        print_table(result)
+    _print(result, as_json, markdown if as_markdown else print_table)
 
 
 @group.command("multi-turn")
@@ -130,12 +121,7 @@ def multi_turn(
     model = open_chat_model(llm) if asked else None
     player = open_chat_model(user_llm) if user_llm is not None else None
     result = run(bundle, names, user, model, player, n, split, seed, rules, dataset, device, fresh, transcripts)
-    if as_json:
-        print(json.dumps(result.as_json()))
-    elif as_markdown:
-        print(markdown_of(result))
-    else:
-        print_result(result)
+    _print(result, as_json, markdown_of if as_markdown else print_result)
 
 
 @group.command("people")
@@ -175,12 +161,7 @@ def people(
 
     others, chosen = ([name.strip() for name in names.split(",") if name.strip()] for names in (with_, only))
     result = evaluate_people(where, on or [], context, others, dataset, device, chosen)
-    if as_json:
-        print(json.dumps(result.as_json()))
-    elif as_markdown:
-        print(people_markdown(result))
-    else:
-        print_people(result)
+    _print(result, as_json, people_markdown if as_markdown else print_people)
 
 
 @group.command("intents")
@@ -212,3 +193,10 @@ def intents(
     rows.append(["all", "", "", "", f"{result.lift:.2f}", f"{result.shown:.0%}"])
     title = f"What intents expect when {result.people} people ask for a value of {result.column}"
     print_rows(title, (result.column, "items", "before", "after words", "lift", "shown"), rows)
+
+
+def _print(result: Any, as_json: bool, shown: Callable[[Any], str | None]) -> None:
+    """Print a result as JSON, or as `shown` prints it or returns it."""
+    told = json.dumps(result.as_json()) if as_json else shown(result)
+    if told is not None:
+        print(told)

@@ -11,11 +11,6 @@ import typer
 from latentcrs.cli.options import MOST
 
 
-def register(group: typer.Typer) -> None:
-    """Add the commands to `group`."""
-    group.command("heard")(heard)
-
-
 def heard(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set: the catalogue that people talk about.")],
     labels: Annotated[
@@ -35,7 +30,7 @@ def heard(
 
     Example: latentcrs evaluate heard data/ml-1m --labels labels.jsonl --json
     """
-    from latentcrs.base.progress import console
+    from latentcrs.base.progress import console, show
     from latentcrs.data import PreparedDataset
     from latentcrs.evaluate.heard import dev_labels, evaluate_heard, figures_of, read_labels, trade_off
     from latentcrs.evaluate.heard_simulated import evaluate_simulated
@@ -71,10 +66,8 @@ def heard(
                     if said != taken:
                         console.print(f"  {kind}: {said}, heard as {taken}: {count}", highlight=False)
             for id, text, missing, extra in tally.mistakes:
-                console.print(f"  {id}  {text}", highlight=False, markup=False, soft_wrap=True)
-                console.print(
-                    f"      missing: {missing}  extra: {extra}", highlight=False, markup=False, soft_wrap=True
-                )
+                show(f"  {id}  {text}")
+                show(f"      missing: {missing}  extra: {extra}")
     if traded:
         console.print("where a rule filters from this probability on", style="bold", highlight=False)
     for row in traded:

@@ -13,19 +13,11 @@ from latentcrs.cli.options import a_kept_store, a_store
 if TYPE_CHECKING:
     import polars as pl
 
+group = typer.Typer(
+    help="Write what a server has gathered.\n\nExample: latentcrs export events shop.sqlite --out log.csv",
+    no_args_is_help=True,
+)
 FORMATS = {".csv": "write_csv", ".jsonl": "write_ndjson", ".parquet": "write_parquet"}
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    group = typer.Typer(
-        help="Write what a server has gathered.\n\nExample: latentcrs export events shop.sqlite --out log.csv",
-        no_args_is_help=True,
-    )
-    group.command("events")(events)
-    group.command("items")(items)
-    group.command("feed")(feed)
-    app.add_typer(group, name="export")
 
 
 def a_table(path: Path) -> Path:
@@ -35,6 +27,7 @@ def a_table(path: Path) -> Path:
     return path
 
 
+@group.command()
 def events(
     db: Annotated[str, typer.Argument(callback=a_kept_store, help="The server's store: a file, or postgresql://…")],
     out: Annotated[Path, typer.Option(callback=a_table, help="The log to write: .csv, .jsonl or .parquet.")],
@@ -60,6 +53,7 @@ def events(
     err_console.print(f"written to {out}: {len(log):,} events of {users:,} users.", highlight=False, soft_wrap=True)
 
 
+@group.command()
 def items(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     out: Annotated[Path, typer.Option(callback=a_table, help="The catalogue to write: .csv, .jsonl or .parquet.")],
@@ -83,6 +77,7 @@ def items(
     err_console.print(f"written to {out}: {len(found):,} items.", highlight=False, soft_wrap=True)
 
 
+@group.command()
 def feed(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     out: Annotated[Path, typer.Option(help="The feed to write, as JSON lines (.jsonl).")],

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("intents")(intents)
-
-
 def intents(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     everything: Annotated[bool, typer.Option("--all", help=f"All intents, not the {SHOWN} largest.")] = False,
@@ -59,7 +54,7 @@ def _print_table(report: IntentsReport, most: int) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from latentcrs.base.progress import console
+    from latentcrs.base.progress import console, show
     from latentcrs.evaluate.intent_categories import shortened
 
     shown = report.by_size[:most]
@@ -84,21 +79,18 @@ def _print_table(report: IntentsReport, most: int) -> None:
         )
     console.print(table)
     for line in _footnotes(report):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        show(line)
 
 
 def _print_one(report: IntentsReport, number: int) -> None:
-    from latentcrs.base.progress import console
+    from latentcrs.base.progress import show
 
     intent = report.intents[number]
 
-    def line(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
-
-    line(f"Intent {number}: {intent.name}", "bold")
+    show(f"Intent {number}: {intent.name}", "bold")
     if intent.users is not None:
         said = "" if intent.requests is None else f", {_percent(intent.requests)} of {report.split} requests"
-        line(f"{_percent(intent.users)} of users{said}")
+        show(f"{_percent(intent.users)} of users{said}")
     for heading, texts in (
         ("Items", intent.items),
         ("Words used", [", ".join(intent.words)] if intent.words else []),
@@ -106,11 +98,11 @@ def _print_one(report: IntentsReport, number: int) -> None:
         ("Nearest intents", [f"{other}: {report.intents[other].name}" for other in intent.nearest]),
     ):
         if texts:
-            line(f"\n{heading}", "bold")
+            show(f"\n{heading}", "bold")
             for text in texts:
-                line(f"  {text}")
+                show(f"  {text}")
     for note in report.notes:
-        line(f"\n{note}")
+        show(f"\n{note}")
 
 
 def _footnotes(report: IntentsReport) -> list[str]:

@@ -15,11 +15,6 @@ from latentcrs.cli.options import a_store
 AT_ONCE = 1000
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to `app`."""
-    app.command("items")(items)
-
-
 def items(
     bundle: Annotated[Path, typer.Argument(help="The bundle that is served.")],
     file: Annotated[Path, typer.Argument(help="Items by item_id, with what is new of each: .csv, .jsonl, .parquet.")],

@@ -26,13 +26,17 @@ app = typer.Typer(
 # costs a run that is alone a few percent. Must be set before PyTorch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# One file per group; each has register(app), which adds its commands.
-GROUPS = (
+# One file each: it has the `group` of this name, or one command, the function that is called like it.
+COMMANDS = (
     *("data", "simulate", "embed", "train", "evaluate", "intents", "chat", "bench", "demo", "models", "tokens"),
-    *("serve", "mcp", "recommend_all", "export", "items", "stats"),
+    *("serve", "keys", "mcp", "recommend_all", "export", "items", "stats"),
 )
-for group in GROUPS:
-    importlib.import_module(f"latentcrs.cli.{group}").register(app)
+for command in COMMANDS:
+    module = importlib.import_module(f"latentcrs.cli.{command}")
+    if hasattr(module, "group"):
+        app.add_typer(module.group, name=command)
+    else:
+        app.command()(getattr(module, command))
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import sys
 from pathlib import Path
@@ -11,11 +10,6 @@ from typing import Annotated, Literal
 import typer
 
 from latentcrs.cli.options import Device, a_host, a_store
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.command()(mcp)
 
 
 def mcp(
@@ -50,9 +44,10 @@ def mcp(
 
     Example: latentcrs mcp models/ml-1m
     """
+    from latentcrs.base.addresses import is_loopback
     from latentcrs.base.errors import UserError
 
-    if transport == "http" and keys_file is None and not _loopback(host):
+    if transport == "http" and keys_file is None and not is_loopback(host):
         raise UserError(f"--host {host} would let others in; say with --keys-file who may ask.")
     try:
         from latentcrs.serve.mcp import serve_http, serve_stdio
@@ -70,10 +65,3 @@ def mcp(
         serve_stdio(service)
     else:
         serve_http(service, host, port, keys)
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

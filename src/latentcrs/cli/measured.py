@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentcrs.base.errors import UserError
-from latentcrs.base.progress import console
+from latentcrs.base.progress import console, show
 from latentcrs.bench.report import Report
 
 
@@ -48,7 +48,7 @@ def tell(found: Any, report: Report, as_json: bool) -> None:
     if as_json:
         print(json.dumps({**found.as_json(), "report": asdict(report)}))
         return
-    console.print(report.title, style="italic", highlight=False, markup=False, soft_wrap=True)
+    show(report.title, "italic")
     table = Table(box=None, pad_edge=False)
     for number, heading in enumerate(report.headings):
         table.add_column(heading, justify="right" if number and heading else "left", no_wrap=len(heading) > 0)
@@ -56,4 +56,4 @@ def tell(found: Any, report: Report, as_json: bool) -> None:
         table.add_row(*map(escape, row), style="yellow" if number in report.missed else "")
     console.print(table)
     for line in (*report.lines, report.conditions):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        show(line)

@@ -10,18 +10,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from latentcrs.base.progress import console
+from latentcrs.base.progress import console, show
 
 group = typer.Typer(
     help="Text models: which are at hand.\n\nExample: `latentcrs models list`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.add_typer(group, name="models")
 
 
 @group.command("list")
@@ -88,4 +83,4 @@ def fetch(
     model = known_model(name)
     with step(f"fetch {model.name}"):
         path = fetch_model(model.name, given, pieces)
-    console.print(f"{path} ({model.terms})", highlight=False, markup=False, soft_wrap=True)
+    show(f"{path} ({model.terms})")

@@ -8,13 +8,8 @@ from typing import Annotated
 
 import typer
 
-from latentcrs.base.progress import console
+from latentcrs.base.progress import show
 from latentcrs.cli.options import MOST, Device, Engine, Workers
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.command("recommend-all")(recommend_all)
 
 
 def recommend_all(
@@ -46,24 +41,12 @@ def recommend_all(
         found = run(bundle, out, k, dataset, place, spread)
     per_second = (found.users - found.resumed) / found.seconds
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "out": str(found.out),
-                    "users": found.users,
-                    "resumed": found.resumed,
-                    "k": found.k,
-                    "seconds": round(found.seconds, 3),
-                    "users_per_second": round(per_second, 1),
-                }
-            )
-        )
+        told = {"out": str(found.out), "users": found.users, "resumed": found.resumed, "k": found.k}
+        speed = {"seconds": round(found.seconds, 3), "users_per_second": round(per_second, 1)}
+        print(json.dumps(told | speed))
         return
     before = f" ({found.resumed:,} were there from a run that was stopped)" if found.resumed else ""
-    console.print(
+    show(
         f"Wrote {found.out}: {found.k} items for each of {found.users:,} users{before}, in {found.seconds:.1f} s "
-        f"({per_second:,.0f} users a second).",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"({per_second:,.0f} users a second)."
     )

@@ -1,4 +1,4 @@
-"""`latentcrs serve` and `latentcrs keys`: a bundle for other programs and people, and who may use it."""
+"""`latentcrs serve`: a bundle for other programs and people."""
 
 from __future__ import annotations
 
@@ -7,28 +7,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import DAY, MOST, MOST_PROCESSES, Device, a_host, a_model, a_store, hosts, origins
 
-KEYS_FILE = Annotated[
-    Path, typer.Option("--keys-file", help="The file of the keys' hashes.", envvar="LATENTCRS_KEYS")
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.command()(serve)
-    keys = typer.Typer(
-        help="Who may use a server: make, list and remove API keys.\n\nExample: latentcrs keys new shop",
-        no_args_is_help=True,
-    )
-    keys.command("new")(new)
-    keys.command("list")(list_names)
-    keys.command("remove")(remove)
-    app.add_typer(keys, name="keys")
+SETTINGS = {
+    "insecure_without_keys": "insecure",
+    "allowed_host": "hosts",
+    "cors_origin": "origins",
+    "image_host": "image_hosts",
+    "ask": "asks",
+}
+"""Options whose settings have other names."""
 
 
 def serve(
+    context: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     host: Annotated[str, typer.Option(callback=a_host, help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
@@ -123,78 +115,5 @@ def serve(
     from latentcrs.serve.run import run
     from latentcrs.serve.settings import Settings
 
-    run(
-        Settings(
-            bundle=bundle,
-            host=host,
-            port=port,
-            workers=workers,
-            db=db,
-            keys_file=keys_file,
-            insecure=insecure_without_keys,
-            hosts=tuple(allowed_host or ()),
-            origins=tuple(cors_origin or ()),
-            llm=llm,
-            rules=rules,
-            talks=talks,
-            device=device,
-            page=page,
-            body_bytes=body_bytes,
-            utterance_characters=utterance_characters,
-            turn_rate=turn_rate,
-            request_rate=request_rate,
-            rates_url=rates_url,
-            turn_seconds=turn_seconds,
-            shutdown_seconds=shutdown_seconds,
-            watch_seconds=watch_seconds,
-            log_words=log_words,
-            image_hosts=frozenset(image_host or ()),
-            asks=ask,
-            policy=policy,
-            beside=beside,
-            beside_share=beside_share,
-        )
-    )
-
-
-def new(
-    name: Annotated[str, typer.Argument(help="Whose key: the owner of all that is done with it.")],
-    keys_file: KEYS_FILE = Path("keys.txt"),
-    dataset_users: Annotated[
-        bool,
-        typer.Option(help="Whether NAME may have the histories of the data set that was trained on, by their ids."),
-    ] = True,
-) -> None:
-    """Make an API key and print it, once: only its hash is kept.
-
-    Example: latentcrs keys new shop --keys-file keys.txt
-    """
-    from latentcrs.serve.keys import new_key
-
-    key = new_key(keys_file, name, dataset_users)
-    err_console.print(f"A key for {name}; it is shown this once ({keys_file} has its hash):", highlight=False)
-    console.print(key, highlight=False, soft_wrap=True)
-
-
-def list_names(keys_file: KEYS_FILE = Path("keys.txt")) -> None:
-    """List the names that have keys.
-
-    Example: latentcrs keys list
-    """
-    from latentcrs.serve.keys import Keys
-
-    for name in Keys(keys_file).names:
-        console.print(name, highlight=False)
-
-
-def remove(name: Annotated[str, typer.Argument(help="Whose keys.")], keys_file: KEYS_FILE = Path("keys.txt")) -> None:
-    """Remove all keys of a name; running servers refuse them at once. The owner's conversations stay.
-
-    Example: latentcrs keys remove shop
-    """
-    from latentcrs.base.errors import UserError
-    from latentcrs.serve.keys import remove_keys
-
-    if not remove_keys(keys_file, name):
-        raise UserError(f"{keys_file} has no key of {name!r}.")
-    err_console.print(f"removed the keys of {name}.", highlight=False)
+    given = {SETTINGS.get(name, name): value for name, value in context.params.items()}
+    run(Settings.model_validate({name: value for name, value in given.items() if value is not None}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentcrs.base.errors import UserError
-from latentcrs.base.progress import console
+from latentcrs.base.progress import show
 from latentcrs.cli.options import LAST_SEED, MOST, a_model
 
 if TYPE_CHECKING:
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
 _SPLITS = ("train", "valid", "test")
 _SAMPLES = 5
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.command()(simulate)
 
 
 def simulate(
@@ -94,12 +89,9 @@ def _report_present(requests: pl.DataFrame, dataset: Path, as_json: bool) -> Non
         return
     counts = ", ".join(f"{count:,} {split}" for split, count in _counts(requests).items())
     sources = ", ".join(sorted(requests["source"].unique()))
-    console.print(
+    show(
         f"{dataset} has requests for all splits already ({counts}; source: {sources}). Nothing was written; "
-        "--force writes them anew.",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        "--force writes them anew."
     )
 
 
@@ -138,4 +130,4 @@ def _report(filled: FillReport, titles: pl.Series, dataset: Path, as_json: bool)
         lines.append(f"For {filled.failed:,} the language model gave no usable answer; neutral words stand there.")
     lines += ["For instance:", *(f"  {sample['text']}  ({sample['title'] or 'untitled'})" for sample in samples)]
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        show(line)

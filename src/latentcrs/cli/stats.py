@@ -15,11 +15,6 @@ from latentcrs.cli.options import a_kept_store
 COUNTS = ("conversations", "asked", "nothing", "relaxed", "undecided", "shown", "accepted", "opened", "bought")
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to `app`."""
-    app.command()(stats)
-
-
 def stats(
     db: Annotated[str, typer.Argument(callback=a_kept_store, help="The servers' store: a file, or postgresql://…")],
     days: Annotated[int, typer.Option(min=1, max=3650, help="The last days, today among them.")] = 14,

@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latentcrs.base.progress import console
+from latentcrs.base.progress import console, show
 
 if TYPE_CHECKING:
     from latentcrs.llm.ledger import TokenSums
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.command("tokens")(tokens)
 
 
 def tokens(
@@ -44,12 +39,7 @@ def tokens(
         _print(spent)
     else:
         whose = f" for the conversation {conversation}" if conversation is not None else ""
-        console.print(
-            f"No calls of a language model are recorded{whose} in {book.path}.",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        show(f"No calls of a language model are recorded{whose} in {book.path}.")
 
 
 def _print(spent: list[TokenSums]) -> None:

@@ -9,13 +9,8 @@ from typing import Annotated
 
 import typer
 
-from latentcrs.base.progress import console, err_console
+from latentcrs.base.progress import say, show
 from latentcrs.cli.options import Device, Engine, Workers
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to `app`."""
-    app.command()(train)
 
 
 def train(
@@ -57,7 +52,7 @@ def train(
         here = device if together is None or device == "cpu" else "auto"
         told = (dataset / MANIFEST).is_file() and embedded  # else `run` says what is missing
         if told and (foreign := foreign_catalogue(PreparedDataset(dataset).items["text"].to_list())):
-            err_console.print(f"note: {foreign}", markup=False, highlight=False, soft_wrap=True)
+            say(f"note: {foreign}")
         info = run(dataset, out, preset, set_ or [], here, fresh, command, folder, together)
     stages = {"behaviour": "behaviour", "inference": "inference model", "generative": "with words", "em": "after EM"}
     stages["calibrated"] = "calibrated"
@@ -66,11 +61,8 @@ def train(
         for stage, words in stages.items()
         if stage in info.report
     )
-    console.print(
+    show(
         f"Wrote the bundle {out} ({info.config.preset}, {info.report['intents']} intents). "
         f"Validation NDCG@20: {found}.\n"
-        f"Next: latentcrs evaluate one-turn {out}   or   latentcrs chat {out}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"Next: latentcrs evaluate one-turn {out}   or   latentcrs chat {out}"
     )

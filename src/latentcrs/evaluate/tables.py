@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from latentcrs.base.progress import console
+from latentcrs.base.progress import console, show
 from latentcrs.evaluate.one_turn import METRICS, VARIANTS, OneTurnResult
 from latentcrs.systems.open import find_system, report_line
 
@@ -127,7 +127,7 @@ def print_rows(title: str, header: Sequence[str], rows: Sequence[Sequence[str]],
         table.add_row(*row, style="bold" if row[0].startswith("LatentCRS") else "")
     console.print(table)
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        show(line)
 
 
 def as_markdown(header: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:

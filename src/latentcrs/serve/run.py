@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import ipaddress
 import os
 import shutil
 import socket
@@ -12,6 +11,7 @@ import tempfile
 from contextlib import suppress
 from typing import Any
 
+from latentcrs.base.addresses import is_loopback
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import err_console
 from latentcrs.recommend.bundle import read_manifest
@@ -125,14 +125,6 @@ def _allow_connections() -> None:
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, OPEN_FILES)), most))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens at `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _check_free(host: str, port: int) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from latentcrs.base.errors import UserError
-from latentcrs.base.progress import console
+from latentcrs.base.progress import console, show
 from latentcrs_lab.cli import bench_bulk, bench_stages, bench_training
 
 group = typer.Typer(rich_markup_mode="markdown")
@@ -68,6 +68,6 @@ def suite(
         )
     runs = runs_of(str(bundle), os.path.relpath(dataset.path), dataset.info.name, str(peer) if peer else None)
     failed = run_suite([run for run in runs if run.part in parts], page, again)
-    console.print(f"Wrote {page}.", highlight=False, markup=False, soft_wrap=True)
+    show(f"Wrote {page}.")
     if failed:
         raise UserError(f"{len(failed)} of the benchmarks failed: {' '.join(failed)}")

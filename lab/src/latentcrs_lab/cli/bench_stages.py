@@ -37,7 +37,7 @@ def prepare(
     """
     import tempfile
 
-    from latentcrs.cli.data import read_raw
+    from latentcrs.cli.raw import read_raw
     from latentcrs_lab.bench.prepare import TARGET, bench_prepare
 
     with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace:

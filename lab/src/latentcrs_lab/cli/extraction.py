@@ -70,7 +70,7 @@ def _print_extraction(result: ExtractionResult, where: str) -> None:
     from rich import box
     from rich.table import Table
 
-    from latentcrs.base.progress import console
+    from latentcrs.base.progress import console, show
 
     table = Table(
         title=f"What {result.extractor} hears: {where}",
@@ -103,14 +103,14 @@ def _print_extraction(result: ExtractionResult, where: str) -> None:
         f"Unknown conditions: noticed in {unknown['noticed']} of {unknown['labelled']} utterances that have one, "
         f"and in {unknown['alarmed']} that have none.",
     ):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        show(line)
 
 
 def _print_mistakes(result: ExtractionResult) -> None:
-    from latentcrs.base.progress import console
+    from latentcrs.base.progress import show
 
     for mistake in result.mistakes:
-        console.print(f"\n{mistake.id}  {mistake.text}", highlight=False, markup=False, soft_wrap=True)
+        show(f"\n{mistake.id}  {mistake.text}")
         for sign, predicates in (("missing", mistake.missing), ("extra", mistake.extra)):
             for predicate in predicates:
-                console.print(f"  {sign}: {predicate}", highlight=False, markup=False, soft_wrap=True)
+                show(f"  {sign}: {predicate}")

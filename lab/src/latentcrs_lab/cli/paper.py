@@ -105,7 +105,7 @@ def paper(
     Example: latentcrs-lab paper data/ml-1m --out results/ml-1m
     """
     from latentcrs.base.errors import UserError
-    from latentcrs.base.progress import console
+    from latentcrs.base.progress import show
     from latentcrs.llm import open_chat_model
     from latentcrs_lab.paper import STEPS, evaluate_paper  # late: PyTorch takes seconds
 
@@ -119,7 +119,7 @@ def paper(
     model = None if llm is None else open_chat_model(llm)
     page = evaluate_paper(dataset, folder, steps, set_ or [], model, n, seed, beside, device)
     for path in (page, page.with_suffix(".html")):
-        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+        show(f"wrote {path}")
 
 
 def intent_map(
