@@ -129,7 +129,7 @@ def test_another_data_set_is_refused(recommender: Recommender, small_movielens: 
     manifest = json.loads((other / "dataset.json").read_text("utf-8"))
     manifest["checksums"]["items.parquet"] = "0" * 64
     (other / "dataset.json").write_text(json.dumps(manifest), "utf-8")
-    with pytest.raises(UserError, match="is not the data set that this bundle was trained on"):
+    with pytest.raises(UserError, match="is no longer the data set that this bundle was trained on"):
         describe_intents(recommender.bundle, other)
 
 

@@ -14,29 +14,16 @@ from latentcrs.data.histories import Histories
 CHUNK_ELEMENTS = 1 << 23  # scores held at once
 
 
-def both_ranks(
-    queries: Tensor, items: Tensor, targets: NDArray[np.integer], exclude: Histories
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """As `target_ranks`, under both protocols from the same scores: history left out, and left in."""
-
-    def scores(rows: slice) -> Tensor:
-        return queries[rows] @ items.T
-
-    return both_ranks_of(scores, len(items), targets, exclude)
-
-
 def both_ranks_of(
     scores: Callable[[slice], Tensor], n: int, targets: NDArray[np.integer], exclude: Histories
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """`both_ranks` of any system: `scores(rows)` are its scores of some rows, (rows, n)."""
-    size = max(1, CHUNK_ELEMENTS // n)
-    left_out, left_in = [], []
-    for start in range(0, len(targets), size):
-        rows = slice(start, start + size)
-        block = scores(rows)
-        left_in.append(ranks_of_scores(block, targets[rows]))
-        left_out.append(ranks_of_scores(block, targets[rows], exclude[rows]))
-    return np.concatenate(left_out), np.concatenate(left_in)
+    """`ranks_in_parts` under both protocols from the same scores: history left out, and left in."""
+    ranks = [
+        (ranks_of_scores(block := scores(rows), targets[rows]), ranks_of_scores(block, targets[rows], exclude[rows]))
+        for rows in _parts(len(targets), n)
+    ]
+    left_in, left_out = (np.concatenate(found) for found in zip(*ranks, strict=True))
+    return left_out, left_in
 
 
 def target_ranks(
@@ -47,25 +34,22 @@ def target_ranks(
     queries (B, w), items (n, w), targets (B,) -> (B,). `exclude` holds the items that leave each row's ranking (its
     history); a target that is itself excluded takes the last rank, n.
     """
-    n = len(items)
-    rows = max(1, CHUNK_ELEMENTS // n)
-    ranks = []
-    for start in range(0, len(queries), rows):
-        scores = queries[start : start + rows] @ items.T
-        ranks.append(
-            ranks_of_scores(scores, targets[start : start + rows], exclude and exclude[slice(start, start + rows)])
-        )
-    return np.concatenate(ranks) if ranks else np.zeros(0, np.int64)
+    return ranks_in_parts(lambda rows: queries[rows] @ items.T, len(items), targets, exclude)
 
 
 def ranks_in_parts(
-    scores: Callable[[slice], Tensor], n: int, targets: NDArray[np.integer], exclude: Histories
+    scores: Callable[[slice], Tensor], n: int, targets: NDArray[np.integer], exclude: Histories | None
 ) -> NDArray[np.int64]:
     """`target_ranks` of any system: `scores(rows)` are its scores of some rows, (rows, n)."""
-    size = max(1, CHUNK_ELEMENTS // n)
-    parts = [slice(start, start + size) for start in range(0, len(targets), size)]
-    ranks = [ranks_of_scores(scores(part), targets[part], exclude[part]) for part in parts]
+    parts = _parts(len(targets), n)
+    ranks = [ranks_of_scores(scores(rows), targets[rows], exclude and exclude[rows]) for rows in parts]
     return np.concatenate(ranks) if ranks else np.zeros(0, np.int64)
+
+
+def _parts(rows: int, n: int) -> list[slice]:
+    """Slices of so many rows that their scores of n items may be held at once."""
+    size = max(1, CHUNK_ELEMENTS // n)
+    return [slice(start, start + size) for start in range(0, rows, size)]
 
 
 def ranks_of_scores(

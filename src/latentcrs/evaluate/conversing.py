@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from latentcrs.converse.conversation import Conversation, PendingTurn
 from latentcrs.data import Histories
-from latentcrs.evaluate.opened import WITH_BM25, EvaluationBundle
+from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.hear import Extractor
 from latentcrs.llm import ChatModel
 from latentcrs.recommend import Query, Recommendation, Recommender
@@ -24,7 +24,6 @@ from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
 
 SHOWN = 5
 """Items in each turn (section 5.5)."""
-Vectors = Callable[[Histories, NDArray[np.float32], Sequence[str]], NDArray[np.float32]]
 
 
 class BundleDialogues:
@@ -71,7 +70,7 @@ class BundleDialogues:
     def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
         """See `Conversationalist.reply`."""
         begun = [self._talks[id(dialogue)].hear(dialogue.said[-1]) for dialogue in dialogues]
-        queries = iter(self._read([each for each in begun if each.recommends]))
+        queries = self._read([each for each in begun if each.recommends])
         answers = []
         for dialogue, each in zip(dialogues, begun, strict=True):
             turn = self._talks[id(dialogue)].answer(each, next(queries) if each.recommends else None)
@@ -82,30 +81,12 @@ class BundleDialogues:
             answers.append(SystemTurn(tuple(numbers.tolist()), asked))
         return answers
 
-    def _read(self, begun: Sequence[PendingTurn]) -> list[Query]:
-        requests = [each.session.request for each in begun]
-        wordings = [each.session.wording for each in begun]
+    def _read(self, begun: Sequence[PendingTurn]) -> Iterator[Query]:
         pasts = [self.recommender.item_numbers(each.session.past) for each in begun]
         unliked = [self.recommender.item_numbers(each.session.unliked) for each in begun]
-        silent = [not request.strip() for request in requests]
-        X = embed([each for each in requests if each.strip()], self.recommender.text_encoder, name=None)
-        spoken = iter(self._some(pasts, wordings, unliked, [not each for each in silent], X))
-        quiet = iter(self._some(pasts, wordings, unliked, silent, None))
-        return [next(quiet if each else spoken) for each in silent]
-
-    def _some(
-        self,
-        pasts: Sequence[NDArray[np.int64]],
-        wordings: Sequence[str],
-        unliked: Sequence[NDArray[np.int64]],
-        chosen: Sequence[bool],
-        X: NDArray[np.float32] | None,
-    ) -> list[Query]:
-        rows = [row for row, wanted in enumerate(chosen) if wanted]
-        if not rows:
-            return []
-        some, no = [pasts[row] for row in rows], [unliked[row] for row in rows]
-        return self.recommender.read_many(some, [wordings[row] for row in rows], X, no)
+        kept = partial(embed, encoder=self.recommender.text_encoder, name=None)
+        requests, wordings = zip(*((each.session.request, each.session.wording) for each in begun), strict=True)
+        return self.recommender.read_all(pasts, requests, unliked, kept, wordings)
 
     def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
         """See `Conversationalist.tokens`."""
@@ -130,17 +111,17 @@ class PlainRecommender(Recommender):
         ]
 
 
-class Reference(PlainRecommender):
+class ReferenceRecommender(PlainRecommender):
     """A reference as a recommender, so that it is talked with as LatentCRS is: the same sentences are heard, the same
-    items left out, and only the ranking differs. `vectors` makes queries (B, w) of histories, X (B, d_x) and the
-    words themselves.
+    items left out, and only the ranking differs.
     """
 
-    def __init__(self, opened: EvaluationBundle, index: ItemIndex, vectors: Vectors) -> None:
-        """index: what the queries are put to."""
+    def __init__(self, opened: EvaluationBundle, name: str) -> None:
+        """`name`: see `EvaluationBundle.reference`."""
         super().__init__(opened.bundle, opened.encoder)
-        self._reference, self._vectors = index, vectors
+        self._scores, self._index = opened.reference(name), ScoreRows()
 
+    @torch.inference_mode()
     def read_many(
         self,
         pasts: Sequence[NDArray[np.int64]],
@@ -148,14 +129,14 @@ class Reference(PlainRecommender):
         X: NDArray[np.float32] | None,
         unliked: Sequence[NDArray[np.int64]] | None = None,
     ) -> list[Query]:
-        """See `Recommender.read_many`; without words X is zero."""
+        """See `Recommender.read_many`."""
         if X is None:
             X = np.zeros((len(pasts), self.text_encoder.width), np.float32)
-        histories = Histories.from_lists([past.tolist() for past in pasts])
-        vectors = self._vectors(histories, X, requests)
+        S = self.bundle.behaviour.encode_tensor(Histories.from_lists([past.tolist() for past in pasts]))
+        scores = self._scores(S, torch.from_numpy(X).to(S.device), requests).cpu().numpy()
         believed = np.zeros(len(self.bundle.intents), np.float32)
-        rows = zip(requests, pasts, vectors, strict=True)
-        return [Query(request, past, believed, vector, self._reference) for request, past, vector in rows]
+        rows = zip(requests, pasts, scores, strict=True)
+        return [Query(request, past, believed, row, self._index) for request, past, row in rows]
 
 
 def recommender_of(opened: EvaluationBundle, name: str) -> Recommender:
@@ -170,55 +151,4 @@ def recommender_of(opened: EvaluationBundle, name: str) -> Recommender:
         with torch.inference_mode():
             index = ItemIndex.build(model.items().cpu().numpy())
         return PlainRecommender(replace(bundle, generative=model, index=index, info=info), opened.encoder)
-    behaviour, device = bundle.behaviour, bundle.behaviour.device
-    V, T = bundle.generative.V, F.normalize(bundle.generative.T, dim=1)
-
-    def encoded(histories: Histories) -> torch.Tensor:
-        return behaviour.encode_tensor(histories)
-
-    def popular(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
-        return np.ones((len(X), 1), np.float32)
-
-    @torch.inference_mode()
-    def behaved(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
-        return encoded(histories).cpu().numpy()
-
-    def said(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
-        return X
-
-    @torch.inference_mode()
-    def summed(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
-        # Standardising a row's scores scales and shifts them: the sum of both is still an inner product, but for a
-        # constant that no ranking sees.
-        S, words = encoded(histories), torch.from_numpy(X).to(device)
-        parts = []
-        for query, items, weight in ((S, V, 1 - opened.weight), (words, T, opened.weight)):
-            spread = (query @ items.T).std(1, keepdim=True).clamp_min(1e-9)
-            parts.append(query * (weight / spread))
-        return torch.cat(parts, 1).cpu().numpy()
-
-    @torch.inference_mode()
-    def matched(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
-        query, items, longest = opened.query(WITH_BM25[name])
-        S = encoded(histories if longest is None else histories.newest(longest))
-        scores = query(S, torch.from_numpy(X).to(device)) @ items.T
-        return opened.with_bm25(WITH_BM25[name], scores, requests).cpu().numpy()
-
-    @torch.inference_mode()
-    def fused(histories: Histories, X: NDArray[np.float32], requests: Sequence[str]) -> NDArray[np.float32]:
-        return opened.fusion.query(encoded(histories), torch.from_numpy(X).to(device)).cpu().numpy()
-
-    def reference(items: torch.Tensor, vectors: Vectors) -> Reference:
-        return Reference(opened, ItemIndex.build(items.detach().cpu().numpy()), vectors)
-
-    if name == "popularity":
-        return reference(bundle.generative.log_popularity[:, None], popular)
-    if name == "behaviour":
-        return reference(V, behaved)
-    if name == "text":
-        return reference(T, said)
-    if name in WITH_BM25:
-        return Reference(opened, ScoreRows(), matched)
-    if name == "sum":
-        return reference(torch.cat([V, T], 1), summed)
-    return reference(opened.fusion.items(), fused)
+    return ReferenceRecommender(opened, name)

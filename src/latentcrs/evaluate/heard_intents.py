@@ -19,6 +19,7 @@ from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.fit.rows import training_sequences
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.bundle import relevance
+from latentcrs.recommend.explain import values_of
 
 PEOPLE, FIRST, LEAST = 300, 3, 20
 """People who ask, intents that a page shows first, and the fewest items of a value that is asked for."""
@@ -107,14 +108,13 @@ def heard_intents(
 
 def membership(column: pl.Series) -> tuple[list[str], NDArray[np.bool_]]:
     """The values that at least `LEAST` items have, the commonest first, and who has them, (n, values)."""
-    lists = column if column.dtype == pl.List(pl.String) else column.to_frame().select(pl.concat_list(pl.first()))
-    series = lists if isinstance(lists, pl.Series) else lists.to_series()
-    flat = pl.DataFrame({"item": np.arange(len(series)), "value": series}).explode("value").drop_nulls().unique()
+    lists = pl.col(column.name) if column.dtype == pl.List(pl.String) else pl.concat_list(column.name)
+    flat = values_of(column.to_frame(), [lists])
     counts = (
         flat.group_by("value").len().filter(pl.col("len") >= LEAST).sort("len", "value", descending=[True, False])
     )
     values = counts["value"].to_list()
-    has = np.zeros((len(series), len(values)), bool)
+    has = np.zeros((len(column), len(values)), bool)
     places = {value: place for place, value in enumerate(values)}
     for item, value in flat.filter(pl.col("value").is_in(values)).iter_rows():
         has[item, places[value]] = True

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from latentcrs.base.errors import UserError
 from latentcrs.data import ColumnKind
+from latentcrs.recommend.explain import lifted, picked, values_of
 
 CATEGORIES = ("category", "multi-category")
 FEW, MANY = 2, 60
@@ -78,8 +79,8 @@ def names_of(
     used = [name for name, kind in columns.items() if kind in CATEGORIES and not _certificates(items, name)]
     labels: list[list[str]] = [[] for _ in top]
     if used:
-        lifted = _lifted(items, used, top).group_by("intent", maintain_order=True).agg(pl.col("value").head(2))
-        for intent, values in lifted.iter_rows():
+        leading = _lifted(items, used, top).group_by("intent", maintain_order=True).agg(pl.col("value").head(2))
+        for intent, values in leading.iter_rows():
             labels[intent] = list(values)
     names = []
     for label, said, best in zip(labels, words, top[:, 0].tolist(), strict=True):
@@ -128,45 +129,18 @@ def _sorts(items: pl.DataFrame, column: str) -> bool:
 
 
 def _values(items: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """(item, value), each once, of the items that have any."""
-    return (
-        pl.concat(
-            items.select(
-                pl.int_range(pl.len(), dtype=pl.Int64).alias("item"),
-                (pl.col(name) if items.schema[name] == pl.List(pl.String) else pl.concat_list(name)).alias("value"),
-            ).explode("value")
-            for name in columns
-        )
-        .drop_nulls()
-        .unique()
-    )
-
-
-def _picked(top: NDArray[np.int64]) -> pl.DataFrame:
-    K, t = top.shape
-    return pl.DataFrame({"intent": np.repeat(np.arange(K), t), "item": top.ravel()})
+    """`values_of` some category columns."""
+    lists = [pl.col(name) if items.schema[name] == pl.List(pl.String) else pl.concat_list(name) for name in columns]
+    return values_of(items, lists)
 
 
 def _common_share(top: NDArray[np.int64], values: pl.DataFrame) -> float:
-    counts = _picked(top).join(values, on="item").group_by("intent", "value").len()
+    counts = picked(top).join(values, on="item").group_by("intent", "value").len()
     return float(counts.group_by("intent").agg(pl.col("len").max())["len"].sum() / top.size)
 
 
 def _lifted(items: pl.DataFrame, columns: Sequence[str], top: NDArray[np.int64]) -> pl.DataFrame:
-    """(intent, value) of values that a fifth of an intent's items have and more than all intents' items do, best
-    first by share times log lift.
-    """
+    """`lifted`, beside all intents' items together."""
     values = _values(items, columns)
-    picked = _picked(top)
-    everywhere = picked.join(values, on="item").group_by("value").agg((pl.len() / top.size).alias("share"))
-    return (
-        picked.join(values, on="item")
-        .group_by("intent", "value")
-        .agg((pl.len() / top.shape[1]).alias("here"))
-        .join(everywhere, on="value")
-        .filter(pl.col("here") >= 0.2)
-        .with_columns((pl.col("here") * (pl.col("here") / pl.col("share")).log()).alias("gain"))
-        .filter(pl.col("gain") > 0)
-        .sort("intent", "gain", "value", descending=[False, True, False])
-        .select("intent", "value")
-    )
+    everywhere = picked(top).join(values, on="item").group_by("value").agg((pl.len() / top.size).alias("share"))
+    return lifted(top, values, everywhere)

@@ -27,7 +27,7 @@ from latentcrs.evaluate.intent_words import Corpus, distinctive, telling_words
 from latentcrs.evaluate.opened import dataset_of
 from latentcrs.fit.rows import training_sequences
 from latentcrs.recommend import Bundle
-from latentcrs.text import embed, open_encoder, same_model
+from latentcrs.text import embed
 
 WEIGHT_OF_POPULARITY = 0.3
 """lambda of the relevance of an item: 0 ranks by affinity alone, which finds what nobody knows."""
@@ -283,11 +283,7 @@ def _active(
         raise UserError(f"{prepared.path} has no {split} requests.")
     if len(requests) > MOST_REQUESTS:
         requests = requests.sample(MOST_REQUESTS, seed=0)
-    encoder = open_encoder(bundle.info.text_encoder.spec, bundle.behaviour.device.type)
-    if not same_model(encoder.id, bundle.info.text_encoder.id):
-        raise UserError(
-            f"The bundle was trained with the text encoder {bundle.info.text_encoder.id}, not {encoder.id}."
-        )
+    encoder = bundle.info.text_encoder.open(bundle.behaviour.device.type)
     histories = prepared.request_histories(requests)
     longest = bundle.info.config.em.max_history
     S = bundle.behaviour.encode_tensor(histories if longest is None else histories.newest(longest))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -21,6 +23,15 @@ def bootstrap_ci95(values: NDArray[np.float64], seed: int = 0) -> NDArray[np.flo
         weights = rng.multinomial(n, np.full(n, 1 / n), size=min(100, RESAMPLES - start))
         means[start : start + len(weights)] = weights @ values / n
     return np.percentile(means, [2.5, 97.5], axis=0)
+
+
+def means_of(
+    names: Iterable[str], values: NDArray[np.float64]
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """The means of named columns, values (B, m), and their 95% intervals."""
+    names, (low, high) = list(names), bootstrap_ci95(values)
+    bounds = {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
+    return dict(zip(names, values.mean(0).tolist(), strict=True)), bounds
 
 
 def paired_p_value(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0) -> float:

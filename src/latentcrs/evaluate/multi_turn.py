@@ -19,7 +19,7 @@ from latentcrs.base.files import atomic_file
 from latentcrs.base.progress import Step, step
 from latentcrs.data import PreparedDataset
 from latentcrs.data.request_rows import request_rows
-from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
+from latentcrs.evaluate.intervals import means_of, paired_p_value
 from latentcrs.fit.training import fingerprint, work_folder
 from latentcrs.text.cost import duration
 from latentcrs.users.dialogue import Conversationalist, SimulatedUser, dialogues_of
@@ -256,15 +256,9 @@ def per_talk(outcomes: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _group(outcomes: NDArray[np.int64]) -> Group:
-    values = per_talk(outcomes)
-    low, high = bootstrap_ci95(values)
+    means, ci95 = means_of(METRICS, per_talk(outcomes))
     found = outcomes[outcomes > 0]
-    return Group(
-        n=len(outcomes),
-        means=dict(zip(METRICS, values.mean(0).tolist(), strict=True)),
-        ci95={name: (float(a), float(b)) for name, a, b in zip(METRICS, low, high, strict=True)},
-        turns_of_successes=float(found.mean()) if len(found) else float("nan"),
-    )
+    return Group(len(outcomes), means, ci95, float(found.mean()) if len(found) else float("nan"))
 
 
 def _figures(talks: pl.DataFrame, tiers: NDArray[np.str_]) -> SystemTalks:

@@ -14,13 +14,12 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.data.ranking import both_ranks_of, ndcg_at, recall_at
 from latentcrs.evaluate.hard_rules import HardRules
-from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
+from latentcrs.evaluate.intervals import means_of, paired_p_value
 from latentcrs.evaluate.judged import judged_ranks
 from latentcrs.evaluate.opened import WITH_BM25, EvaluationBundle
 from latentcrs.fit.rows import rows_of
@@ -29,7 +28,6 @@ from latentcrs.intent import Rows
 from latentcrs.intent.em import model_scores
 from latentcrs.llm import ChatModel
 from latentcrs.recommend import Recommender
-from latentcrs.systems.fusion import weighted_sum
 from latentcrs.systems.open import Baseline, check_system, find_system, reports_of
 from latentcrs.text import embed
 
@@ -258,13 +256,11 @@ class RequestSet:
         """Each of `SYSTEMS`: opens its scores of the whole catalogue, (b, n), for a slice of the requests. `history`:
         only so many of the newest items are seen.
         """
-        opened, bundle = self.opened, self.opened.bundle
         rows = self.rows(None, history)
-        V, T, log_popularity = (
-            bundle.generative.V,
-            F.normalize(bundle.generative.T, dim=1),
-            bundle.generative.log_popularity,
-        )
+
+        def reference(name: str) -> Scores:
+            scores = self.opened.reference(name)
+            return lambda part: scores(rows.S[part], rows.X(part), self.texts[part])
 
         @cache
         def ours() -> Scores:
@@ -272,7 +268,7 @@ class RequestSet:
 
         @cache
         def papers() -> Scores:
-            model, longest = opened.paper
+            model, longest = self.opened.paper
             return model_scores(model, self.rows(longest, history))
 
         def ruled(scores: Callable[[], Scores]) -> Scores:
@@ -280,12 +276,7 @@ class RequestSet:
             return lambda part: self.rules.over(opened_scores(part), part)
 
         return {
-            "popularity": lambda: lambda part: log_popularity.repeat(len(rows.targets[part]), 1),
-            "behaviour": lambda: lambda part: rows.S[part] @ V.T,
-            "text": lambda: lambda part: rows.X(part) @ T.T,
-            "sum": lambda: lambda part: weighted_sum(rows.S[part], V, rows.X(part), T, opened.weight),
-            "fusion": lambda: _scores(opened.fusion.query, opened.fusion.items, rows),
-            **{name: partial(self._with_bm25, name, history) for name in WITH_BM25},
+            **{name: partial(reference, name) for name in SYSTEMS if not name.startswith("latentcrs")},
             "latentcrs-b": ours,
             "latentcrs-b-paper": papers,
             "latentcrs-f": lambda: ruled(ours),
@@ -300,16 +291,6 @@ class RequestSet:
         if asks:
             self.asking.append(system)
         return lambda part: torch.from_numpy(system.scores(self.requests[part])).to(device)
-
-    def _with_bm25(self, name: str, history: HistoryWindow | None) -> Scores:
-        opened, system = self.opened, WITH_BM25[name]
-        query, items, longest = opened.query(system)
-        rows = self.rows(longest, history)
-
-        def scores(part: slice) -> Tensor:
-            return opened.with_bm25(system, query(rows.S[part], rows.X(part)) @ items.T, self.texts[part])
-
-        return scores
 
     def ranks(
         self, names: Sequence[str], history: HistoryWindow | None = None, model: ChatModel | None = None
@@ -329,24 +310,11 @@ class RequestSet:
         return found
 
 
-def _scores(query: Callable[[Tensor, Tensor], Tensor], items: Callable[[], Tensor], rows: Rows) -> Scores:
-    with torch.inference_mode():
-        vectors = items().T.contiguous()
-    return lambda part: query(rows.S[part], rows.X(part)) @ vectors
-
-
 def _figures(left_out: NDArray[np.int64], left_in: NDArray[np.int64] | None) -> SystemFigures:
     """From the ranks of the targets under both protocols; `left_in` None: not measured."""
     per_row = np.stack([metric(left_out, k) for metric, k in METRICS.values()], 1)  # (requests, metrics)
-    low, high = bootstrap_ci95(per_row)
-    return SystemFigures(
-        means=dict(zip(METRICS, per_row.mean(0).tolist(), strict=True)),
-        ci95={name: (float(a), float(b)) for name, a, b in zip(METRICS, low, high, strict=True)},
-        left_in={}
-        if left_in is None
-        else {name: float(metric(left_in, k).mean()) for name, (metric, k) in METRICS.items()},
-        rows=per_row,
-    )
+    measured = {} if left_in is None else {name: float(of(left_in, k).mean()) for name, (of, k) in METRICS.items()}
+    return SystemFigures(*means_of(METRICS, per_row), left_in=measured, rows=per_row)
 
 
 def _comparisons(figures: dict[str, SystemFigures]) -> dict[str, dict[str, Any]]:

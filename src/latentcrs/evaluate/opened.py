@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentcrs.base.errors import UserError
 from latentcrs.base.progress import say
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.data.ranking import ndcg_at, ranks_of_scores
@@ -23,13 +22,16 @@ from latentcrs.hear import Heard
 from latentcrs.intent import Config, GenerativeModel, Rows, load_config
 from latentcrs.llm import ChatModel
 from latentcrs.recommend import Bundle, Recommender, load_bundle
-from latentcrs.systems.fusion import WEIGHTS, TwoTowerFusion, standardised, train_fusion
+from latentcrs.recommend.users import trained_dataset
+from latentcrs.systems.fusion import WEIGHTS, TwoTowerFusion, standardised, train_fusion, weighted_sum
 from latentcrs.systems.open import Baseline, SystemParts, find_system, open_baseline
-from latentcrs.text import TextEncoder, open_encoder, same_model
+from latentcrs.text import TextEncoder
 from latentcrs.text.lexical import Lexical
 
 WITH_BM25 = {"bm25-sum": "behaviour", "bm25-fusion": "fusion"}
 """Systems that add BM25 to what another one finds."""
+Reference = Callable[[Tensor, Tensor, Sequence[str]], Tensor]
+"""Scores (B, n) of all items by S (B, d), X (B, d_x), zero without words, and the words themselves."""
 
 
 class EvaluationBundle:
@@ -45,10 +47,7 @@ class EvaluationBundle:
         self.bundle: Bundle = load_bundle(bundle, device)
         self.mark = fingerprint(self.bundle.info.checksums, self.bundle.info.config.em.max_history)
         self.dataset = dataset_of(self.bundle, dataset)
-        trained = self.bundle.info.text_encoder
-        self.encoder: TextEncoder = open_encoder(trained.spec, device)
-        if not same_model(self.encoder.id, trained.id):
-            raise UserError(f"The bundle was trained with the text encoder {trained.id}, not {self.encoder.id}.")
+        self.encoder: TextEncoder = self.bundle.info.text_encoder.open(device)
         self.heard: dict[str, Heard] = {}
         """The rules that were heard in requests by words alone: several tables are about the same requests."""
         self._baselines: dict[str, Baseline] = {}
@@ -92,17 +91,32 @@ class EvaluationBundle:
         """BM25 over the items' titles and texts."""
         return Lexical.build(words_of_items(self.bundle.items))
 
-    def query(self, system: str) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor, int | None]:
-        """How one of `WITH_BM25` ranks by itself: queries (B, w) of S (B, d) and X (B, d_x), items (n, w), and how
-        many items of a history it reads.
-        """
+    @torch.inference_mode()
+    def reference(self, name: str) -> Reference:
+        """How a reference (of `one_turn.SYSTEMS`, but ours) scores all items; trained at first use where it is."""
+        if name in WITH_BM25:
+            base, weight = self.reference(WITH_BM25[name]), self.bm25_weight(WITH_BM25[name])
+
+            def beside(S: Tensor, X: Tensor, texts: Sequence[str]) -> Tensor:
+                words = torch.from_numpy(self.bm25.scores(texts)).to(S.device)
+                return torch.lerp(standardised(base(S, X, texts)), standardised(words), weight)
+
+            return beside
         model = self.bundle.generative
-        if system == "behaviour":
-            return lambda S, X: S, model.V, None
-        fusion = self.fusion  # which may train it first
-        with torch.inference_mode():
-            items = fusion.items()
-        return fusion.query, items, None
+        V, T, popularity = model.V, F.normalize(model.T, dim=1), model.log_popularity
+        if name == "fusion":
+            fusion = self.fusion
+            items = fusion.items().T.contiguous()
+            return lambda S, X, texts: fusion.query(S, X) @ items
+        if name == "sum":
+            weight = self.weight
+            return lambda S, X, texts: weighted_sum(S, V, X, T, weight)
+        plain: dict[str, Reference] = {
+            "popularity": lambda S, X, texts: popularity.repeat(len(S), 1),
+            "behaviour": lambda S, X, texts: S @ V.T,
+            "text": lambda S, X, texts: X @ T.T,
+        }
+        return plain[name]
 
     def bm25_weight(self, system: str) -> float:
         """The weight of BM25 beside one of `WITH_BM25` with the best validation NDCG@20."""
@@ -110,23 +124,16 @@ class EvaluationBundle:
             requests = self.dataset.requests.filter(pl.col("split") == "valid")
             if len(requests) > 10_000:
                 requests = requests.sample(10_000, seed=0)
-            texts = requests["text"].to_list()
-            query, items, longest = self.query(system)
-            valid = rows_of(
-                self.dataset, requests, self.bundle.behaviour, self.encoder, longest, "validation requests"
-            )
+            texts, base = requests["text"].to_list(), self.reference(system)
+            name = "validation requests"
+            valid = rows_of(self.dataset, requests, self.bundle.behaviour, self.encoder, None, name)
             self._bm25_weights[system] = _best_weight(
                 valid,
-                len(items),
-                lambda part: query(valid.S[part], valid.X(part)) @ items.T,
+                len(self.bundle.items),
+                lambda part: base(valid.S[part], valid.X(part), texts[part]),
                 lambda part: torch.from_numpy(self.bm25.scores(texts[part])),
             )
         return self._bm25_weights[system]
-
-    def with_bm25(self, system: str, scores: Tensor, texts: Sequence[str]) -> Tensor:
-        """Scores (B, n) of one of `WITH_BM25`, and BM25's of the words beside them."""
-        words = torch.from_numpy(self.bm25.scores(texts)).to(scores.device)
-        return torch.lerp(standardised(scores), standardised(words), self.bm25_weight(system))
 
     def baseline(self, name: str, model: ChatModel | None = None) -> Baseline:
         """Another system (see `systems.open`): trained at first use, and kept. `model` answers where it asks one;
@@ -149,16 +156,9 @@ class EvaluationBundle:
 
 
 def dataset_of(bundle: Bundle, path: str | Path | None) -> PreparedDataset:
-    """The data set a bundle was trained on, refused when its log or its catalogue is another."""
-    trained = bundle.info.dataset
-    prepared = PreparedDataset(path or trained.path)
-    for name in ("interactions.parquet", "items.parquet"):
-        if prepared.info.checksums.get(name) != trained.checksums.get(name):
-            raise UserError(
-                f"{prepared.path} is not the data set that this bundle was trained on ({name} differs); "
-                "name the right one with --dataset, or train again."
-            )
-    if prepared.info.checksums.get("requests.parquet") != trained.checksums.get("requests.parquet"):
+    """`trained_dataset` of a bundle; that its requests are others is said."""
+    prepared = trained_dataset(bundle.info, path)
+    if prepared.info.checksums.get("requests.parquet") != bundle.info.dataset.checksums.get("requests.parquet"):
         say("note: the data set's requests have changed since this bundle was trained")
     return prepared
 

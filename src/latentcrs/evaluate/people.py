@@ -21,9 +21,9 @@ from latentcrs.base.progress import say, step
 from latentcrs.behaviour.comentions import CoMentions
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.data.dataset import REQUESTS_SCHEMA
-from latentcrs.data.ranking import CHUNK_ELEMENTS, ndcg_at, ranks_of_scores, recall_at
+from latentcrs.data.ranking import both_ranks_of, ndcg_at, recall_at
 from latentcrs.evaluate.human_requests import Context, HumanRequest, gather_requests
-from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
+from latentcrs.evaluate.intervals import means_of, paired_p_value
 from latentcrs.evaluate.one_turn import RequestSet, Scores
 from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.fit.rows import words_of_items
@@ -257,16 +257,9 @@ class SourceRequests:
 
     def ranks(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The targets' ranks, with what was named left out, and left in."""
-        scores, size = self.scores(name), max(1, CHUNK_ELEMENTS // self.n)
         named = Histories.from_lists([items.tolist() for items in self.left_out(name)])
-        left_out, left_in = [], []
         with torch.inference_mode():
-            for start in range(0, len(self.targets), size):
-                part = slice(start, start + size)
-                block, targets = scores(part), self.targets[part]
-                left_in.append(ranks_of_scores(block, targets))
-                left_out.append(ranks_of_scores(block, targets, named[part]))
-        return np.concatenate(left_out), np.concatenate(left_in)
+            return both_ranks_of(self.scores(name), self.n, self.targets, named)
 
 
 def measured(systems: Systems, requests: Sequence[HumanRequest], names: Sequence[str], source: str) -> SourceResult:
@@ -306,15 +299,13 @@ def figures_of(ranks: dict[str, NDArray[np.int64]], groups: dict[str, NDArray[np
     rows = {name: np.stack([metric(found, k) for metric, k in METRICS.values()], 1) for name, found in ranks.items()}
     columns, figures = list(METRICS), {}
     for name, values in rows.items():
-        low, high = bootstrap_ci95(values)
         p = {}
         if OURS in rows and name != OURS:
             at = {metric: columns.index(metric) for metric in TESTED}
             p = {metric: paired_p_value(rows[OURS][:, c], values[:, c]) for metric, c in at.items()}
         shown = {metric: values[:, columns.index(metric)] for metric in ("recall@5", "recall@20")}
         figures[name] = Figures(
-            means=dict(zip(METRICS, values.mean(0).tolist(), strict=True)),
-            ci95={metric: (float(a), float(b)) for metric, a, b in zip(METRICS, low, high, strict=True)},
+            *means_of(METRICS, values),
             p=p,
             groups={
                 group: {metric: float(of[chosen].mean()) for metric, of in shown.items()}

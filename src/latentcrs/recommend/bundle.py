@@ -28,7 +28,7 @@ from latentcrs.fit.rows import ClueReader
 from latentcrs.intent import Config, GenerativeModel, InferenceModel
 from latentcrs.recommend.explain import label_intents
 from latentcrs.recommend.index import ItemIndex, kind_for
-from latentcrs.text import TextEncoder
+from latentcrs.text import TextEncoder, open_encoder, same_model
 from latentcrs.text.lexical import Lexical
 
 MANIFEST = "bundle.json"
@@ -68,6 +68,23 @@ class BundleEncoder(BaseModel):
     spec: str
     id: str
     width: int
+
+    def check(self, encoder: TextEncoder) -> TextEncoder:
+        """`encoder`, if it is this one.
+
+        Raises:
+            UserError: it is another.
+        """
+        if not same_model(encoder.id, self.id):
+            raise UserError(
+                f"This bundle was trained with the text encoder {self.id}, not {encoder.id}; use that one, or train "
+                "again with this one."
+            )
+        return encoder
+
+    def open(self, device: str) -> TextEncoder:
+        """This encoder. Raises `UserError` where what is here under its name is another."""
+        return self.check(open_encoder(self.spec, device))
 
 
 class BundleInfo(BaseModel):

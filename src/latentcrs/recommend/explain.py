@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -129,30 +129,45 @@ def label_intents(
     said = [_said_of(c, kind, items.schema[c]) for c, kind in columns.items() if role_of(c, kind) != "certificate"]
     each = [value for value in said if value is not None]
     if each:
-        number = pl.int_range(pl.len(), dtype=pl.Int64).alias("item")
-        parts = [items.select(number, value.alias("value")).explode("value") for value in each]
-        values = pl.concat(parts).drop_nulls().unique()
-        share = values.group_by("value").agg(pl.len() / len(items)).rename({"len": "share"})
-        picked = pl.DataFrame(
-            {"intent": np.repeat(np.arange(K), best.shape[1]), "item": best.ravel().astype(np.int64)}
-        )
-        lifted = (
-            picked.join(values, on="item")
-            .group_by("intent", "value")
-            .agg((pl.len() / best.shape[1]).alias("here"))
-            .join(share, on="value")
-            .filter(pl.col("here") >= 0.2)
-            .with_columns((pl.col("here") * (pl.col("here") / pl.col("share")).log()).alias("gain"))
-            .filter(pl.col("gain") > 0)
-            .sort("intent", "gain", "value", descending=[False, True, False])
-            .group_by("intent", maintain_order=True)
-            .agg(pl.col("value").head(2))
-        )
-        for intent, value in lifted.iter_rows():
+        values = values_of(items, each)
+        share = values.group_by("value").agg((pl.len() / len(items)).alias("share"))
+        leading = lifted(best, values, share).group_by("intent", maintain_order=True).agg(pl.col("value").head(2))
+        for intent, value in leading.iter_rows():
             decades_last = sorted(value, key=lambda name: (bool(re.fullmatch(r"\d+0s", name)), name))
             labels[intent] = " & ".join(decades_last)
     labels = [label or f"things like {names_[0]}" for label, names_ in zip(labels, first, strict=True)]
     return pl.DataFrame({"intent": np.arange(K), "label": labels, "titles": first})
+
+
+def values_of(items: pl.DataFrame, lists: Iterable[pl.Expr]) -> pl.DataFrame:
+    """(item, value), each once, of the items that have any; `lists`: of values, as expressions over the catalogue."""
+    number = pl.int_range(pl.len(), dtype=pl.Int64).alias("item")
+    parts = [items.select(number, values.alias("value")).explode("value") for values in lists]
+    return pl.concat(parts).drop_nulls().unique()
+
+
+def picked(top: NDArray[np.int64]) -> pl.DataFrame:
+    """(intent, item) of the items of each intent, top (K, t)."""
+    K, t = top.shape
+    return pl.DataFrame({"intent": np.repeat(np.arange(K), t), "item": top.ravel().astype(np.int64)})
+
+
+def lifted(top: NDArray[np.int64], values: pl.DataFrame, share: pl.DataFrame) -> pl.DataFrame:
+    """(intent, value) of values that a fifth of an intent's items, top (K, t), have and more than `share` (value,
+    share) says, best first by share times log lift. values: as of `values_of`.
+    """
+    return (
+        picked(top)
+        .join(values, on="item")
+        .group_by("intent", "value")
+        .agg((pl.len() / top.shape[1]).alias("here"))
+        .join(share, on="value")
+        .filter(pl.col("here") >= 0.2)
+        .with_columns((pl.col("here") * (pl.col("here") / pl.col("share")).log()).alias("gain"))
+        .filter(pl.col("gain") > 0)
+        .sort("intent", "gain", "value", descending=[False, True, False])
+        .select("intent", "value")
+    )
 
 
 def _said_of(column: str, kind: ColumnKind, dtype: pl.DataType) -> pl.Expr | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,7 +28,7 @@ from latentcrs.recommend.index import ItemIndex
 from latentcrs.recommend.new_items import HIDDEN, changed_rows, new_rows, typed_change, with_items, with_texts
 from latentcrs.recommend.policy import Policy, Shelf
 from latentcrs.recommend.titles import TitleFinder
-from latentcrs.text import TextEncoder, open_encoder, same_model
+from latentcrs.text import TextEncoder
 
 EMBEDDED_AT_ONCE = 8
 """Texts of new items that are embedded before those who wait for the encoder with what they say have their turn."""
@@ -127,31 +127,16 @@ class Recommender:
         self._masks: dict[str, NDArray[np.bool_]] = {}
         self._masks_lock = Lock()
         if text_encoder is not None:
-            self.text_encoder = text_encoder
-            self._check_encoder()
+            self.text_encoder = bundle.info.text_encoder.check(text_encoder)
 
     def __repr__(self) -> str:
         trained_on, intents = self.bundle.info.dataset.name, len(self.bundle.intents)
         return f"Recommender({len(self.bundle.items):,} items, {intents} intents, trained on {trained_on})"
 
-    def _check_encoder(self) -> None:
-        trained = self.bundle.info.text_encoder
-        if not same_model(self.text_encoder.id, trained.id):
-            raise UserError(
-                f"This bundle was trained with the text encoder {trained.id}, not {self.text_encoder.id}; "
-                "use that one, or train again with this one."
-            )
-
     @cached_property
     def text_encoder(self) -> TextEncoder:
         """The encoder that reads requests, opened at first use."""
-        encoder = open_encoder(self.bundle.info.text_encoder.spec, device=self.bundle.behaviour.device.type)
-        if not same_model(encoder.id, self.bundle.info.text_encoder.id):
-            raise UserError(
-                f"This bundle was trained with the text encoder {self.bundle.info.text_encoder.id}, but "
-                f"{self.bundle.info.text_encoder.spec!r} is {encoder.id} here; install that one, or train again."
-            )
-        return encoder
+        return self.bundle.info.text_encoder.open(self.bundle.behaviour.device.type)
 
     @cached_property
     def _item_number(self) -> dict[str, int]:
@@ -484,22 +469,13 @@ class Recommender:
         mask = self.passing(where)
         mask = self.offered.copy() if mask is None else mask & self.offered
         mask[self.find_items(exclude, "exclude")] = False
-        tops: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
-        spoken = [place for place, text in enumerate(said) if text.strip()]
-        silent = [place for place, text in enumerate(said) if not text.strip()]
-        for group in (spoken, silent):  # without words the behaviour encoder ranks alone
-            for start in range(0, len(group), TOGETHER):
-                places = group[start : start + TOGETHER]
-                texts = [said[place] for place in places]
-                X = self.text_encoder.encode(texts) if group is spoken else None
-                refused = [self._refused(text) for text in texts]
-                queries = self.read_many([pasts[place] for place in places], texts, X, refused)
-                for place, query, unliked in zip(places, queries, refused, strict=True):
-                    passing = mask.copy()
-                    for gone in (self.not_again(pasts[place]), query.left_out, unliked):
-                        passing[gone] = False
-                    tops[place] = query.top(k, passing) if passing.any() else (NOTHING, np.zeros(0, np.float32))
-        ranked = [tops[place] for place in range(len(pasts))]
+        refused = [self._refused(text) for text in said]
+        ranked = []
+        for past, query, unliked in zip(pasts, self.read_all(pasts, said, refused), refused, strict=True):
+            passing = mask.copy()
+            for gone in (self.not_again(past), query.left_out, unliked):
+                passing[gone] = False
+            ranked.append(query.top(k, passing) if passing.any() else (NOTHING, np.zeros(0, np.float32)))
         numbers = np.concatenate([NOTHING, *(found for found, _ in ranked)])
         catalogue = self.bundle.items.select("item_id", "title")[numbers]
         return pl.DataFrame(
@@ -608,6 +584,31 @@ class Recommender:
         `unliked`: items that are no sign of a liking where the request names them.
         """
         return self.read_many([past], [request], X, [unliked])[0]
+
+    def read_all(
+        self,
+        pasts: Sequence[NDArray[np.int64]],
+        requests: Sequence[str],
+        unliked: Sequence[NDArray[np.int64]],
+        encode: Callable[[list[str]], NDArray[np.float32]] | None = None,
+        wordings: Sequence[str] | None = None,
+    ) -> Iterator[Query]:
+        """`read_many` of people of whom some may have said nothing: the behaviour encoder ranks for those alone.
+        `encode`: makes X of requests, by default the text encoder. `wordings`: what is matched word by word in place of
+        the requests.
+        """
+        for start in range(0, len(requests), TOGETHER):
+            places = range(start, min(start + TOGETHER, len(requests)))
+            found: dict[int, Query] = {}
+            for silent in (False, True):
+                group = [place for place in places if silent is not bool(requests[place].strip())]
+                said, no = [requests[place] for place in group], [unliked[place] for place in group]
+                if group:
+                    X = None if silent else (encode or self.text_encoder.encode)(said)
+                    words = [wordings[place] for place in group] if wordings else said
+                    read = self.read_many([pasts[place] for place in group], words, X, no)
+                    found |= dict(zip(group, read, strict=True))
+            yield from (found[place] for place in places)
 
     @torch.inference_mode()
     def read_many(

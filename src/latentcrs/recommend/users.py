@@ -27,7 +27,10 @@ def trained_dataset(info: BundleInfo, path: str | Path | None = None) -> Prepare
     dataset = PreparedDataset(folder)
     for name in DECISIVE:
         if dataset.info.checksums.get(name) != trained.checksums.get(name):
-            raise UserError(f"{folder} is no longer the data set that this bundle was trained on ({name} differs).")
+            raise UserError(
+                f"{folder} is no longer the data set that this bundle was trained on ({name} differs); name the "
+                "right one, or train again."
+            )
     return dataset
 
 

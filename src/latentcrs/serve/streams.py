@@ -64,7 +64,7 @@ async def streamed(
         raise first
 
     async def lines() -> AsyncIterator[str]:
-        what = first
+        what: str | Result | Exception | None = first
         try:
             while what is None or isinstance(what, str):
                 for line in [ALIVE] if what is None else written(what):
