@@ -17,8 +17,6 @@ ROOMS = (
 )
 """From the ground up: a room imports from those before it, never from those after it."""
 DOORS = {
-    ("fit/training.py", "recommend"): "training ends in a bundle",
-    ("fit/training.py", "users"): "training simulates the requests that a data set lacks",
     ("serve/app.py", "web"): "the page is opened where its extra is installed",
 }
 """Imports against that order, each with its reason; the list only gets shorter."""

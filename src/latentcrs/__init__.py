@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from latentcrs.data.frames import Dataset
     from latentcrs.data.frames import prepare_files as prepare
     from latentcrs.data.rules import Rule
-    from latentcrs.estimator import LatentCRS
-    from latentcrs.fit.training import train
+    from latentcrs.estimator import LatentCRS, train
     from latentcrs.hear.open import load
     from latentcrs.recommend import Recommendation, Recommender
 
@@ -51,7 +50,7 @@ _FROM = {
     "conversation": "converse.open:open_conversation",
     "load": "hear.open:load",
     "prepare": "data.frames:prepare_files",
-    "train": "fit.training:train",
+    "train": "estimator:train",
 }
 
 

@@ -1,16 +1,24 @@
-"""LatentCRS as something to fit: settings in, a data set in, a recommender out."""
+"""Training from end to end: a data set and settings in, a recommender or the folder of a bundle out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from latentcrs.base.errors import UserError
+from latentcrs.base.files import refuse_foreign_folder
+from latentcrs.base.group import Together
+from latentcrs.base.places import local_place
+from latentcrs.base.progress import say
 from latentcrs.data import PreparedDataset
-from latentcrs.fit.training import fit_bundle
+from latentcrs.fit.training import fit_behaviour, fit_model, gather_inputs, work_folder
 from latentcrs.hear.open import hearing
-from latentcrs.intent import load_config
+from latentcrs.intent import Config, load_config
 from latentcrs.recommend import Recommender
+from latentcrs.recommend.bundle import MANIFEST, Bundle, BundleInfo, make_bundle, save_bundle
+from latentcrs.text import open_encoder
+from latentcrs.users import fill_requests
 
 
 class LatentCRS:
@@ -51,3 +59,80 @@ class LatentCRS:
         prepared = dataset if isinstance(dataset, PreparedDataset) else PreparedDataset(dataset)
         bundle = fit_bundle(prepared, self.config, self.device, self.fresh, "latentcrs.LatentCRS().fit")
         return hearing(Recommender(bundle))
+
+
+def train(
+    dataset: str | Path,
+    out: str | Path,
+    preset: str = "default",
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    fresh: bool = False,
+    command: str = "latentcrs.train",
+    checkpoints: str | Path | None = None,
+    together: Together | None = None,
+) -> BundleInfo:
+    """Train LatentCRS on a prepared data set and write the bundle `out`. Simulates requests for splits without any.
+
+    `settings` lays values over the preset ("em.alpha_m=1"); `fresh` trains anew what an earlier run has left, in
+    `checkpoints` (path or URL; by default `work_folder()`). `together` is the group that trains, by default this
+    process; texts are embedded, histories encoded and intents clustered here.
+
+    Raises:
+        UserError: no data set there, an unknown preset or setting, a device that is not there, `out` is something
+            else's folder, or `checkpoints` cannot be reached.
+
+    >>> info = latentcrs.train(data.path, folder / "films", settings=settings)
+    >>> info.dataset.items, info.config.model.intents
+    (671, 16)
+    """
+    config = load_config(preset, list(settings))
+    _checkpoint_folder(checkpoints)
+    refuse_foreign_folder(Path(out), MANIFEST)
+    bundle = fit_bundle(PreparedDataset(dataset), config, device, fresh, command, checkpoints, together)
+    return save_bundle(Path(out), bundle)
+
+
+def fit_bundle(
+    dataset: PreparedDataset,
+    config: Config,
+    device: str = "auto",
+    fresh: bool = False,
+    command: str = "latentcrs.train",
+    checkpoints: str | Path | None = None,
+    together: Together | None = None,
+) -> Bundle:
+    """What `train` writes, in memory.
+
+    Raises:
+        UserError: as `train`.
+    """
+    folder = _checkpoint_folder(checkpoints)
+    complete_requests(dataset)
+    encoder = open_encoder(config.text_encoder, device)
+    behaviour = fit_behaviour(dataset, config, device, fresh, folder, together)
+    inputs = gather_inputs(dataset, behaviour, encoder, config)
+    made = fit_model(inputs, behaviour, config, fresh, folder, together)
+    report = {"behaviour": made.behaviour.report, **made.report}
+    return make_bundle(
+        dataset, made.behaviour, made.inference, made.generative, encoder, config, report, command, inputs.reader
+    )
+
+
+def _checkpoint_folder(checkpoints: str | Path | None) -> str | Path:
+    """Where checkpoints go.
+
+    Raises:
+        UserError: it cannot be one.
+    """
+    folder = local_place(checkpoints or work_folder())
+    if isinstance(folder, Path) and folder.is_file():
+        raise UserError(f"{folder} is a file; --checkpoints wants a folder.")
+    return folder
+
+
+def complete_requests(dataset: PreparedDataset) -> None:
+    """Simulate the requests of the splits that have none."""
+    if missing := dataset.missing_splits:
+        say(f"requests: simulating those for {', '.join(missing)}")
+        fill_requests(dataset)

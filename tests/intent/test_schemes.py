@@ -9,12 +9,13 @@ import torch
 from test_em import em_of
 from torch.nn import functional as F
 
+from latentcrs import train
 from latentcrs.base.checkpoint import Checkpoint
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.behaviour.kmeans import kmeans
 from latentcrs.data import PreparedDataset
 from latentcrs.fit.rows import request_rows
-from latentcrs.fit.training import Inputs, fit_intents, fit_model, stage_checkpoints, train
+from latentcrs.fit.training import Inputs, fit_intents, fit_model, stage_checkpoints
 from latentcrs.intent import load_config
 from latentcrs.intent.em import model_ranks
 from latentcrs.intent.losses import kl_divergence, log_posterior

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from latentcrs import train
 from latentcrs.data import PreparedDataset
 from latentcrs.data.conversations import import_conversations
-from latentcrs.fit.training import train
 from latentcrs.recommend import Recommender, load
 
 

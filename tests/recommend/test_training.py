@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from latentcrs import train
 from latentcrs.base.errors import UserError
-from latentcrs.fit.training import train
 from latentcrs.recommend import BundleInfo, load_bundle
 
 RUN = "from latentcrs.cli.main import main; main()"

@@ -19,6 +19,7 @@ from torch import Tensor, distributed, multiprocessing
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
+from latentcrs import train
 from latentcrs.base.checkpoint import Checkpoint, load_tensors, save_tensors
 from latentcrs.base.errors import UserError
 from latentcrs.base.group import Group, ProcessGroup, Together, current_group
@@ -26,7 +27,6 @@ from latentcrs.behaviour import BehaviourEncoder, TrainingConfig
 from latentcrs.behaviour.training import optimizers_of
 from latentcrs.cli.main import app
 from latentcrs.data import Histories
-from latentcrs.fit.training import train
 from latentcrs.intent import EM, GenerativeModel, InferenceModel, Rows, Softmax, load_config
 from latentcrs.recommend import load
 from latentcrs.scale import engine

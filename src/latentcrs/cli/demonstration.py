@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from latentcrs import train
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import atomic_file, sha256_of
 from latentcrs.base.progress import say
 from latentcrs.data import PreparedDataset
 from latentcrs.data.fetch import fetch
 from latentcrs.data.known import SAMPLE
-from latentcrs.fit.training import train
 from latentcrs.intent import load_config
 from latentcrs.recommend.bundle import MANIFEST as BUNDLE_MANIFEST
 from latentcrs.recommend.bundle import BundleInfo, read_manifest

@@ -37,9 +37,9 @@ def train(
 
     Example: latentcrs train data/ml-1m --out models/ml-1m
     """
+    from latentcrs import train as run  # late: PyTorch takes seconds, `--help` must not
     from latentcrs.base.places import local_place
     from latentcrs.data.dataset import MANIFEST, PreparedDataset
-    from latentcrs.fit.training import train as run  # late: PyTorch takes seconds, `--help` must not
     from latentcrs.fit.training import work_folder
     from latentcrs.hear.language import foreign_catalogue
     from latentcrs.scale.engine import group_of

@@ -1,4 +1,4 @@
-"""Train a bundle from a prepared data set: behaviour encoder, text embeddings, intents, EM; each step resumed.
+"""Train what a bundle is made of: behaviour encoder, text embeddings, intents, EM; each step resumed.
 
 What a step makes is kept in the cache under a fingerprint of its data and of the configuration that it depends on, so
 a killed run goes on, and two bundles that share a behaviour encoder or a stage of Algorithm 1 train it once. That is
@@ -11,7 +11,6 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,9 +24,9 @@ from torch import Tensor
 from latentcrs.base.checkpoint import Checkpoint
 from latentcrs.base.device import resolve_device
 from latentcrs.base.errors import UserError
-from latentcrs.base.files import cache_folder, refuse_foreign_folder
+from latentcrs.base.files import cache_folder
 from latentcrs.base.group import Together, current_group
-from latentcrs.base.places import below, is_file, local_place, remove_file
+from latentcrs.base.places import below, is_file, remove_file
 from latentcrs.base.progress import say
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.behaviour.kmeans import kmeans
@@ -42,13 +41,11 @@ from latentcrs.fit.rows import (
     training_counts,
     training_sequences,
 )
-from latentcrs.intent import EM, Config, GenerativeModel, InferenceModel, Rows, Softmax, load_config
+from latentcrs.intent import EM, Config, GenerativeModel, InferenceModel, Rows, Softmax
 from latentcrs.intent.calibration import calibrate
 from latentcrs.intent.em import stages
 from latentcrs.intent.tuning import tune_encoder
-from latentcrs.recommend.bundle import MANIFEST, Bundle, BundleInfo, make_bundle, save_bundle
-from latentcrs.text import TextEncoder, open_encoder
-from latentcrs.users import fill_requests
+from latentcrs.text import TextEncoder
 
 SINCE = {stage: "0.1.0" for stage in ("behaviour", "inputs", "inference", "generative", "em", "direct", "tuned")}
 """The release in which what a stage makes of the same data and settings last changed: written down here with such a
@@ -344,80 +341,3 @@ def sample_rows(rows: Rows, most: int) -> Rows:
     if len(rows) <= most:
         return rows
     return rows.take(torch.linspace(0, len(rows) - 1, most).long().numpy())
-
-
-def train(
-    dataset: str | Path,
-    out: str | Path,
-    preset: str = "default",
-    settings: Sequence[str] = (),
-    device: str = "auto",
-    fresh: bool = False,
-    command: str = "latentcrs.train",
-    checkpoints: str | Path | None = None,
-    together: Together | None = None,
-) -> BundleInfo:
-    """Train LatentCRS on a prepared data set and write the bundle `out`. Simulates requests for splits without any.
-
-    `settings` lays values over the preset ("em.alpha_m=1"); `fresh` trains anew what an earlier run has left, in
-    `checkpoints` (path or URL; by default `work_folder()`). `together` is the group that trains, by default this
-    process; texts are embedded, histories encoded and intents clustered here.
-
-    Raises:
-        UserError: no data set there, an unknown preset or setting, a device that is not there, `out` is something
-            else's folder, or `checkpoints` cannot be reached.
-
-    >>> info = latentcrs.train(data.path, folder / "films", settings=settings)
-    >>> info.dataset.items, info.config.model.intents
-    (671, 16)
-    """
-    config = load_config(preset, list(settings))
-    _checkpoint_folder(checkpoints)
-    refuse_foreign_folder(Path(out), MANIFEST)
-    bundle = fit_bundle(PreparedDataset(dataset), config, device, fresh, command, checkpoints, together)
-    return save_bundle(Path(out), bundle)
-
-
-def fit_bundle(
-    dataset: PreparedDataset,
-    config: Config,
-    device: str = "auto",
-    fresh: bool = False,
-    command: str = "latentcrs.train",
-    checkpoints: str | Path | None = None,
-    together: Together | None = None,
-) -> Bundle:
-    """What `train` writes, in memory.
-
-    Raises:
-        UserError: as `train`.
-    """
-    folder = _checkpoint_folder(checkpoints)
-    complete_requests(dataset)
-    encoder = open_encoder(config.text_encoder, device)
-    behaviour = fit_behaviour(dataset, config, device, fresh, folder, together)
-    inputs = gather_inputs(dataset, behaviour, encoder, config)
-    made = fit_model(inputs, behaviour, config, fresh, folder, together)
-    report = {"behaviour": made.behaviour.report, **made.report}
-    return make_bundle(
-        dataset, made.behaviour, made.inference, made.generative, encoder, config, report, command, inputs.reader
-    )
-
-
-def _checkpoint_folder(checkpoints: str | Path | None) -> str | Path:
-    """Where checkpoints go.
-
-    Raises:
-        UserError: it cannot be one.
-    """
-    folder = local_place(checkpoints or work_folder())
-    if isinstance(folder, Path) and folder.is_file():
-        raise UserError(f"{folder} is a file; --checkpoints wants a folder.")
-    return folder
-
-
-def complete_requests(dataset: PreparedDataset) -> None:
-    """Simulate the requests of the splits that have none."""
-    if missing := dataset.missing_splits:
-        say(f"requests: simulating those for {', '.join(missing)}")
-        fill_requests(dataset)

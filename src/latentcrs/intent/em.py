@@ -38,9 +38,8 @@ class EM:
         self.inference, self.generative, self.softmax, self.config = inference, generative, softmax, config
 
     def _adam(self, module: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            module.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
+        config = self.config
+        return torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
 
     @property
     def over_catalogue(self) -> bool:
@@ -152,56 +151,37 @@ class EM:
         def valid_h() -> float:
             return self.ndcg20(valid)
 
-        def saved(stage: str) -> Checkpoint:
-            return Checkpoint(None, "") if checkpoints is None else checkpoints[stage]
+        def run(
+            stage: str,
+            name: str,
+            losses: list[tuple[str, Callable[[Tensor], Tensor]]],
+            validate: Callable[[], float] = valid_h,
+            optimizers: Mapping[str, torch.optim.Optimizer] | None = None,
+        ) -> None:
+            modules = {"q": inference, "fg": generative}
+            if optimizers is None:
+                modules = {which: modules[which] for which, _ in losses}
+                optimizers = {which: self._adam(module) for which, module in modules.items()}
+            saved = Checkpoint(None, "") if checkpoints is None else checkpoints[stage]
+            report[stage] = run_stage(
+                name, modules, optimizers, losses, validate, len(train), config, saved, keep_start=stage == "em"
+            )
 
-        n = len(train)
+        def of_inference(batch: Tensor) -> Tensor:
+            return self.inference_rec_loss(inference.log_q(train.S[batch]), train.targets[batch])
+
         report: dict[str, Any] = {}
+        m_pass = ("fg", lambda batch: self.m_loss(train, batch))
         if config.scheme == "direct-kl":
-            report["direct"] = run_stage(
-                "q and f, g at once",
-                {"q": inference, "fg": generative},
-                {"both": self._adam(torch.nn.ModuleList([inference, generative]))},
-                [("both", lambda batch: self.direct_loss(train, batch))],
-                valid_h,
-                n,
-                config,
-                saved("direct"),
-            )
+            both = {"both": self._adam(torch.nn.ModuleList([inference, generative]))}
+            direct = ("both", lambda batch: self.direct_loss(train, batch))
+            run("direct", "q and f, g at once", [direct], optimizers=both)
         if config.scheme == "variational":
-            report["inference"] = run_stage(
-                "inference model q",
-                {"q": inference},
-                {"q": self._adam(inference)},
-                [("q", lambda batch: self.inference_rec_loss(inference.log_q(train.S[batch]), train.targets[batch]))],
-                valid_q,
-                n,
-                config,
-                saved("inference"),
-            )
+            run("inference", "inference model q", [("q", of_inference)], valid_q)
         if config.scheme != "direct-kl":
-            report["generative"] = run_stage(
-                "generative model f, g",
-                {"fg": generative},
-                {"fg": self._adam(generative)},
-                [("fg", lambda batch: self.m_loss(train, batch))],
-                valid_h,
-                n,
-                config,
-                saved("generative"),
-            )
+            run("generative", "generative model f, g", [m_pass])
         if config.scheme == "variational":
-            report["em"] = run_stage(
-                "variational EM",
-                {"q": inference, "fg": generative},
-                {"q": self._adam(inference), "fg": self._adam(generative)},
-                [("q", lambda batch: self.e_loss(train, batch)), ("fg", lambda batch: self.m_loss(train, batch))],
-                valid_h,
-                n,
-                config,
-                saved("em"),
-                keep_start=True,
-            )
+            run("em", "variational EM", [("q", lambda batch: self.e_loss(train, batch)), m_pass])
         report["seconds"] = round(time.perf_counter() - began, 1)
         return report
 

@@ -13,11 +13,12 @@ from typing import Any
 from latentcrs.base.files import atomic_file
 from latentcrs.base.progress import say
 from latentcrs.data import PreparedDataset
+from latentcrs.estimator import train
 from latentcrs.evaluate.intents import describe_intents
 from latentcrs.evaluate.one_turn import SYSTEMS, one_turn_of
 from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.evaluate.talks import multi_turn
-from latentcrs.fit.training import fingerprint, train
+from latentcrs.fit.training import fingerprint
 from latentcrs.llm import ChatModel
 from latentcrs.recommend.bundle import MANIFEST
 from latentcrs_lab.paper.ablation import ABLATIONS, ablations

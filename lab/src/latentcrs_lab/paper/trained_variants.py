@@ -17,13 +17,13 @@ from latentcrs.base.progress import say
 from latentcrs.behaviour import BehaviourEncoder
 from latentcrs.data import PreparedDataset
 from latentcrs.data.ranking import both_ranks_of
+from latentcrs.estimator import complete_requests
 from latentcrs.evaluate.intervals import bootstrap_ci95, paired_p_value
 from latentcrs.evaluate.one_turn import METRICS, SystemFigures
 from latentcrs.fit.rows import request_rows
 from latentcrs.fit.training import (
     Inputs,
     TrainedModel,
-    complete_requests,
     fingerprint,
     fit_behaviour,
     fit_model,
