@@ -559,13 +559,13 @@ def test_a_rule_is_dropped_by_its_number_alone(talk: Talk) -> None:
 def test_liking_by_number_takes_only_numbers_of_the_list(talk: Talk) -> None:
     begun = talk()
     with pytest.raises(UserError, match="no item with this number"):
-        begun.like([0])
+        begun.mark("like", [0])
     shown = [item.item_id for item in begun.reply("a film about a war").items]
-    begun.like([1, 3, 1])
+    begun.mark("like", [1, 3, 1])
     assert begun.session.liked == [shown[1], shown[3]]
     for places in ([5], [-1], [0, 9]):
         with pytest.raises(UserError, match="no item with this number"):
-            begun.like(places)
+            begun.mark("like", places)
     assert begun.session.liked == [shown[1], shown[3]] and begun.session.turns == 2
 
 

@@ -58,7 +58,7 @@ def test_what_is_anothers_does_not_exist(service: Service) -> None:
     service.turn("ann", id, "a comedy")
     for act in (
         lambda: service.turn("stranger", id, "hello"),
-        lambda: service.like("stranger", id, [0]),
+        lambda: service.mark("stranger", id, "like", [0]),
         lambda: service.drop_rule("stranger", id, 0),
         lambda: service.add_rule("stranger", id, COMEDY),
         lambda: service.use("stranger", id, "b"),
@@ -191,9 +191,9 @@ def test_few_conversations_stay_in_memory_and_none_is_lost(bundle: Path, tmp_pat
 def test_cards_and_chips_are_turns(service: Service) -> None:
     id = service.begin("")
     shown = [item.item_id for item in service.turn("", id, "a comedy from the 90s").items]
-    service.like("", id, [0])
-    service.refuse("", id, [1])
-    service.seen("", id, [2])
+    service.mark("", id, "like", [0])
+    service.mark("", id, "refuse", [1])
+    service.mark("", id, "seen", [2])
     session = service.conversation("", id).session
     assert (session.liked, session.refused, session.seen) == ([shown[0]], [shown[1]], [shown[2]])
     later = Rule(column="year", op=">=", value=1995)
@@ -201,7 +201,7 @@ def test_cards_and_chips_are_turns(service: Service) -> None:
     assert service.drop_rule("", id, 1).rules == ["genres: Comedy", "year >= 1995"]
     assert service.add_rule("", id, COMEDY, soft=True).wishes == ["genres: Comedy"]
     with pytest.raises(UserError, match="no item with this number"):
-        service.like("", id, [7])
+        service.mark("", id, "like", [7])
     with pytest.raises(UserError, match="No item of the catalogue passes"):
         service.add_rule("", id, Rule(column="year", op=">", value=3000))
     with pytest.raises(UserError, match="no column 'colour'"):
@@ -243,7 +243,7 @@ def test_events_count_from_the_next_turn_on(service: Service, ids: Callable[[str
 def test_what_is_taken_out_of_the_history_is_no_longer_liked_in_conversations(service: Service) -> None:
     id = service.begin("ann", user="reader")
     item = service.turn("ann", id, "a comedy").items[0].item_id
-    service.like("ann", id, [0])
+    service.mark("ann", id, "like", [0])
     service.remember("ann", "reader", item, "like")
     service.turn("ann", id, "something else")
     assert service.conversation("ann", id).session.past == [item]
@@ -254,7 +254,7 @@ def test_what_is_taken_out_of_the_history_is_no_longer_liked_in_conversations(se
     # Liked again in a conversation, it is back for good.
     again = service.begin("ann", user="reader")
     place = [found.item_id for found in service.turn("ann", again, "a comedy").items].index(item)
-    service.like("ann", again, [place])
+    service.mark("ann", again, "like", [place])
     service.turn("ann", again, "something else")
     assert service.conversation("ann", again).session.past == [item] == service.history("ann", "reader")
 

@@ -37,7 +37,7 @@ def test_what_was_asked_shown_opened_and_taken_is_counted_without_words(fresh: S
     listed = turns[0].items
     fresh.add_rule("", id, Rule(column="year", op="<", value=1940))
     turns += [fresh.turn("", id, said) for said in ("a comedy musical with an animal", "something else")]
-    fresh.like("", id, [0])
+    fresh.mark("", id, "like", [0])
     fresh.remember("", "ann", listed[0].item_id, "click")
     fresh.remember("", "bob", listed[0].item_id, "purchase")
     turns.append(fresh.turn("bob", fresh.begin("bob"), "a drama"))

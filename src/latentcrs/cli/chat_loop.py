@@ -185,7 +185,7 @@ class ChatLoop:
         if not numbers:
             raise UserError("/like wants the number of an item on the list: /like 1")
         places = [self._place(number) for number in numbers]
-        self.conversation.like(places)
+        self.conversation.mark("like", places)
         listed = self.conversation.session.listed
         titles = " and ".join(self.display.titled(listed[place]) for place in dict.fromkeys(places))
         self._line(f"Noted: you like {titles}. It counts from the next line on.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.uninterrupted import uninterrupted
@@ -51,6 +51,9 @@ class PendingTurn:
     recommends: bool
 
 
+Mark = Literal["like", "refuse", "seen"]
+MARKED: dict[Mark, str] = {"like": "liked", "refuse": "refused", "seen": "seen"}
+"""Which list of the session an item joins."""
 LONGEST_REPLY = 100  # tokens
 TALK = frozenset({"question", "thanks", "greeting", "small talk", "unsure", "accepted", "instruction"})
 """Kinds of utterance whose words ask for nothing."""
@@ -142,20 +145,20 @@ class Conversation:
             on_text(turn.text)
         return turn
 
-    def like(self, places: Sequence[int]) -> Turn:
-        """Add items of the last list (from 0) to what is liked, as a turn of its own.
+    def mark(self, kind: Mark, places: Sequence[int]) -> Turn:
+        """Say of items of the last list (from 0) that they are liked, not wanted, or known, as a turn of its own.
 
         Raises:
             UserError: the list has no such place.
         """
-        if any(not 0 <= place < len(self.session.listed) for place in places):
-            raise UserError("the last list has no item with this number.")
 
-        def liking(session: Session) -> None:
+        def marking(session: Session) -> None:
+            if any(not 0 <= place < len(session.listed) for place in places):
+                raise UserError("The last list has no item with this number.")
             for place in places:
-                _join(session, "liked", session.listed[place])
+                _join(session, MARKED[kind], session.listed[place])
 
-        return self.command("like", liking)
+        return self.command(kind, marking)
 
     def drop(self, place: int) -> Turn:
         """Take back the rule or wish with this number (from 0: rules, then wishes) as a turn of its own.

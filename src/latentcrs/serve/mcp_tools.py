@@ -13,7 +13,6 @@ from latentcrs.data.rules import Rule
 from latentcrs.recommend import Reason
 from latentcrs.recommend.catalogue_text import CatalogueText, plain_text
 from latentcrs.serve.conditions import CatalogueConditions, inlined
-from latentcrs.serve.references import find_item
 from latentcrs.serve.service import Service
 from latentcrs.store.events import EventKind
 
@@ -186,7 +185,7 @@ class CatalogueTools:
         takes = _arguments("explain", item=(Named, ...), **self._about_a_person())
 
         def run(given: Any) -> tuple[BaseModel, str]:
-            item_id = find_item(self.service.recommender, given.item)
+            item_id = self.service.recommender.meant(given.item)
             explained = self._explained(item_id, given.user, self._ids(given.likes), given.request)
             return explained, self._told(explained)
 
@@ -214,7 +213,7 @@ class CatalogueTools:
         )
 
         def run(given: Any) -> tuple[BaseModel, str]:
-            item_id = find_item(self.service.recommender, given.item)
+            item_id = self.service.recommender.meant(given.item)
             self.service.remember(self.owner, given.user, item_id, given.kind)
             history = self.service.history(self.owner, given.user)
             titled = plain_text(self.display.titled(item_id))
@@ -262,7 +261,7 @@ class CatalogueTools:
         return [] if where is None else self.conditions.rules(where)
 
     def _ids(self, references: Sequence[str]) -> list[str]:
-        return [find_item(self.service.recommender, reference) for reference in references]
+        return [self.service.recommender.meant(reference) for reference in references]
 
     def _item(self, item_id: str, why: str = "", score: float | None = None) -> Item:
         row, columns = self.display.facts(item_id), self.service.recommender.bundle.columns

@@ -219,8 +219,7 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
     @api.post("/conversations/{id}/marks", **common)
     async def mark(owner: Owner, id: Conversation, marks: Marks, request: Request) -> Turn:
         """Say of items of the last list that they are liked, not wanted, or known."""
-        does = {"like": service.like, "refuse": service.refuse, "seen": service.seen}[marks.kind]
-        return await threads.answer(request, lambda: does(owner, id, marks.places), id)
+        return await threads.answer(request, lambda: service.mark(owner, id, marks.kind, marks.places), id)
 
     @api.post("/conversations/{id}/rules", **common)
     async def add_rule(owner: Owner, id: Conversation, new: NewRule, request: Request) -> Turn:

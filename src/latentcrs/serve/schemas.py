@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from latentcrs.base.errors import UserError
+from latentcrs.converse.conversation import Mark
 from latentcrs.data.roles import addresses
 from latentcrs.data.rules import Operator, Rule
 from latentcrs.llm.model import encodable
@@ -162,7 +163,7 @@ class Utterance(Body):
 class Marks(Body):
     """Items of the last list, by place from 0: liked, not wanted, or known already."""
 
-    kind: Literal["like", "refuse", "seen"]
+    kind: Mark
     places: Places
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from latentcrs.base.device import resolve_device
 from latentcrs.base.errors import UserError
 from latentcrs.converse.bookkeeping import MOST_IN_FORCE, update
-from latentcrs.converse.conversation import Conversation
+from latentcrs.converse.conversation import Conversation, Mark
 from latentcrs.data.rules import Rule
 from latentcrs.hear import Heard, HeardRule
 from latentcrs.llm import ChatModel
@@ -241,21 +241,14 @@ class Service:
 
         return self._change(owner, id, reply)
 
-    def like(self, owner: str, id: str, places: Sequence[int]) -> Turn:
-        """Add items of the last list (from 0) to what is liked.
+    def mark(self, owner: str, id: str, kind: Mark, places: Sequence[int]) -> Turn:
+        """Say of items of the last list (from 0) that they are liked, not wanted, or known: the latter two are not
+        shown again.
 
         Raises:
             UserError: the list has no such place. NotFound, Conflict, TooMany: as `turn`.
         """
-        return self._mark(owner, id, "like", "liked", places)
-
-    def refuse(self, owner: str, id: str, places: Sequence[int]) -> Turn:
-        """Do not show items of the last list again: they are not wanted. Raises as `like`."""
-        return self._mark(owner, id, "refuse", "refused", places)
-
-    def seen(self, owner: str, id: str, places: Sequence[int]) -> Turn:
-        """Do not show items of the last list again: they are known. Raises as `like`."""
-        return self._mark(owner, id, "seen", "seen", places)
+        return self._change(owner, id, lambda conversation: conversation.mark(kind, places))
 
     def drop_rule(self, owner: str, id: str, place: int) -> Turn:
         """Take back the rule or wish with this number (from 0: rules, then wishes).
@@ -529,17 +522,6 @@ class Service:
         self._live.drop(owner, id)
         if self.beside is not None:
             self.beside._drop(owner, id)
-
-    def _mark(
-        self, owner: str, id: str, name: str, field: Literal["liked", "refused", "seen"], places: Sequence[int]
-    ) -> Turn:
-        def marking(session: Session) -> None:
-            if any(not 0 <= place < len(session.listed) for place in places):
-                raise UserError("The last list has no item with this number.")
-            marked = [*getattr(session, field), *(session.listed[place] for place in places)]
-            setattr(session, field, list(dict.fromkeys(marked)))
-
-        return self._change(owner, id, lambda conversation: conversation.command(name, marking))
 
     @contextmanager
     def _alone(self, owner: str, id: str) -> Iterator[Conversation]:

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from latentcrs.base.errors import UserError
-from latentcrs.store.database import explained, for_reading, open_engine, place, store_url, wipe
-from latentcrs.store.events import (
-    Event,
-    delete_events,
-    events_of,
-    every_event,
-    items_after,
-    items_joined,
-    put_event,
-    put_items,
-)
-from latentcrs.store.migrations import migrate
+from latentcrs.store.database import place
+from latentcrs.store.events import EventStore
+from latentcrs.store.items import ItemStore
 from latentcrs.store.session import Session, Turn
 from latentcrs.store.tables import CONVERSATIONS, TURNS, check_names, is_named, json_object, moment, raw
 
-LOG = logging.getLogger("latentcrs.store")
 LONGEST_WORDS = 80
 """Characters of the first words that a summary has."""
 
@@ -78,50 +67,12 @@ class StoredConversation(BaseModel):
     turns: list[Turn]
 
 
-class ConversationStore:
-    """Conversations in an SQLite file or a PostgreSQL database, made and brought to this version when it is opened.
+class ConversationStore(EventStore, ItemStore):
+    """Conversations, events and items in an SQLite file or a PostgreSQL database.
 
     Several threads and processes may use one store; what a method changed is on disk when it returns. A conversation
     belongs to an owner ("" where there is only one), and nobody else finds it.
     """
-
-    def __init__(self, url: str = "") -> None:
-        """`url`: a path or a URL; `LATENTCRS_STORE` by default, else a file in the platform's data folder.
-
-        Raises:
-            UserError: no such address, it cannot be read or written, it holds something else, or a newer version
-                wrote it.
-        """
-        self.url = store_url(url)
-        with explained(self.url):
-            self._engine = open_engine(self.url)
-        self._reader = for_reading(self._engine)
-        self._left_out: set[str] = set()
-        self.migrate()
-
-    @property
-    def unreadable(self) -> int:
-        """How many rows were met that cannot be read, and were left out."""
-        return len(self._left_out)
-
-    def left_out(self, what: str, reason: str) -> None:
-        """Count a row that cannot be read, and say so in the log, once. `what`: which, without anybody's words."""
-        if what not in self._left_out:
-            self._left_out.add(what)
-            LOG.error("the store has a row that cannot be read, which is left out: %s (%s)", what, reason)
-
-    def migrate(self) -> None:
-        """Bring the tables to this version, as opening does.
-
-        Raises:
-            UserError: see `__init__`.
-        """
-        with explained(self.url):
-            migrate(self._engine, place(self.url))
-
-    def close(self) -> None:
-        """Let go of the database; the next call opens it again."""
-        self._engine.dispose()
 
     def begin(self, id: str, session: Session, bundle: str, owner: str = "") -> None:
         """Start a conversation that has no turn yet.
@@ -308,64 +259,6 @@ class ConversationStore:
                 else:
                     yield row.id, row.owner, row.user_id, row.bundle, moment(row.at), turn
 
-    def add_event(self, owner: str, catalogue: str, user: str, event: Event) -> None:
-        """Keep what a user did with an item of a catalogue, in the place of what they did with it before.
-
-        Raises:
-            UserError: an id or a name that cannot be kept, or a time outside the calendar.
-        """
-        with self._writing() as connection:
-            put_event(connection, owner, catalogue, user, event)
-
-    def events(self, owner: str, user: str, catalogue: str | None = None) -> list[Event]:
-        """What a user did, oldest first; with the items of every catalogue where none is named."""
-        with self._reading() as connection:
-            return events_of(connection, owner, user, catalogue, self._leaving_out)
-
-    def every_event(
-        self, owner: str | None = None, since: datetime | None = None
-    ) -> list[tuple[str, str, str, str, str, datetime]]:
-        """(catalogue, owner, user, item, kind, time in UTC) of every event, oldest first."""
-        with self._reading() as connection:
-            return every_event(connection, owner, self._leaving_out, since)
-
-    def forget_events(self, owner: str, user: str, catalogue: str | None = None, item_id: str | None = None) -> int:
-        """Delete a user's events, or those of one catalogue or one item; how many there were."""
-        with self._writing() as connection:
-            count = delete_events(connection, owner, user, catalogue, item_id)
-        self._wiped(count)
-        return count
-
-    def add_items(self, catalogue: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Keep items (rows with an `item_id`) that joined a catalogue after training.
-
-        Raises:
-            UserError: one has the id of another that joined, or one that cannot be kept; then none is.
-        """
-        with self._writing() as connection:
-            put_items(connection, catalogue, rows)
-
-    def change_items(self, catalogue: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Keep what is new of items (rows with an `item_id`), in the place of what was kept of them before.
-
-        Raises:
-            UserError: an id that cannot be kept; then nothing is.
-        """
-        with self._writing() as connection:
-            put_items(connection, catalogue, rows, changes=True)
-
-    def items_joined(self, catalogue: str) -> int:
-        """The number of the last item that joined a catalogue or changed after training; 0 where none did."""
-        with self._reading() as connection:
-            return items_joined(connection, catalogue)
-
-    def items_after(self, catalogue: str, number: int) -> list[tuple[int, dict[str, Any] | None]]:
-        """The items that joined a catalogue or changed after this number, in order: number and row, None where that
-        is no JSON object.
-        """
-        with self._reading() as connection:
-            return items_after(connection, catalogue, number)
-
     def export(self, id: str, owner: str = "") -> dict[str, Any]:
         """All that is kept of a conversation, ready for JSON.
 
@@ -374,34 +267,11 @@ class ConversationStore:
         """
         return self.load(id, owner).model_dump(mode="json")
 
-    @contextmanager
-    def _leaving_out(self, what: str) -> Iterator[None]:
-        """What cannot be read inside is left out."""
-        try:
-            yield
-        except (ValueError, TypeError, ArithmeticError) as error:
-            self.left_out(what, type(error).__name__)
-
     def _delete(self, which: ColumnElement[bool]) -> int:
         with self._writing() as connection:
             count = connection.execute(delete(CONVERSATIONS).where(which)).rowcount  # their turns go with them
         self._wiped(count)
         return count
-
-    def _wiped(self, count: int) -> None:
-        if count:
-            with explained(self.url):
-                wipe(self._engine)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with explained(self.url), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with explained(self.url), self._reader.begin() as connection:
-            yield connection
 
     @contextmanager
     def _readable(self, id: str) -> Iterator[None]:

@@ -295,8 +295,7 @@ class Page:
             self._chat.mark(item_id, press)
             await self._say(more_like(place))
         else:
-            act = self._service.seen if press == "seen" else self._service.refuse
-            if await self._change(lambda id: act(self._owner, id, [place])):
+            if await self._change(lambda id: self._service.mark(self._owner, id, press, [place])):
                 self._chat.mark(item_id, press)
                 await self._off_loop(self._service.remember, self._owner, VISITOR, item_id, press)
 
