@@ -130,7 +130,7 @@ def settings() -> list[str]:
 @pytest.fixture(scope="session")
 def bundle(small_movielens: Path, small_movielens_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle trained on real people, once for all tests that only read it."""
-    from latentcrs.fit.training import train
+    from latentcrs import train
 
     def make(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:

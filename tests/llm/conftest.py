@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from misbehaving_server import MisbehavingServer
 
-from latentcrs.llm.local_model import LocalModel, serve_local
+from latentcrs.llm.local_model import LocalModel
+from local_endpoint import serve_local
 
 
 @pytest.fixture(scope="session")

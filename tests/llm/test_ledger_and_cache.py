@@ -107,7 +107,7 @@ def test_a_ledger_that_cannot_be_written_costs_no_call_and_one_warning(
     model = recorded(server, Ledger(path))
     with caplog.at_level(logging.WARNING):
         assert [model.complete(ChatRequest(ASK, Call("reply"))).text for _ in range(3)] == ["Yes."] * 3
-    assert len([record for record in caplog.records if "cannot be written" in record.getMessage()]) == 1
+    assert len([record for record in caplog.records if "cannot be used" in record.getMessage()]) == 1
 
 
 def test_an_answer_is_asked_for_once_and_then_comes_from_the_cache(

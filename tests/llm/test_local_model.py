@@ -9,10 +9,9 @@ from urllib.error import HTTPError
 import pytest
 from pydantic import BaseModel, Field
 
-from latentcrs.base.errors import UserError
 from latentcrs.llm import Call, ChatRequest, Message, ModelError, answer
 from latentcrs.llm.embedded import NAME
-from latentcrs.llm.local_model import LocalModel, serve_local
+from latentcrs.llm.local_model import LocalModel
 from latentcrs.llm.openai_model import OpenAIModel
 
 CALL = Call("rules", "c1", 2)
@@ -137,9 +136,3 @@ def test_the_served_model_streams_counts_and_fits_a_schema(served: str) -> None:
     assert "".join(pieces) == done.text and len(pieces) > 1
     assert (done.input_tokens, done.output_tokens, done.model) == (38, 8, NAME)
     assert isinstance(answer(model, ASK, CALL, Verdict, max_tokens=80), Verdict)
-
-
-def test_a_port_that_is_taken_is_one_sentence(served: str, smollm2: Path) -> None:
-    port = int(served.split(":")[2].removesuffix("/v1"))
-    with pytest.raises(UserError, match="port taken"), serve_local(port=port, path=smollm2):
-        pass

@@ -16,7 +16,7 @@ from latentcrs.evaluate.multi_turn import evaluate_multi_turn, per_talk, talk_ro
 from latentcrs.systems.asking import FacetDialogues
 from latentcrs.systems.facets import Facets
 from latentcrs.systems.hearing import FacetHearing
-from latentcrs.systems.sessions import RECOMMEND, Practice, Sessions
+from latentcrs.systems.sessions import RECOMMEND, Sessions
 from latentcrs.users.dialogue import Dialogue, SystemTurn
 from latentcrs.users.open import open_user
 from latentcrs_lab.systems.crif import CrifSettings, DecisionSettings, OfflineSettings, train_crif
@@ -32,6 +32,7 @@ from latentcrs_lab.systems.crif.preference import Preference
 from latentcrs_lab.systems.crif.representation import Representation
 from latentcrs_lab.systems.crif.reward import ASK, SHOW, Reward, ask_is_better, comparison_loss
 from latentcrs_lab.systems.crif.tracking import FEATURES, Tracking, ordered
+from latentcrs_lab.systems.practice import Practice
 
 QUICK = CrifSettings(
     offline=OfflineSettings(width=16, batch=512, epochs=4, learning_rate=0.01),

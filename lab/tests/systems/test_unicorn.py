@@ -16,8 +16,9 @@ from latentcrs.systems.asking import FacetDialogues
 from latentcrs.systems.facets import Facets
 from latentcrs.systems.filtering import AttributeFilter
 from latentcrs.systems.hearing import FacetHearing
-from latentcrs.systems.sessions import RECOMMEND, AskingPolicy, Practice, Sessions
+from latentcrs.systems.sessions import RECOMMEND, AskingPolicy, Sessions
 from latentcrs.users.open import open_user
+from latentcrs_lab.systems.practice import Practice
 from latentcrs_lab.systems.unicorn import Unicorn, UnicornSettings, train_unicorn
 from latentcrs_lab.systems.unicorn.embeddings import NodeEmbeddings, Preference, in_order
 from latentcrs_lab.systems.unicorn.episodes import exploring, play, played

@@ -14,11 +14,11 @@ from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs.data.ranking import ranks_of_scores
 from latentcrs.llm import ModelError
-from latentcrs.llm.local_model import serve_local
 from latentcrs.llm.openai_model import OpenAIModel
 from latentcrs.recommend import Recommender
 from latentcrs_lab.systems.named import NamedTitles, key_of
 from latentcrs_lab.systems.zero_shot import ZeroShot
+from local_endpoint import serve_local
 
 CATALOGUE = [
     ("The Matrix", 1999, 90), ("Psycho", 1960, 80), ("Psycho", 1998, 20), ("Rocky II", 1979, 30),

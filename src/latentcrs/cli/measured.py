@@ -10,7 +10,6 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from latentcrs.base.errors import UserError
 from latentcrs.base.progress import console, show
 from latentcrs.bench.report import Report
 
@@ -29,18 +28,6 @@ def hardware_line(here: Mapping[str, Any], busy: float | None = None) -> str:
         f"{here['cpu']}, {here['cores']} cores ({here['threads']} threads), PyTorch {here['torch']}, "
         f"on {here['device']}.{before}"
     )
-
-
-def numbers(option: str, given: str) -> list[int]:
-    """Whole numbers above zero with commas between, as `option` was given them.
-
-    Raises:
-        UserError: something else was given.
-    """
-    parts = [part.strip().replace("_", "") for part in given.split(",") if part.strip()]
-    if not all(part.isdigit() and int(part) >= 1 for part in parts):
-        raise UserError(f"{option} wants numbers with commas between, not {given!r}.")
-    return [int(part) for part in parts]
 
 
 def tell(found: Any, report: Report, as_json: bool) -> None:

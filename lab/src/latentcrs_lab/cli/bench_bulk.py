@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latentcrs.bench.report import Report
-from latentcrs.cli.measured import hardware_line, numbers, tell
+from latentcrs.cli.measured import hardware_line, tell
 from latentcrs.cli.options import MOST, Device, an_encoder
+from latentcrs_lab.cli.numbers import numbers
 
 if TYPE_CHECKING:
     from latentcrs_lab.bench.alternating import Comparison

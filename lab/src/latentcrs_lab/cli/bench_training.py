@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from latentcrs.bench.report import Report
-from latentcrs.cli.measured import hardware_line, numbers, tell
+from latentcrs.cli.measured import hardware_line, tell
 from latentcrs.cli.options import MOST, Device
+from latentcrs_lab.cli.numbers import numbers
 
 
 class FirstVectors(StrEnum):

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.numpy import save_file
 
 from latentcrs.data import PreparedDataset
 from latentcrs.data.rules import Rule
@@ -35,7 +36,6 @@ from latentcrs.hear.heads import (
     Read,
     StateEncoder,
     mention_features,
-    save_heads,
     utterance_features,
 )
 from latentcrs.hear.hearer import HARD, Hearer
@@ -51,6 +51,18 @@ DRAWS = 4
 """How often every carrier is filled."""
 REAL = 5.0
 """How much one message of a real person counts, beside one made of a carrier."""
+
+
+def save_heads(heads: Mapping[str, Head], path: Path, encoder: str, figures: Mapping[str, str]) -> None:
+    """Write the heads as safetensors; encoder: the id of the encoder whose states they read."""
+    tensors = {}
+    meta = {"encoder": encoder, **figures}
+    for name, head in heads.items():
+        tensors[f"{name}.weights"] = head.weights.astype(np.float16)
+        tensors[f"{name}.bias"] = head.bias.astype(np.float32)
+        meta[f"{name}.classes"] = " ".join(head.classes)
+        meta[f"{name}.each"] = str(int(head.each))
+    save_file(tensors, path, meta)
 
 
 class LabelledExamples:

@@ -58,36 +58,26 @@ def read_log_dat(path: Path) -> pl.LazyFrame:
     return parse_log(lines.select("line", "text", pl.col("fields").struct.unnest()))
 
 
-def read_log_tab(path: Path, header: bool = False) -> pl.LazyFrame:
-    """`196 242 3 881250949`, separated by tabs; `header` skips RecBole's first line of typed names."""
+def read_log_tab(path: Path, skip: int = 0, separator: str = "\t") -> pl.LazyFrame:
+    """`196 242 3 881250949`, separated by tabs; `skip`: lines of a header, as RecBole's typed names."""
     log = pl.scan_csv(
         path,
-        separator="\t",
+        separator=separator,
         has_header=False,
-        skip_rows=int(header),
+        skip_rows=skip,
         new_columns=list(LOG_FIELDS),
         infer_schema=False,
-        quote_char=None,
+        quote_char=None if separator == "\t" else '"',
         truncate_ragged_lines=True,
         row_index_name="line",
-        row_index_offset=1 + int(header),
+        row_index_offset=1 + skip,
     )
     return parse_log(log)
 
 
 def read_log_csv(path: Path) -> pl.LazyFrame:
     """`userId,movieId,rating,timestamp` with a header."""
-    log = pl.scan_csv(
-        path,
-        has_header=False,
-        skip_rows=1,
-        new_columns=list(LOG_FIELDS),
-        infer_schema=False,
-        truncate_ragged_lines=True,
-        row_index_name="line",
-        row_index_offset=2,
-    )
-    return parse_log(log)
+    return read_log_tab(path, skip=1, separator=",")
 
 
 def parse_log(log: pl.LazyFrame) -> pl.LazyFrame:
@@ -228,7 +218,7 @@ EXTRA_READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
 LAYOUTS = {
     "100k": Layout("u.data", "u.item", read_log_tab, read_catalogue_100k, "latin-1"),
     "recbole": Layout(
-        "ml-100k.inter", "ml-100k.item", lambda path: read_log_tab(path, header=True), read_catalogue_recbole
+        "ml-100k.inter", "ml-100k.item", lambda path: read_log_tab(path, skip=1), read_catalogue_recbole
     ),
     "dat": Layout("ratings.dat", "movies.dat", read_log_dat, read_catalogue_dat, "latin-1", tuple(EXTRA_READERS)),
     "csv": Layout("ratings.csv", "movies.csv", read_log_csv, read_catalogue_csv),

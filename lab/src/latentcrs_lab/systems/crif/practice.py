@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentcrs.base.progress import step
-from latentcrs.systems.sessions import RECOMMEND, Acts, Practice, Sessions
+from latentcrs.systems.sessions import RECOMMEND, Acts, Sessions
 from latentcrs_lab.systems.crif.tracking import FEATURES
 from latentcrs_lab.systems.crif.turn import Turn
+from latentcrs_lab.systems.practice import Practice
 
 _TOGETHER = 256
 

@@ -12,7 +12,6 @@ from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.ranking import ndcg_at
 from latentcrs.fit.training import fingerprint, work_folder
 from latentcrs.systems.hearing import FacetHearing
-from latentcrs.systems.sessions import Practice
 from latentcrs_lab.systems.crif.decision import Decision, train_decision
 from latentcrs_lab.systems.crif.examples import ExampleSampler
 from latentcrs_lab.systems.crif.factorisation import train_representation
@@ -23,6 +22,7 @@ from latentcrs_lab.systems.crif.preference import Preference
 from latentcrs_lab.systems.crif.representation import Representation
 from latentcrs_lab.systems.crif.settings import CrifSettings
 from latentcrs_lab.systems.crif.turn import Turn
+from latentcrs_lab.systems.practice import Practice
 
 VALIDATED = 1500
 """Requests that the offline phase is validated on."""

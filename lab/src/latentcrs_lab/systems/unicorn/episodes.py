@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from latentcrs.systems.sessions import RECOMMEND, Practice
+from latentcrs.systems.sessions import RECOMMEND
+from latentcrs_lab.systems.practice import Practice
 from latentcrs_lab.systems.unicorn.policy import Unicorn, acts_of
 from latentcrs_lab.systems.unicorn.replay import Transitions
 

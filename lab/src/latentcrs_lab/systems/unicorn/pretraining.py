@@ -18,7 +18,7 @@ from latentcrs.base.progress import step
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.ranking import ndcg_at, ranks_of_scores
 from latentcrs.systems.facets import Facets
-from latentcrs.systems.sessions import Practice
+from latentcrs_lab.systems.practice import Practice
 from latentcrs_lab.systems.unicorn.embeddings import NodeEmbeddings, Preference, in_order
 from latentcrs_lab.systems.unicorn.graph import NONE
 from latentcrs_lab.systems.unicorn.settings import UnicornSettings

@@ -17,7 +17,7 @@ from latentcrs.base.progress import say, step
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.fit.training import fingerprint, work_folder
 from latentcrs.systems.hearing import FacetHearing
-from latentcrs.systems.sessions import Practice
+from latentcrs_lab.systems.practice import Practice
 from latentcrs_lab.systems.unicorn.embeddings import NodeEmbeddings
 from latentcrs_lab.systems.unicorn.episodes import exploring, mean_turns, play, played
 from latentcrs_lab.systems.unicorn.network import QNetwork
