@@ -19,7 +19,8 @@ from latentcrs.data.nested import flat_columns
 from latentcrs.data.prepare import prepare
 from latentcrs.data.raw import RawData
 from latentcrs.data.requests import import_requests
-from latentcrs.data.sources.own import identifier, read_own, read_tables
+from latentcrs.data.sources.log_form import identifier
+from latentcrs.data.sources.own import read_own, read_tables
 from latentcrs.data.tables import LINE, OURS, Table, with_problem
 
 

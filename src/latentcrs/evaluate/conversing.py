@@ -85,7 +85,8 @@ class BundleDialogues:
         pasts = [self.recommender.item_numbers(each.session.past) for each in begun]
         unliked = [self.recommender.item_numbers(each.session.unliked) for each in begun]
         kept = partial(embed, encoder=self.recommender.text_encoder, name=None)
-        requests, wordings = zip(*((each.session.request, each.session.wording) for each in begun), strict=True)
+        requests = [each.session.request for each in begun]
+        wordings = [each.session.wording for each in begun]
         return self.recommender.read_all(pasts, requests, unliked, kept, wordings)
 
     def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
