@@ -120,11 +120,7 @@ def fit_bundle(
 
 
 def _checkpoint_folder(checkpoints: str | Path | None) -> str | Path:
-    """Where checkpoints go.
-
-    Raises:
-        UserError: it cannot be one.
-    """
+    """Where checkpoints go."""
     folder = local_place(checkpoints or work_folder())
     if isinstance(folder, Path) and folder.is_file():
         raise UserError(f"{folder} is a file; --checkpoints wants a folder.")

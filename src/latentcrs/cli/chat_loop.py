@@ -301,11 +301,7 @@ class ChatLoop:
         return {"id": conversation.id, "user": session["user"], "session": session, "turns": turns}
 
     def _place(self, number: str) -> int:
-        """The position in the last list, from 0, of a number as it is shown, from 1.
-
-        Raises:
-            UserError: nothing was shown yet, or the list has no such number.
-        """
+        """The position in the last list, from 0, of a number as it is shown, from 1."""
         count = len(self.conversation.session.listed)
         if not count:
             raise UserError("nothing is on the list yet; say what you are looking for.")

@@ -10,7 +10,7 @@ from typing import Literal
 from latentcrs.base.device import resolve_device
 from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
-from latentcrs.hear.open import hearer_of, open_extractor
+from latentcrs.hear.open import Extractors
 from latentcrs.llm import ChatModel, open_chat_model
 from latentcrs.recommend import Recommender, load
 from latentcrs.recommend.users import trained_dataset, user_history
@@ -78,12 +78,9 @@ def open_conversation(
         past += [recommender.find_item(title) for title in likes]
         session = Session(user=user, history=list(dict.fromkeys(past)), variant=variant or "f", k=k or 5)
     model = open_chat_model(llm) if llm is None or isinstance(llm, str) else llm
-    items, columns = recommender.bundle.items, recommender.bundle.columns
-    lexical = hearer_of(recommender)
-    id = stored.id if stored else new_id()
-    hearing = open_extractor(rules, items, columns, model) if rules == "llm" else lexical
+    by, id = Extractors(recommender, rules, model), stored.id if stored else new_id()
     opened = Conversation(
-        recommender, hearing, session, fallback=lexical, model=model, talks=talks, store=kept, id=id
+        recommender, by.chosen, session, fallback=by.lexical, model=model, talks=talks, store=kept, id=id
     )
     if stored is not None:
         opened.recent = stored.turns[-10:]
@@ -108,11 +105,7 @@ def new_id() -> str:
 
 
 def _stored(store: ConversationStore | None, id: str, bundle: str, recommender: Recommender) -> StoredConversation:
-    """The conversation to resume.
-
-    Raises:
-        UserError: there is none, or it was held with another catalogue.
-    """
+    """The conversation to resume."""
     if store is None:
         raise UserError("a conversation that is resumed must have been stored; say where.")
     if id == LAST:
@@ -122,11 +115,19 @@ def _stored(store: ConversationStore | None, id: str, bundle: str, recommender: 
             raise UserError(f"there is no stored conversation with {bundle} yet; leave out --resume to begin one.")
     else:
         found = store.load(id)
-    session = found.session
-    try:
-        recommender.item_numbers([*session.past, *session.not_again, *session.listed])
-    except UserError:
+    if not fits(found.session, recommender):
         raise UserError(
             f"conversation {found.id} was held with another catalogue: that of {found.bundle}; resume it with that."
-        ) from None
+        )
     return found
+
+
+def fits(session: Session, recommender: Recommender) -> bool:
+    """Whether a session's items and rules are of the recommender's catalogue."""
+    try:
+        recommender.item_numbers([*session.past, *session.not_again, *session.listed])
+        for heard in (*session.rules, *session.wishes):
+            recommender.mask(heard.rule)
+    except UserError:
+        return False
+    return True

@@ -228,11 +228,7 @@ def _numbers(dataset: PreparedDataset) -> dict[str, int]:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file of JSON lines.
-
-    Raises:
-        UserError: a line is none.
-    """
+    """The objects of a file of JSON lines."""
     found = []
     for number, text in enumerate(path.read_text("utf-8").splitlines(), start=1):
         if text.strip():

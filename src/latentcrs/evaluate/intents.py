@@ -273,11 +273,7 @@ def _said(bundle: Bundle, prepared: PreparedDataset, split: str, examples: int =
 def _active(
     bundle: Bundle, prepared: PreparedDataset, split: str
 ) -> tuple[list[str], list[int], NDArray[np.float32]]:
-    """Requests of one split, sampled where they are many: texts, targets, and f(m | S, X) of each, (requests, K).
-
-    Raises:
-        UserError: the split has no requests, or the text encoder is not the bundle's.
-    """
+    """Requests of one split, sampled where they are many: texts, targets, and f(m | S, X) of each, (requests, K)."""
     requests = prepared.requests.filter(pl.col("split") == split)
     if requests.is_empty():
         raise UserError(f"{prepared.path} has no {split} requests.")

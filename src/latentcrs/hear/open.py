@@ -1,9 +1,11 @@
-"""Opens an extractor by the name that commands give it."""
+"""Who hears the rules over a catalogue, by the name that commands give them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from pathlib import Path
+from typing import Literal
 from weakref import WeakKeyDictionary, ref
 
 import polars as pl
@@ -89,3 +91,24 @@ def open_extractor(
     if model is None:
         raise UserError("Rules heard by a language model need one; name it with --llm, or set LATENTCRS_LLM_URL.")
     return LLMExtractor(model, items, columns)
+
+
+class Extractors:
+    """Who hears the rules over one catalogue: made once, used by every conversation. lexical: by words alone."""
+
+    def __init__(self, recommender: Recommender, rules: Literal["lexical", "llm"], model: ChatModel | None) -> None:
+        """Raises:
+        UserError: "llm" without a model.
+        """
+        bundle, self.recommender, self.lexical = recommender.bundle, recommender, hearer_of(recommender)
+        self.chosen: Extractor = self.lexical
+        if rules == "llm":
+            self.chosen = open_extractor(rules, bundle.items, bundle.columns, model)
+
+    def over(self, recommender: Recommender) -> Extractors:
+        """The same over a catalogue of which no words are others."""
+        made = copy(self)
+        made.recommender, made.lexical = recommender, handed_over(self.lexical, recommender)
+        if self.chosen is self.lexical:
+            made.chosen = made.lexical
+        return made

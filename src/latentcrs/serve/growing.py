@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
+from latentcrs.hear.open import Extractors
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.new_items import HIDDEN, new_rows, typed_change, typed_rows
 from latentcrs.serve.catalogue import CatalogueView
 from latentcrs.serve.errors import Conflict, NotFound
-from latentcrs.serve.extractors import Extractors
 from latentcrs.store.conversations import ConversationStore
 
 Row = dict[str, Any]
@@ -105,6 +105,24 @@ class GrowingCatalogue:
             raise NotFound(f"The catalogue has no item with the id {strange!r}.")
         with self._changing:  # a thread that waits here is on in no time; one that waits for the database sleeps
             self._store.change_items(self._name, changes)
+
+    def put(self, rows: Sequence[Row]) -> tuple[int, int]:
+        """Add the items that the catalogue does not have, and change the others: how many of each.
+
+        Raises as `add` and `change`; then what is new may have been added.
+        """
+        self.check(rows)
+        new: dict[str, Row] = {}
+        for row in rows:
+            if row["item_id"] not in self:
+                new[row["item_id"]] = new.get(row["item_id"], {}) | row
+        hidden = [{"item_id": id, HIDDEN: True} for id, row in new.items() if row.pop(HIDDEN, False)]
+        known = [row for row in rows if row["item_id"] not in new]
+        if new:
+            self.add(list(new.values()))
+        if known or hidden:
+            self.change([*known, *hidden])
+        return len(new), len(known)
 
     def check(self, rows: Sequence[Row]) -> list[Row]:
         """What is new of items, each value brought to the type of its column. Raises `UserError` as `change`."""

@@ -66,11 +66,7 @@ LINES = {"application/x-ndjson": {"schema": {"type": "string"}}}
 
 
 def _lines(body: bytes) -> list[dict[str, Any]]:
-    """Items as JSON lines.
-
-    Raises:
-        UserError: a line that is none.
-    """
+    """Items as JSON lines."""
     rows = []
     for number, line in enumerate(body.splitlines(), 1):
         if line.strip():

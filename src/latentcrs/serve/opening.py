@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
+from latentcrs.converse.open import fits
+from latentcrs.hear.open import Extractors
 from latentcrs.serve.errors import Conflict, NotFound
-from latentcrs.serve.extractors import Extractors
 from latentcrs.store.session import Turn
 
 if TYPE_CHECKING:
@@ -67,15 +67,9 @@ def _loaded(service: Service, owner: str, id: str, after: int, extractors: Extra
     """The conversation out of the store, with its turns after turn `after`."""
     stored = service.conversation(owner, id, after)
     session, recommender = stored.session, extractors.recommender
-    try:
-        recommender.item_numbers([*session.past, *session.not_again, *session.listed])
-        for heard in (*session.rules, *session.wishes):
-            recommender.mask(heard.rule)
-    except UserError:
-        raise Conflict(
-            f"Conversation {id!r} was held with another catalogue, that of {Path(stored.bundle).name}; begin a new "
-            "one."
-        ) from None
+    if not fits(session, recommender):
+        name = Path(stored.bundle).name
+        raise Conflict(f"Conversation {id!r} was held with another catalogue, that of {name}; begin a new one.")
     if session.variant == "v" and service.model is None:
         session = session.model_copy(update={"variant": "f"})
     conversation = Conversation(

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import sha256_of
+from latentcrs.hear.open import Extractors
 from latentcrs.recommend import Recommender, load_bundle
 from latentcrs.recommend.bundle import MANIFEST, read_manifest
 from latentcrs.recommend.policy import Policies
 from latentcrs.serve.catalogue import CatalogueView
-from latentcrs.serve.extractors import Extractors
 from latentcrs.serve.growing import GrowingCatalogue
 from latentcrs.serve.people import People
 from latentcrs.store.conversations import ConversationStore

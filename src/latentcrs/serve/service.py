@@ -16,20 +16,18 @@ from latentcrs.converse.bookkeeping import MOST_IN_FORCE, update
 from latentcrs.converse.conversation import Conversation, Mark
 from latentcrs.data.rules import Rule
 from latentcrs.hear import Heard, HeardRule
+from latentcrs.hear.open import Extractors
 from latentcrs.llm import ChatModel
 from latentcrs.llm.model import encodable
-from latentcrs.recommend import Recommendation, Recommender
-from latentcrs.recommend.new_items import HIDDEN
-from latentcrs.recommend.policy import Policies, Policy
+from latentcrs.recommend import Recommender
+from latentcrs.recommend.policy import Policies
 from latentcrs.serve.believed import BelievedIntent, believed_intents
-from latentcrs.serve.bounds import bounded, searched
-from latentcrs.serve.catalogue import CatalogueView
+from latentcrs.serve.bounds import bounded
 from latentcrs.serve.errors import Conflict, NotFound
-from latentcrs.serve.extractors import Extractors
-from latentcrs.serve.growing import PATIENCE
+from latentcrs.serve.item_service import ItemService
 from latentcrs.serve.live import LiveConversations
 from latentcrs.serve.opening import as_it_stands, turn_that_was
-from latentcrs.serve.people import People, named
+from latentcrs.serve.people import named
 from latentcrs.serve.served import ServedBundle
 from latentcrs.serve.tracing import ServerTracer
 from latentcrs.store.conversations import (
@@ -48,7 +46,7 @@ ATTEMPTS = 3
 """How often a turn is tried where the conversation goes on in another process at the same moment."""
 
 
-class Service:
+class Service(ItemService):
     """A bundle that talks with many people at once. Threads may share it; processes may share its store.
 
     A conversation and what a user did belong to an owner ("" where there is only one); to others they do not exist.
@@ -91,21 +89,6 @@ class Service:
         self.beside: Service | None = None
         self._beside_share = 0.0
         self.served.growing.catch_up()
-
-    @property
-    def recommender(self) -> Recommender:
-        """Over the catalogue as it stands; another one when items join it, or another bundle takes its place."""
-        return self.served.recommender
-
-    @property
-    def catalogue(self) -> CatalogueView:
-        """The catalogue as it stands."""
-        return self.served.catalogue
-
-    @property
-    def people(self) -> People:
-        """The users of the bundle."""
-        return self.served.people
 
     def try_beside(self, bundle: Path, share: float) -> None:
         """Hold this share of the new conversations with another bundle; a user's are all held with one of the two.
@@ -164,12 +147,6 @@ class Service:
         """
         self.served = served
         self._live.renew()
-
-    def current(self) -> ServedBundle:
-        """The bundle that is served, with the items that joined its catalogue in other processes."""
-        served = self.served
-        served.growing.catch_up(PATIENCE)
-        return served
 
     # Conversations.
 
@@ -406,91 +383,6 @@ class Service:
         for id in ids:
             self._drop(owner, id)
         return count
-
-    # Without a conversation.
-
-    def recommend(
-        self,
-        *,
-        history: Sequence[str] = (),
-        user: str | None = None,
-        owner: str = "",
-        request: str = "",
-        k: int = 5,
-        where: Sequence[Rule] = (),
-        exclude: Sequence[str] = (),
-        policy: Policy | None = None,
-        sort: tuple[str, bool] | None = None,
-    ) -> list[Recommendation]:
-        """The best k items that pass `where`; `history` (oldest first) comes behind that of `user`. `policy`: beside
-        that of the owner. `sort`: see `Recommender.recommend`.
-
-        Raises:
-            UserError: an item that does not exist, or a rule that does not fit the catalogue.
-        """
-        served = self.current()
-        session = Session(user=user, history=[] if user is None else served.people.trained(owner, named(user)))
-        session.history = list(dict.fromkeys([*session.history, *map(str, history)]))
-        if user is not None:
-            served.people.bring_in(owner, session)
-        left_out = [*exclude, *session.seen, *session.refused]
-        policy = self.policies.of(owner) | (policy or Policy())
-        policy.check(served.recommender)
-        return served.recommender.recommend(
-            session.history, encodable(request), k, bounded(where), left_out, policy=policy, sort=sort
-        )
-
-    def similar(self, item_id: str, k: int = 5, owner: str = "") -> list[Recommendation]:
-        """Items like one. Raises `NotFound` where there is no such item; see `CatalogueView.similar`."""
-        return self.current().catalogue.similar(item_id, k, self.policies.of(owner).always)
-
-    def search(self, words: str, where: Sequence[Rule] = (), k: int = 10, owner: str = "") -> list[dict[str, Any]]:
-        """Items (column -> value) by words of their titles and texts; see `CatalogueView.search`."""
-        rules = [*bounded(where), *self.policies.of(owner).always]
-        return self.current().catalogue.search(searched(encodable(words)), rules, k)
-
-    def item(self, item_id: str) -> dict[str, Any]:
-        """All that the catalogue says of an item. Raises `NotFound` where there is no such item."""
-        return self.current().catalogue.row(item_id)
-
-    def add_items(self, rows: list[dict[str, Any]]) -> int:
-        """Put new items into the catalogue for everyone, recommendable at once by their text; how many. They are in
-        the store, so other processes and the next start have them too.
-
-        Raises:
-            Conflict: an id that the catalogue has already.
-            UserError: a column that the catalogue does not have, a value of the wrong type, no id or title.
-        """
-        return self.served.growing.add(rows)
-
-    def change_items(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Change items for everyone, in every process, from the next request on: rows with an `item_id` and what is
-        new (null: nothing any more), `hidden` for what is not to be recommended. It is in the store on return.
-
-        Raises:
-            NotFound: no such item.
-            UserError: a column that the catalogue does not have, a value of the wrong type.
-        """
-        self.served.growing.change(rows)
-
-    def put_items(self, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
-        """Add the items that the catalogue does not have, and change the others: how many of each.
-
-        Raises as `add_items` and `change_items`; then what is new may have been added.
-        """
-        growing = self.current().growing
-        growing.check(rows)
-        new: dict[str, dict[str, Any]] = {}
-        for row in rows:
-            if row["item_id"] not in growing:
-                new[row["item_id"]] = new.get(row["item_id"], {}) | row
-        hidden = [{"item_id": id, HIDDEN: True} for id, row in new.items() if row.pop(HIDDEN, False)]
-        known = [row for row in rows if row["item_id"] not in new]
-        if new:
-            growing.add(list(new.values()))
-        if known or hidden:
-            growing.change([*known, *hidden])
-        return len(new), len(known)
 
     # Within.
 
