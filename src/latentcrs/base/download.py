@@ -79,10 +79,7 @@ def _download_part(url: str, part: Path, attempts: int, pause: float) -> None:
     )
     name = url.rsplit("/", 1)[-1]
     try:
-        with (
-            step(f"fetch {name} (MB)") as bar,
-            httpx2.Client(timeout=TIMEOUT, follow_redirects=True) as client,
-        ):
+        with step(f"fetch {name} (MB)") as bar, httpx2.Client(timeout=TIMEOUT, follow_redirects=True) as client:
             for attempt in retrying:
                 with attempt:
                     _stream(client, url, part, bar)

@@ -57,8 +57,7 @@ def serve(
     conversations: Annotated[int, typer.Option(min=1, max=MOST, help="How many are held at once.")] = 200,
     turns: Annotated[int, typer.Option(min=2, max=MOST, help="Turns of each.")] = 20,
     llm_failing: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=1.0, help="Use a language model, of whose calls this share fails."),
+        float | None, typer.Option(min=0.0, max=1.0, help="Use a language model, of whose calls this share fails.")
     ] = None,
     kill: Annotated[bool, typer.Option("--kill", help="Kill the server in the middle, and start it again.")] = False,
     pause: Annotated[

@@ -20,9 +20,7 @@ group = typer.Typer(
 
 
 @group.command("list")
-def list_models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
-) -> None:
+def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:
     """List the models that need no network: text encoders, as `--encoder` takes them, and language models, as
     `--llm` does.
 

@@ -88,6 +88,5 @@ def a_kept_store(address: str) -> str:
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", callback=_device)]
 Engine = Annotated[str, typer.Option(help="local: this process; ray: workers of Ray.")]
 Workers = Annotated[
-    int | None,
-    typer.Option(min=1, max=10_000, help="Workers of Ray; by default one for each processor or GPU."),
+    int | None, typer.Option(min=1, max=10_000, help="Workers of Ray; by default one for each processor or GPU.")
 ]

@@ -25,8 +25,7 @@ def train(
     engine: Engine = "local",
     workers: Workers = None,
     checkpoints: Annotated[
-        str | None,
-        typer.Option(help="Folder or URL of what a stopped run goes on from; by default in the cache."),
+        str | None, typer.Option(help="Folder or URL of what a stopped run goes on from; by default in the cache.")
     ] = None,
 ) -> None:
     """Train LatentCRS on a prepared data set: behaviour encoder, intents, EM.

@@ -13,11 +13,7 @@ from latentcrs.store.session import Session
 
 
 def first_by(
-    recommender: Recommender,
-    sort: Sort,
-    session: Session,
-    available: NDArray[np.bool_],
-    rules: Sequence[HeardRule],
+    recommender: Recommender, sort: Sort, session: Session, available: NDArray[np.bool_], rules: Sequence[HeardRule]
 ) -> NDArray[np.bool_]:
     """The items, (n,), that come first by an order: all of the last list where that is meant, else `session.k` of
     those available that pass the rules.

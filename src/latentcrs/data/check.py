@@ -171,11 +171,7 @@ def untitled_items(raw: RawData) -> pl.DataFrame:
     items = raw.items.select("item_id", "title").with_columns(lines.alias("line"))
     untitled = items.filter(pl.col("title").cast(pl.String).fill_null("").str.strip_chars() == "")
     return untitled.select(
-        "line",
-        "item_id",
-        file=pl.lit(file_name(raw, "items")),
-        kind=pl.lit(NO_TITLE),
-        effect=pl.lit(KEPT),
+        "line", "item_id", file=pl.lit(file_name(raw, "items")), kind=pl.lit(NO_TITLE), effect=pl.lit(KEPT)
     )
 
 

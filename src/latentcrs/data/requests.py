@@ -155,8 +155,7 @@ def place_users(lines: pl.DataFrame, dataset: PreparedDataset, raw: RawData) -> 
     lines = lines.with_columns(mistake.alias("mistake"), reason.alias("reason"))
     mistakes = lines.filter(pl.col("mistake").is_not_null()).select("line", "mistake")
     lines = lines.with_columns(
-        pl.lit(None, dtype=pl.List(pl.Int32)).alias("history"),
-        pl.lit(None, dtype=pl.List(pl.String)).alias("gone"),
+        pl.lit(None, dtype=pl.List(pl.Int32)).alias("history"), pl.lit(None, dtype=pl.List(pl.String)).alias("gone")
     )
     return lines, mistakes
 

@@ -41,12 +41,7 @@ def describe(dataset: PreparedDataset) -> dict[str, Any]:
     requests = {}
     if dataset.has_requests:
         requests = dict(dataset.requests["split"].value_counts(sort=True).iter_rows())
-    return {
-        "manifest": info.model_dump(),
-        "statistics": statistics,
-        "requests": requests,
-        "columns": columns,
-    }
+    return {"manifest": info.model_dump(), "statistics": statistics, "requests": requests, "columns": columns}
 
 
 def distinct_values(values: pl.Series) -> int:

@@ -80,10 +80,7 @@ class EvaluationBundle:
         """The weight of the text in the weighted sum with the best validation NDCG@20."""
         valid, V, T = sample_rows(self.inputs.valid, 10_000), self.inputs.V, self.inputs.T
         return _best_weight(
-            valid,
-            len(V),
-            lambda part: valid.S[part] @ V.T,
-            lambda part: F.normalize(valid.X(part), dim=1) @ T.T,
+            valid, len(V), lambda part: valid.S[part] @ V.T, lambda part: F.normalize(valid.X(part), dim=1) @ T.T
         )
 
     @cached_property

@@ -84,14 +84,7 @@ def mention_features(read: Read, first: int, last: int, language: str = "en") ->
             _mean(read.words[last:end]),
             read.vector,
             np.array(
-                [
-                    *cues,
-                    closes == "?",
-                    start == first,
-                    end == last,
-                    len(tokens) <= last - first + 2,
-                ],
-                np.float32,
+                [*cues, closes == "?", start == first, end == last, len(tokens) <= last - first + 2], np.float32
             ),
         ]
     )

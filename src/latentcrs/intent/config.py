@@ -158,9 +158,7 @@ class Config(Section):
 
 
 def load_config(
-    preset: str = "default",
-    settings: list[str] | tuple[str, ...] = (),
-    sections: Mapping[str, Any] | None = None,
+    preset: str = "default", settings: list[str] | tuple[str, ...] = (), sections: Mapping[str, Any] | None = None
 ) -> Config:
     """The preset `preset` with `settings` of the form "em.alpha_m=1" laid over it, and `sections` as a preset has
     them: {"em": {"alpha_m": 1}}.

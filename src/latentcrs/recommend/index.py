@@ -252,10 +252,7 @@ def lists_path(path: Path) -> Path:
 
 
 def best(
-    candidates: NDArray[np.integer] | None,
-    scores: NDArray[np.float32],
-    k: int,
-    bonus: NDArray[np.float32] | None,
+    candidates: NDArray[np.integer] | None, scores: NDArray[np.float32], k: int, bonus: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The best k of `candidates` (None: all items) by their `scores`, with the bonus (n,) that each gets; of equals
     those that come first.

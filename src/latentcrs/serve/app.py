@@ -67,9 +67,7 @@ def create_app(settings: Settings, service: Service | None = None, tracing: Serv
             service.try_beside(settings.beside, settings.beside_share)
     service.on_turn, service.tracing = metrics.turn, tracing
     metrics.watch(
-        service.live_conversations,
-        lambda: service.served.since.timestamp(),
-        lambda: service.store.unreadable,
+        service.live_conversations, lambda: service.served.since.timestamp(), lambda: service.store.unreadable
     )
     keys = None if settings.keys_file is None else Keys(settings.keys_file)
     if keys is not None:

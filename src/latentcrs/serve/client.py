@@ -37,12 +37,7 @@ class Client:
     ...         print(item.title, item.why)
     """
 
-    def __init__(
-        self,
-        url: str = "http://localhost:8000",
-        key: str | None = None,
-        timeout: float = 120.0,
-    ) -> None:
+    def __init__(self, url: str = "http://localhost:8000", key: str | None = None, timeout: float = 120.0) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout)
 

@@ -277,10 +277,7 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
         bundle = service.recommender.bundle
         return [RecommendedItem.of(one, bundle, service.catalogue.row(one.item_id)) for one in found]
 
-    computed: dict[str, Any] = {
-        "tags": tags,
-        "dependencies": [Depends(callers.turn)],
-    }
+    computed: dict[str, Any] = {"tags": tags, "dependencies": [Depends(callers.turn)]}
 
     @api.post("/recommendations", **computed)
     async def recommend(owner: Owner, wanted: RecommendationRequest, request: Request) -> list[RecommendedItem]:

@@ -78,7 +78,5 @@ async def streamed(
             task.cancel()  # where the listener has gone: see `Threads`
 
     return StreamingResponse(
-        lines(),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )

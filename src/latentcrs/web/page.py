@@ -56,11 +56,7 @@ class Page:
         labels = self._labels
         with box("app"):
             self._header = Header(
-                labels,
-                self._service.model is not None,
-                self._use,
-                self._start_over,
-                self._conversations,
+                labels, self._service.model is not None, self._use, self._start_over, self._conversations
             )
             with box("main", "main"):
                 self._chat = Chat(labels, self._service.talks, self._press, self._say, self._undo)

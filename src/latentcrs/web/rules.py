@@ -77,11 +77,7 @@ class RuleDialog:
     """A small dialog: the column, an operator and a value out of the catalogue, must or ideally."""
 
     def __init__(
-        self,
-        labels: Labels,
-        on_edit: Callable[[RuleEdit], Awaitable[None]],
-        old: HeardRule | None,
-        wish: bool,
+        self, labels: Labels, on_edit: Callable[[RuleEdit], Awaitable[None]], old: HeardRule | None, wish: bool
     ) -> None:
         self._labels, self._on_edit, self._old = labels, on_edit, old
         rule = old.rule if old else None
