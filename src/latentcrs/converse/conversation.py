@@ -8,25 +8,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.uninterrupted import uninterrupted
-from latentcrs.converse import replies
+from latentcrs.converse import wording
 from latentcrs.converse.acts import Act, clean, items_meant, read_act
-from latentcrs.converse.answers import answer as answer_question
 from latentcrs.converse.asking import question
 from latentcrs.converse.bookkeeping import applicable, forget_words, update
 from latentcrs.converse.deciding import JOINS, kind_of, meant
-from latentcrs.converse.examples import example_request
 from latentcrs.converse.filtering import RankedItems, least_fitting, rank_under_rules
-from latentcrs.converse.grounded import SentenceCheck
-from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, described, grades, reordered
+from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, grades, reordered
 from latentcrs.converse.sorting import first_by
 from latentcrs.converse.steps import timed
 from latentcrs.data.roles import addresses
 from latentcrs.hear import Context, Extractor, Heard, HeardRule, Hearer, Reading
 from latentcrs.hear.language import denies, word_set
 from latentcrs.hear.open import hearer_of
-from latentcrs.llm import Call, ChatModel, ChatRequest, Message, Meter, ModelError, complete
+from latentcrs.llm import Call, ChatModel, Meter, ModelError
 from latentcrs.llm.model import encodable
-from latentcrs.llm.prompts import prompt
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.explain import words_of
 from latentcrs.recommend.policy import Policy, Shelf
@@ -54,7 +50,6 @@ class PendingTurn:
 Mark = Literal["like", "refuse", "seen"]
 MARKED: dict[Mark, str] = {"like": "liked", "refuse": "refused", "seen": "seen"}
 """Which list of the session an item joins."""
-LONGEST_REPLY = 100  # tokens
 TALK = frozenset({"question", "thanks", "greeting", "small talk", "unsure", "accepted", "instruction"})
 """Kinds of utterance whose words ask for nothing."""
 
@@ -116,7 +111,7 @@ class Conversation:
         self._meter = Meter()
         with timed(turn, "total"):
             with timed(turn, "act"):
-                act = read_act(text, [self._title(item_id) for item_id in session.listed])
+                act = read_act(text, [self.title(item_id) for item_id in session.listed])
             with timed(turn, "hear"):
                 reading = self._listen(turn, session, act.rest) if act.rest else Reading(acts=("other",))
             if act.about:
@@ -231,7 +226,7 @@ class Conversation:
             return reading
         before = list(session.said)
         try:
-            heard = self.extractor.extract(text, before, self._call("rules", turn))
+            heard = self.extractor.extract(text, before, self.call("rules", turn))
         except ModelError as error:
             self._went_on(turn, "rules by words alone", error)
             heard = reading if self.fallback is self.hearer else self.fallback.extract(text, before)
@@ -255,10 +250,10 @@ class Conversation:
         into = {"more": "liked"}.get(turn.kind, turn.kind)
         if into in ("seen", "refused", "accepted", "liked"):
             for place in places:
-                if into != "accepted" or not self._is_gone(listed[place]):
+                if into != "accepted" or not self.is_gone(listed[place]):
                     _join(session, into, listed[place])
         spoken_of = [listed[place] for place in places]
-        titles = [self._title(item_id) for item_id in listed]
+        titles = [self.title(item_id) for item_id in listed]
         pointed = {listed[place] for place in items_meant(text, titles)}
         for title in reading.titles if act.kind not in ("question", "why") else ():
             item_id = str(self.recommender.bundle.items["item_id"][title.number])
@@ -327,7 +322,7 @@ class Conversation:
         with timed(turn, "explain"):
             explained = recommender.with_reasons(query, found.numbers, found.scores, shelf.promoted)
         for item, fails in zip(explained, found.fails, strict=True):
-            image, link = addresses(self._row(item.item_id), recommender.bundle.columns)
+            image, link = addresses(self.row(item.item_id), recommender.bundle.columns)
             turn.items.append(
                 TurnItem(
                     item_id=item.item_id,
@@ -359,9 +354,9 @@ class Conversation:
             rows = [bundle.items.row(int(number), named=True) for number in found.numbers]
             unfit = least_fitting(self.recommender, query, session.rules, self.controls)
             controls = [bundle.items.row(number, named=True) for number in unfit if number not in found.numbers]
-            liked = [self._title(item_id) for item_id in session.past[-5:]]
+            liked = [self.title(item_id) for item_id in session.past[-5:]]
             try:
-                call = self._call("judge", turn)
+                call = self.call("judge", turn)
                 given = grades(self.model, call, session.request, liked, rows, bundle.columns, controls)
             except ModelError as error:
                 self._went_on(turn, "not judged", error)
@@ -379,76 +374,14 @@ class Conversation:
         self, turn: Turn, session: Session, reading: Reading, meant: list[str], on_text: Callable[[str], None] | None
     ) -> bool:
         """The reply's text; `meant`: the items that the utterance speaks of. Returns whether `on_text` has had it."""
-        turn.text = self._template(turn, session, reading, meant)
+        turn.text = wording.by_template(self, turn, session, reading, meant)
         if self.talks and self.model is not None and turn.items:
             try:
-                turn.text = self._by_model(turn, on_text)
+                turn.text = wording.by_model(self, turn, on_text)
                 return True
             except ModelError as error:
                 self._went_on(turn, "worded without the language model", error)
         return False
-
-    def _by_model(self, turn: Turn, on_text: Callable[[str], None] | None) -> str:
-        assert self.model is not None
-        columns = self.recommender.bundle.columns
-        items = [described(self._row(item.item_id), columns) for item in turn.items]
-        # What a person must know is not left to a model.
-        first = turn.text if turn.relaxed or turn.unknown or turn.nearest else replies.no_longer(turn)
-
-        def passed(sentence: str) -> None:
-            if on_text is not None:
-                on_text(sentence if grounded.said or not first else f"{first} {sentence}")
-
-        grounded = SentenceCheck(items, [turn.utterance, *turn.rules, *turn.wishes], passed)
-        text = prompt("reply", request=turn.utterance, items=items)
-        messages = [Message("system", prompt("reply_rules")), Message("user", text)]
-        pieces = None if on_text is None else grounded.write
-        asked = ChatRequest(messages, self._call("reply", turn), max_tokens=LONGEST_REPLY, on_text=pieces)
-        try:
-            answered = complete(self.model, asked)
-            said = grounded.end(answered.text, answered.finished)
-        except ModelError as error:
-            if not grounded.said or error.outcome != "invented":
-                if grounded.said and on_text is not None:
-                    on_text("\n")
-                raise
-            said = " ".join(grounded.said)
-        return f"{first} {said}".strip()
-
-    def _template(self, turn: Turn, session: Session, reading: Reading, meant: list[str]) -> str:
-        kind, notes = turn.kind, list(reading.notes)
-        if gone := [self._title(item_id) for item_id in meant if self._is_gone(item_id)]:
-            notes.append(replies.GONE.format(titles=replies.listed(gone), be="is" if len(gone) == 1 else "are"))
-            meant = [item_id for item_id in meant if not self._is_gone(item_id)]
-        if kind == "question" and meant:
-            columns = self.recommender.bundle.columns
-            told = [answer_question(self._row(item_id), reading.about, columns) for item_id in meant]
-            return " ".join([*notes, *told])
-        if kind == "why" and meant:
-            return " ".join([*notes, *(f"{self._title(item_id)}: {self.why(item_id)}." for item_id in meant)])
-        chosen = replies.listed([self._title(item_id) for item_id in meant])
-        opening = {
-            "seen": f"Noted, you know {chosen}.",
-            "refused": f"Noted, not {chosen}." if len(meant) <= 2 else "Noted, none of these.",
-            "liked": f"Noted, you like {chosen}.",
-            "accepted": f"Enjoy {chosen}!",
-            "instruction": replies.INSTRUCTION,
-            "start over": replies.START_OVER,
-        }.get(kind, "")
-        opening = opening if meant or kind in ("instruction", "start over") else ""
-        opening = " ".join([*notes, opening]).strip()
-        if turn.items or kind in ("request", "more", "seen", "refused"):
-            return f"{opening if kind != 'start over' else ''} {replies.recommending(turn, session)}".strip()
-        fixed = {
-            "greeting": replies.GREETING,
-            "thanks": replies.THANKS,
-            "small talk": replies.SMALL_TALK,
-            "help": replies.HELP,
-            "empty": replies.EMPTY,
-        }
-        ended = replies.no_longer(turn)
-        said = opening or fixed.get(kind, replies.UNSURE).format(example=example_request(self.recommender.bundle))
-        return f"{ended} {said}".strip()
 
     def why(self, item_id: str) -> str:
         """The reason that was given for an item of this conversation."""
@@ -465,18 +398,21 @@ class Conversation:
             self.session = session
             self.recent = [*self.recent[-9:], turn]
 
-    def _is_gone(self, item_id: str) -> bool:
+    def is_gone(self, item_id: str) -> bool:
         """Whether an item, which may have been shown, is not to be had any more."""
         return not self.recommender.offered[self.recommender.item_numbers([item_id])[0]]
 
-    def _title(self, item_id: str) -> str:
-        return str(self._row(item_id)["title"])
+    def title(self, item_id: str) -> str:
+        """What an item is called."""
+        return str(self.row(item_id)["title"])
 
-    def _row(self, item_id: str) -> dict[str, Any]:
+    def row(self, item_id: str) -> dict[str, Any]:
+        """What the catalogue says of an item."""
         number = int(self.recommender.item_numbers([item_id])[0])
         return self.recommender.bundle.items.row(number, named=True)
 
-    def _call(self, purpose: str, turn: Turn) -> Call:
+    def call(self, purpose: str, turn: Turn) -> Call:
+        """A call of the language model for `purpose`, counted for the turn."""
         return Call(purpose, self.id, turn.number, self._meter)
 
 
