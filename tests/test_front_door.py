@@ -22,7 +22,7 @@ from latentcrs.intent import load_config
 
 Frames = tuple[pl.DataFrame, pl.DataFrame]
 MODULES = {
-    *("__init__", "base.errors", "converse.open", "data.frames", "data.rules", "estimator", "fit.training"),
+    *("__init__", "base.errors", "converse.open", "data.frames", "data.rules", "estimator"),
     *("hear.open", "recommend.recommender"),
 }
 """Modules whose public names are the front door."""

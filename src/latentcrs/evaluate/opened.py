@@ -88,9 +88,14 @@ class EvaluationBundle:
         """BM25 over the items' titles and texts."""
         return Lexical.build(words_of_items(self.bundle.items))
 
-    @torch.inference_mode()
     def reference(self, name: str) -> Reference:
         """How a reference (of `one_turn.SYSTEMS`, but ours) scores all items; trained at first use where it is."""
+        if WITH_BM25.get(name, name) == "fusion":
+            _ = self.fusion  # here, where gradients are
+        with torch.inference_mode():
+            return self._reference(name)
+
+    def _reference(self, name: str) -> Reference:
         if name in WITH_BM25:
             base, weight = self.reference(WITH_BM25[name]), self.bm25_weight(WITH_BM25[name])
 
