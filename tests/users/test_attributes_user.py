@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import polars as pl
 import pytest
 from simulate_data import simulate, write_dataset
 
+from latentcrs.base.draws import Dice
 from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import REQUESTS_SCHEMA, PreparedDataset
+from latentcrs.data.nouns import NOUNS
 from latentcrs.data.request_rows import request_rows
+from latentcrs.data.roles import Role
 from latentcrs.users import leaks
 from latentcrs.users.attributes import AttributesUser, Request
-from latentcrs.users.conditions import Condition
+from latentcrs.users.conditions import Condition, Operator
 from latentcrs.users.personas import personas_called
-from latentcrs.users.phrases import talk
+from latentcrs.users.phrases import filled_in, fills_of, talk
 
 Talk = tuple[pl.DataFrame, list[Request]]
 
@@ -200,3 +204,21 @@ def test_slips_leave_digits_and_short_words_alone() -> None:
     for key in range(500):
         assert hasty.typed("PS2 and N64 for 1999", Dice(key)).lower() == "ps2 and n64 for 1999"
     assert np.mean([hasty.typed("a western", Dice(key)).lower() != "a western" for key in range(500)]) > 0.9
+
+
+RANGES: dict[Role, tuple[Operator, ...]] = {
+    "year": ("between", "below", "above"),
+    "price": ("below", "above"),
+    "number": ("below", "above"),
+    "story": ("says",),
+}
+"""How the values of a role are bounded, where they are not had."""
+
+
+@pytest.mark.parametrize("role", get_args(Role))
+def test_every_condition_can_be_said_in_every_form(role: Role) -> None:
+    for operator in RANGES.get(role, ("has",)):
+        condition = Condition("some column", role, operator, value="a thing", low=10, high=19, shown="a thing")
+        for pattern in ("{np}", "{clause}", "{keys}", "{np}; {rest}"):
+            said = filled_in(pattern, fills_of([condition, condition], NOUNS["movie"], Dice(1)))
+            assert said.strip("; "), (operator, pattern)
