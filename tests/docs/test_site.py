@@ -45,6 +45,7 @@ def test_the_site_is_built_and_every_link_leads_somewhere(sources: Path) -> None
     python = (site / "reference" / "python" / "index.html").read_text("utf-8")
     public = set(latentcrs.__all__) - {"__version__"}
     assert public == set(re.findall(r'<h3 id="latentcrs\.(\w+)"', python)) and "Recommender.recommend_many" in python
+    assert '<span class="gp">&gt;&gt;&gt; </span>' in python and "<blockquote>" not in python
     for name in GENERATED:
         assert (site / "reference" / name.removesuffix(".md") / "index.html").is_file()
 

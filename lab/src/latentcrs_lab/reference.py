@@ -68,7 +68,9 @@ def escaped(text: str) -> str:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in ([*head], ["---"] * len(head), *rows)]
+    """Rows as a table in Markdown, without the columns in which none has anything."""
+    kept = [place for place in range(len(head)) if any(row[place] for row in rows)]
+    lines = ["| " + " | ".join(row[place] for place in kept) + " |" for row in (head, ["---"] * len(head), *rows)]
     return "\n".join(lines) + "\n"
 
 
