@@ -21,8 +21,9 @@ from latentcrs.data import PreparedDataset
 from latentcrs.data.request_rows import request_rows
 from latentcrs.evaluate.intervals import means_of, paired_p_value
 from latentcrs.fit.training import fingerprint, work_folder
+from latentcrs.systems.open import Conversationalist
 from latentcrs.text.cost import duration
-from latentcrs.users.dialogue import Conversationalist, SimulatedUser, dialogues_of
+from latentcrs.users.dialogue import SimulatedUser, dialogues_of
 
 TURNS = 5
 """Turns of a conversation (section 5.5); the target not shown by then is a failure."""

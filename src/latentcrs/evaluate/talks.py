@@ -13,8 +13,7 @@ from latentcrs.evaluate.opened import WITH_BM25, EvaluationBundle
 from latentcrs.hear.open import open_extractor
 from latentcrs.llm import ChatModel
 from latentcrs.store.session import Variant
-from latentcrs.systems.open import LABORATORY, find_system, reports_of, system_names
-from latentcrs.users.dialogue import Conversationalist
+from latentcrs.systems.open import LABORATORY, Conversationalist, find_system, reports_of, system_names
 from latentcrs.users.open import check_user, open_user
 
 VARIANTS = ("b", "f", "v", "b-paper", "f-paper")

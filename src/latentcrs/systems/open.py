@@ -17,9 +17,27 @@ from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.histories import Histories
 from latentcrs.llm import ChatModel
 from latentcrs.recommend import Recommender
-from latentcrs.users.dialogue import Conversationalist
+from latentcrs.users.dialogue import Dialogue, SystemTurn
 
 LABORATORY = "The paper's other systems come with latentcrs-lab: pip install latentcrs-lab."
+
+
+class Conversationalist(Protocol):
+    """A system that talks with simulated users, many at a time."""
+
+    name: str
+
+    def meet(self, dialogues: Sequence[Dialogue]) -> None:
+        """Forget all conversations and begin one for each of `dialogues`."""
+        ...
+
+    def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
+        """Answer the last thing said in each of `dialogues`, some of those that it has met."""
+        ...
+
+    def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
+        """Input and output tokens that the conversation has taken so far."""
+        ...
 
 
 class Baseline(Conversationalist, Protocol):

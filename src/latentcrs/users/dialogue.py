@@ -1,4 +1,4 @@
-"""One conversation with a simulated user, as both sides see it, and what either side must be able to do."""
+"""One conversation with a simulated user, as both sides see it, and what such a user must be able to do."""
 
 from __future__ import annotations
 
@@ -70,22 +70,4 @@ class SimulatedUser(Protocol):
         """Say the next sentence of each dialogue, onto the end of its `said`: the opening, or the answer to the last
         of `shown`, in which the target was not. A function of the seed and the dialogue alone, in any order or batch.
         """
-        ...
-
-
-class Conversationalist(Protocol):
-    """A system that talks with simulated users, many at a time."""
-
-    name: str
-
-    def meet(self, dialogues: Sequence[Dialogue]) -> None:
-        """Forget all conversations and begin one for each of `dialogues`."""
-        ...
-
-    def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
-        """Answer the last thing said in each of `dialogues`, some of those that it has met."""
-        ...
-
-    def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
-        """Input and output tokens that the conversation has taken so far."""
         ...
