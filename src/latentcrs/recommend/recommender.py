@@ -71,9 +71,7 @@ class Query:
     vector: NDArray[np.float32]  # (w,) whose inner products with the vectors of `index` are the scores
     index: ItemIndex
     bonus: NDArray[np.float32] | None = None  # (n,) beside the inner product: words as they are, what is named
-    left_out: NDArray[np.int64] = field(
-        default_factory=lambda: NOTHING
-    )  # item numbers that the request names and does not want back
+    left_out: NDArray[np.int64] = field(default_factory=lambda: NOTHING)  # what the request names, not wanted back
 
     def scores(self) -> NDArray[np.float32]:
         """Every item's score, (n,)."""
