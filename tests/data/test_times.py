@@ -42,6 +42,15 @@ MINUTE, DAY = MOMENT - 40, 1_599_955_200
         ("Sun Sep 13 12:26:40 +0000 2020", MOMENT),
         ("Sun Sep 13 12:26:40 UTC 2020", MOMENT),
         ("13/Sep/2020:12:26:40 +0000", MOMENT),
+        ("13. September 2020 12:26", MINUTE),
+        ("So., 13. Sept. 2020", DAY),
+        ("dimanche 13 septembre 2020 12:26:40", MOMENT),
+        ("13 de septiembre de 2020", DAY),
+        ("13/set/2020", DAY),
+        ("13. syyskuuta 2020", DAY),
+        ("13 września 2020", DAY),
+        ("13 сентября 2020 г.", DAY),
+        ("2020年9月13日 12:26", MINUTE),
         ("1600000000", MOMENT),
         ("1600000000.0", MOMENT),
         ("1600000000000", MOMENT),
@@ -55,6 +64,14 @@ def test_a_time_is_read_in_whatever_form_it_has(written: str, seconds: int) -> N
     form = learn_times(values.drop_nulls())
     assert isinstance(form, TimeForm), form
     assert read_times(values, form)[0].to_list() == [seconds, None, seconds]
+
+
+def test_months_of_other_languages_are_not_those_they_begin_like() -> None:
+    november, july = pl.Series("t", ["3 marraskuuta 2020"]), pl.Series("t", ["3 juillet 2020"])
+    for values, month in ((november, 11), (july, 7)):
+        form = learn_times(values)
+        assert isinstance(form, TimeForm)
+        assert read_times(values, form)[1].cast(pl.Datetime("us")).dt.month().to_list() == [month]
 
 
 @pytest.mark.parametrize(("number", "seconds"), [(20200913, DAY), (20200913122640, MOMENT), (1600000000, MOMENT)])

@@ -7,14 +7,17 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_tz
+from functools import cache
+from itertools import product
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from babel.dates import get_day_names, get_month_names
 
 ACCEPTED = (
     "ISO 8601 (2020-09-13T12:26:40Z, 2020-09-13 12:26), 13.09.2020 or 13/09/2020 or 09/13/2020, with a time or not, "
-    "13 Sep 2020, Sep 13, 2020 12:26 PM (months in English), 20200913, 20200913122640, and seconds, milliseconds, "
+    "13 Sep 2020, Sep 13, 2020 12:26 PM, 13 septembre 2020, 20200913, 20200913122640, and seconds, milliseconds, "
     'microseconds or nanoseconds since 1970; any other is told by a mapping: [interactions] format = "%d/%m/%Y %H:%M"'
 )
 Order = Literal["year first", "day first", "month first"]
@@ -23,6 +26,7 @@ Order = Literal["year first", "day first", "month first"]
 UNITS = ((1e17, 1_000_000_000, "nanoseconds"), (1e14, 1_000_000, "microseconds"), (1e11, 1_000, "milliseconds"))
 DIGITS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S", 17: "%Y%m%d%H%M%S%3f"}
 MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
+LANGUAGES = "en da de el es et fi fr hu id it lt lv nb nl pl pt ro ru sk sl sv tr uk cs bg ca".split()
 ZONES = {
     "cest": 7200,
     "eest": 10800,
@@ -40,7 +44,7 @@ _TIME = r"(\d{1,2})[:.h](\d{2})(?:[:.m](\d{2})(?:[.,](\d{1,9}))?)?\s*([AaPp]\.?[
 _OFFSET = r"[+-]\d{2}:?\d{2}|[+-]\d{1,2}|(?:UTC|GMT)[+-]\d{1,2}(?::?\d{2})?"
 _ZONE = rf"([Zz]|{_OFFSET}|[A-Za-z]{{2,5}}|[A-Z][A-Za-z]+/[A-Za-z_/]+)?(?:\s*\[[^\]]*\]|\s*\([^)]*\))?"
 _CLOCK = rf"(?:(?:[Tt]|\s+|,\s*|\s+at\s+|_|-|:)\s*{_TIME}\s*{_ZONE})?"
-_MARK = r"(?:[-/.\s]\s*|,\s*|(?:st|nd|rd|th)[,\s]\s*)"
+_MARK = r"(?:[-/.\s]\s*|,\s*|(?:st|nd|rd|th|er|º|°)[,\s]\s*)"
 PATTERN = rf"^{_DAY}(\d{{1,4}}|[A-Za-z]{{3,9}}\.?){_MARK}(\d{{1,2}}|[A-Za-z]{{3,9}})\.?{_MARK}(\d{{1,4}}){_CLOCK}$"
 COMPACT = r"^(\d{4})(\d{2})(\d{2})[T\s]?(\d{2})(\d{2})(\d{2})?(?:[.,](\d{1,9}))?()\s*" + _ZONE + "$"
 UNIX = rf"^(?:[A-Za-z]{{3}},?\s+)?([A-Za-z]{{3}})\s+(\d{{1,2}})\s+{_TIME}\s*{_ZONE}\s+(\d{{4}})$"
@@ -239,7 +243,10 @@ def by_pattern(text: pl.Series, form: TimeForm) -> pl.Series:
 
 def take_apart(text: pl.Series) -> pl.DataFrame:
     """The `PARTS` of each time, null where it is none."""
-    clean = text.str.replace_all(r"(?i)\bsept\b", "Sep").str.replace_all(r"[\u00a0\u202f]", " ")
+    clean = text.str.replace_all(r"[\u00a0\u202f]", " ")
+    worded = clean.str.contains(r"\p{L}{3}|[年년]").fill_null(False).arg_true()
+    if len(worded):
+        clean = clean.scatter(worded, in_english(clean.gather(worded)))
     parts = groups(clean, PATTERN, PARTS)
     for pattern, names in ((COMPACT, PARTS), (UNIX, [*PARTS[:2], *PARTS[3:], "three"])):
         rest = (parts["two"].is_null() & clean.is_not_null()).arg_true()
@@ -251,14 +258,39 @@ def take_apart(text: pl.Series) -> pl.DataFrame:
     )
 
 
+def in_english(text: pl.Series) -> pl.Series:
+    """Dates with the names of months as English abbreviates them, less weekdays and "de"."""
+    text = text.str.replace_all("[年月년월]", "-").str.replace_all("[日일]", " ").str.strip_chars()
+    known = names_of_dates()
+    for word in text.str.to_lowercase().str.extract_all(r"[\p{L}\p{M}]+").explode().drop_nulls().unique():
+        if known.get(word, word) != word:
+            behind = "" if known[word] else r"\.?,?"
+            text = text.str.replace_all(rf"(?i)\b{word}\b{behind}", known[word])
+    return text.str.strip_chars()
+
+
+@cache
+def names_of_dates() -> dict[str, str]:
+    """Words of dates in lower case -> the month in English, or nothing; without what languages disagree on."""
+    meant: dict[str, set[str]] = {}
+    for language in LANGUAGES:
+        for form, width in product(("format", "stand-alone"), ("abbreviated", "wide")):
+            months = get_month_names(width, form, language)
+            named = [(months[number], list(MONTHS)[number - 1]) for number in months]
+            for name, english in [*named, *((name, "") for name in get_day_names(width, form, language).values())]:
+                meant.setdefault(name.lower().rstrip("."), set()).add(english)
+    meant |= {word: {""} for word in ("de", "del", "di", "of", "г", "р")}
+    return {word: next(iter(english)) for word, english in meant.items() if len(english) == 1}
+
+
 def groups(text: pl.Series, pattern: str, names: list[str]) -> pl.DataFrame:
     """What the groups of `pattern` catch in each string, as columns `names`."""
     return text.str.extract_groups(pattern).struct.rename_fields(names).struct.unnest()
 
 
 def month_number(name: pl.Expr) -> pl.Expr:
-    """1 to 12 by the first three letters of an English name; null for anything else."""
-    return name.str.to_lowercase().str.slice(0, 3).replace_strict(MONTHS, default=None, return_dtype=pl.Int32)
+    """1 to 12 by an English abbreviation; null for anything else."""
+    return name.str.to_lowercase().str.strip_chars(".").replace_strict(MONTHS, default=None, return_dtype=pl.Int32)
 
 
 def offsets(local: pl.Series, zones: pl.Series) -> pl.Series:
