@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,21 @@ def test_the_best_epoch_is_kept_and_training_stops_when_patience_ends(tmp_path: 
     items = torch.from_numpy(of.item_embeddings)
     ranks = target_ranks(of.encode_tensor(validation[0]), items, validation[1], validation[0])
     assert ndcg_at(ranks, 20).mean() == pytest.approx(max(report["curve"]), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_weighs_more_is_what_is_expected_next(kind: str) -> None:
+    lists = [[0, 1 + n % 2] for n in range(200)]  # after 0, 1 and 2 come equally often
+    flat = Histories.from_lists(lists)
+    given = np.where(flat.items == 1, 1.8, np.where(flat.items == 2, 0.2, 1)).astype(np.float32)
+    weighed = Histories(flat.items, flat.offsets, flat.lengths, given)
+    validation = Histories.from_lists([[0]] * 4), np.ones(4, np.int64)
+    config = BRIEF.model_copy(update={"epochs": 10})
+    for one, first in ((weighed, 1), (replace(weighed, weights=2 - given), 2)):
+        of = encoder(kind)
+        of.fit(one, validation, config)
+        scores = of.encode([[0]])[0] @ of.item_embeddings[:3].T
+        assert scores[first] > scores[3 - first] + 0.5
 
 
 def test_the_sampled_loss_learns_too() -> None:

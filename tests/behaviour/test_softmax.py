@@ -41,6 +41,24 @@ def test_the_full_softmax_is_cross_entropy_in_value_and_both_gradients() -> None
     assert_close(gradients[1], expected[1])
 
 
+def test_rows_count_by_their_weights_in_the_full_softmax_and_in_the_sampled_one() -> None:
+    hidden, items, targets = case()
+    weights = torch.rand(len(targets), generator=torch.Generator().manual_seed(1)) * 2
+    found = full_softmax_loss(hidden, items, targets, weights=weights)
+    wanted = (F.cross_entropy(hidden @ items.T, targets, reduction="none") * weights).mean()
+    for got, expected in zip(*(torch.autograd.grad(loss, (hidden, items)) for loss in (found, wanted)), strict=True):
+        assert_close(got, expected)
+    assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=RELATIVE)
+    one, proposal = torch.zeros(len(targets)), Proposal(torch.ones(len(items)))
+    one[0] = len(targets)
+    losses = []
+    for rows, counted in ((slice(None), one), (slice(1), None)):
+        torch.manual_seed(0)
+        part = hidden[rows], lambda numbers: items[numbers], targets[rows]
+        losses.append(float(sampled_softmax_loss(*part, proposal, 50, counted).detach()))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_the_full_softmax_is_exact_where_the_logits_are_small_whole_numbers() -> None:
     # Whole numbers up to 256 have no rounding in bfloat16 either, so the value is float32's on every machine.
     rng = np.random.default_rng(1)

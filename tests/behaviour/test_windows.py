@@ -32,7 +32,7 @@ def test_an_epoch_predicts_every_item_once_from_the_items_before_it(
     first_items = set(sequences.items[sequences.offsets[sequences.lengths > 0]].tolist())
     predicted: Counter[int] = Counter()
     for part in batches(cut_windows(sequences.lengths, size, rng), batch, rng):
-        tokens, targets = window_tokens(sequences, part, START)
+        tokens, targets, _ = window_tokens(sequences, part, START)
         assert tokens.shape == targets.shape
         assert tokens.shape[1] <= size
         for row, wanted in zip(tokens.tolist(), targets.tolist(), strict=True):
@@ -84,7 +84,7 @@ def test_a_window_from_the_beginning_reads_like_the_history_it_came_from(lengths
         return
     sequences = sequences_of(whole)
     windows = cut_windows(sequences.lengths, size, np.random.default_rng(0))
-    trained, _ = window_tokens(sequences, windows, START)
+    trained, _, _ = window_tokens(sequences, windows, START)
     served, last = history_tokens(Histories(sequences.items, sequences.offsets, sequences.lengths - 1), size, START)
     for row, (length, end) in enumerate(zip(whole, last, strict=True)):
         assert end == length - 1

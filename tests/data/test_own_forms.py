@@ -296,6 +296,10 @@ def test_kinds_of_events_take_away_only_what_was_before(shop: Shop) -> None:
     weights = '[events.weights]\npurchase = 1\nmystery = 9\n[events.takes_away]\nrefund = "all"\n'
     mapped, _ = shop.prepare(log_text(rows=rows, header=header), mapping=weights)
     assert mapped.interactions["rating"].max() == 9 and mapped.info.events == {"Purchase": 1, "mystery": 9}
+    assert dataset.weights is None and mapped.weights is not None
+    assert mapped.weights.max() == pytest.approx(9 * mapped.weights.min()) and mapped.weights.mean() == pytest.approx(
+        1
+    )
 
 
 def test_quantities_below_zero_are_refunds_and_are_said(shop: Shop) -> None:

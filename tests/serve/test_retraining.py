@@ -47,15 +47,16 @@ def test_what_people_did_is_exported_prepared_trained_on_and_served(
     log, items = tmp_path / "log.csv", tmp_path / "items.csv"
     run("export", "events", db, "--dataset", small_movielens, "--out", log)
     run("export", "items", place, "--db", db, "--out", items)
-    told = run("data", "prepare", "own", "--interactions", log, "--items", items, "--out", tmp_path / name)
+    said = ["--interactions", log, "--items", items, "--name", name]
+    told = run("data", "prepare", "own", *said, "--out", tmp_path / "new")
     assert "purchase (4)" in told and "refuse takes away" in told
-    prepared = PreparedDataset(tmp_path / name)
+    prepared = PreparedDataset(tmp_path / "new")
     assert prepared.info.columns == trained.info.columns
     assert set(prepared.user_ids) == {*trained.user_ids, "ann"}
     assert prepared.info.interactions == trained.info.interactions + len(chosen) - 1
 
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
-    run("train", tmp_path / name, "--out", tmp_path / "next", "--device", "cpu", *settings)
+    run("train", tmp_path / "new", "--out", tmp_path / "next", "--device", "cpu", *settings)
     outcomes: list[str] = []
     watch = BundleWatch(service, 0, outcomes.append)
     put(tmp_path / "next", place)

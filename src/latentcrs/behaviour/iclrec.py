@@ -43,10 +43,9 @@ class ICLRec(SASRec):
         clusters = min(self.config.clusters, max(2, len(embeddings) // 4))
         self.centroids = current_group().same(kmeans(F.normalize(embeddings, dim=1), clusters, seed))
 
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        hidden, wanted = self(tokens), targets >= 0
-        total = self.next_item_loss(hidden[wanted], targets[wanted])
-        lengths = wanted.sum(1)
+    def loss(self, tokens: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        hidden, lengths = self(tokens), (targets >= 0).sum(1)
+        total = self.next_item_loss(hidden, targets, weights)
         whole = F.normalize(hidden[torch.arange(len(hidden)), lengths - 1], dim=1)
         gather = current_group().gather  # a contrast is between the rows of the whole batch
         views = (gather(self._view(tokens, lengths)), gather(self._view(tokens, lengths)))

@@ -122,15 +122,19 @@ class SASRec(nn.Module):
         """V, (n, d)."""
         return self.embedding.weight[: self.items]
 
-    def next_item_loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """hidden (N, d), targets (N,) -> scalar; in a group, what these rows add to the mean over those of all."""
+    def next_item_loss(self, hidden: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        """The mean over a batch's positions; in a group, what these rows add to the mean over those of all.
+
+        hidden (B, L, d); targets (B, L), -1 where there is none; weights (B, L) of the targets -> scalar
+        """
+        wanted = targets >= 0
+        hidden, targets, weights = hidden[wanted], targets[wanted], None if weights is None else weights[wanted]
         if self.sampled:
-            loss = sampled_softmax_loss(hidden, self.embedding, targets, self.proposal, self.config.samples)
+            loss = sampled_softmax_loss(hidden, self.embedding, targets, self.proposal, self.config.samples, weights)
         else:
-            loss = full_softmax_loss(hidden, self.item_weights(), targets)
+            loss = full_softmax_loss(hidden, self.item_weights(), targets, weights=weights)
         return current_group().part(loss, len(targets))
 
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Next-item loss at every position. tokens, targets (B, L); targets are -1 where there is none."""
-        hidden, wanted = self(tokens), targets >= 0
-        return self.next_item_loss(hidden[wanted], targets[wanted])
+    def loss(self, tokens: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Next-item loss at every position; tokens (B, L), the others as of `next_item_loss`."""
+        return self.next_item_loss(self(tokens), targets, weights)

@@ -20,7 +20,13 @@ class _FullSoftmax(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, items: Tensor, targets: Tensor, gates: Tensor | None, channels: Tensor | None
+        ctx: Any,
+        hidden: Tensor,
+        items: Tensor,
+        targets: Tensor,
+        gates: Tensor | None,
+        channels: Tensor | None,
+        weights: Tensor | None,
     ) -> Tensor:
         rows = max(1, (CHUNK_ELEMENTS if hidden.device.type == "cpu" else 1 << 27) // len(items))
         kind = fast_dtype(hidden.device)
@@ -37,8 +43,12 @@ class _FullSoftmax(torch.autograd.Function):
                 )
             probability = torch.softmax(logits, 1, dtype=torch.float32)  # (rows, n)
             of_target = probability.gather(1, wanted)
-            total -= of_target.clamp_min(1e-30).log().sum()
+            likelihood = of_target.clamp_min(1e-30).log()
             probability.scatter_(1, wanted, of_target - 1)  # now the gradient of the logits
+            if weights is not None:
+                weight = weights[start : start + rows, None]
+                likelihood, probability = likelihood * weight, probability.mul_(weight)
+            total -= likelihood.sum()
             if grad_gates is not None and channels is not None:
                 grad_gates[start : start + rows] = torch.einsum(
                     "bn,cbn->bc", probability, channels[:, start : start + rows]
@@ -50,24 +60,31 @@ class _FullSoftmax(torch.autograd.Function):
         return total / len(hidden)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, Tensor | None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, Tensor | None, None, None]:
         grad_hidden, grad_items, grad_gates = ctx.saved_tensors
         scale = grads[0] / len(grad_hidden)
         return (
-            grad_hidden * scale, grad_items * scale, None, None if grad_gates is None else grad_gates * scale, None
+            grad_hidden * scale, grad_items * scale, None,
+            None if grad_gates is None else grad_gates * scale, None, None,
         )  # fmt: skip
 
 
 def full_softmax_loss(
-    hidden: Tensor, items: Tensor, targets: Tensor, gates: Tensor | None = None, channels: Tensor | None = None
+    hidden: Tensor,
+    items: Tensor,
+    targets: Tensor,
+    gates: Tensor | None = None,
+    channels: Tensor | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Mean of `-log softmax_v(hidden . v)[target]` over the whole catalogue.
 
     hidden (N, d), items (n, d), targets (N,) -> scalar. Equal to `cross_entropy(hidden @ items.T, targets)`, in
     memory that does not grow with N. Klenitskiy & Vasilev, "Turning Dross Into Gold Loss", RecSys 2023. gates (N, c)
-    and channels (c, N, n): constant scores beside the product, and how much each counts in each row.
+    and channels (c, N, n): constant scores beside the product, and how much each counts in each row. weights (N,): of
+    the rows in the mean, 1 on average.
     """
-    return _FullSoftmax.apply(hidden.contiguous(), items.contiguous(), targets, gates, channels)
+    return _FullSoftmax.apply(hidden.contiguous(), items.contiguous(), targets, gates, channels, weights)
 
 
 class Proposal(nn.Module):
@@ -94,17 +111,24 @@ class Proposal(nn.Module):
 
 
 def sampled_softmax_loss(
-    hidden: Tensor, vectors: Callable[[Tensor], Tensor], targets: Tensor, proposal: Proposal, samples: int
+    hidden: Tensor,
+    vectors: Callable[[Tensor], Tensor],
+    targets: Tensor,
+    proposal: Proposal,
+    samples: int,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Softmax over the target and `samples` negatives shared by the batch, with log-Q correction.
 
     hidden (N, d), vectors: item numbers (m,) -> (m, d), asked for the targets and the negatives alone, targets (N,).
     Each negative's logit is lowered by log(samples * q) so that the loss estimates the full softmax
     (Bengio & Senecal 2008; Yi et al., RecSys 2019); a negative that is a row's own target is masked for that row.
+    weights (N,): of the rows in the mean, 1 on average.
     """
     drawn = proposal.draw(samples)
     correction = proposal.log_q[drawn] + math.log(samples)
     negatives = torch.addmm(-correction, hidden, vectors(drawn).T)  # (N, samples)
     negatives = negatives.masked_fill_(drawn[None, :] == targets[:, None], float("-inf"))
     positive = (hidden * vectors(targets)).sum(1)  # (N,)
-    return (torch.logaddexp(positive, negatives.logsumexp(1)) - positive).mean()
+    losses = torch.logaddexp(positive, negatives.logsumexp(1)) - positive
+    return (losses if weights is None else losses * weights).mean()

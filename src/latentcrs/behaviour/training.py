@@ -55,12 +55,18 @@ def optimizers_of(network: nn.Module, learning_rate: float) -> dict[str, torch.o
     return optimizers
 
 
-def descend(network: Any, optimizers: Mapping[str, torch.optim.Optimizer], tokens: Tensor, targets: Tensor) -> None:
-    """One step on a batch of windows, or on this process's share of one, (B, L) each."""
+def descend(
+    network: Any,
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    tokens: Tensor,
+    targets: Tensor,
+    weights: Tensor | None = None,
+) -> None:
+    """One step on a batch of windows, or on this process's share of one, (B, L) each: see `window_tokens`."""
     device = next(network.parameters()).device
     for optimizer in optimizers.values():
         optimizer.zero_grad(set_to_none=True)
-    network.loss(tokens.to(device), targets.to(device)).backward()
+    network.loss(*(None if part is None else part.to(device) for part in (tokens, targets, weights))).backward()
     group = current_group()
     for optimizer in optimizers.values():
         group.add_up(optimizer)
@@ -115,8 +121,9 @@ def train(
             with quick_products():
                 for batch in batches(cut_windows(sequences.lengths, size, rng), config.batch, rng):
                     share = batch.take(group.share(len(batch)))
-                    tokens, wanted = window_tokens(sequences, share, network.start)
-                    descend(network, optimizers, torch.from_numpy(tokens), torch.from_numpy(wanted))
+                    tokens, wanted, weights = window_tokens(sequences, share, network.start)
+                    counts = None if weights is None else torch.from_numpy(weights)
+                    descend(network, optimizers, torch.from_numpy(tokens), torch.from_numpy(wanted), counts)
                     bar.advance()
             network.eval()
             items = network.item_weights().detach()

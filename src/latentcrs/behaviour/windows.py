@@ -51,9 +51,12 @@ def batches(windows: Windows, size: int, rng: np.random.Generator) -> Iterator[W
         yield windows.take(parts[index])
 
 
-def window_tokens(sequences: Histories, windows: Windows, start: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def window_tokens(
+    sequences: Histories, windows: Windows, start: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32] | None]:
     """Tokens and targets of a batch of windows, both (B, L): position p of a sequence is predicted from the items
-    before it, the one at 0 from `start`. Padding, on the right, has target -1.
+    before it, the one at 0 from `start`. Padding, on the right, has target -1. With the weights of the targets (B, L)
+    where the sequences have any.
     """
     position = windows.first[:, None] + np.arange((windows.last - windows.first).max())
     flat = sequences.offsets[windows.row][:, None] + position
@@ -61,7 +64,8 @@ def window_tokens(sequences: Histories, windows: Windows, start: int) -> tuple[N
     inside = position < windows.last[:, None]
     targets = np.where(inside, items[np.minimum(flat, end)], -1)
     tokens = np.where(position == 0, start, items[np.clip(flat - 1, 0, end)])
-    return np.where(inside, tokens, start).astype(np.int64), targets.astype(np.int64)
+    weights = None if sequences.weights is None else sequences.weights[np.minimum(flat, end)]
+    return np.where(inside, tokens, start).astype(np.int64), targets.astype(np.int64), weights
 
 
 def history_tokens(histories: Histories, length: int, start: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

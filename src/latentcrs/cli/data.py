@@ -38,6 +38,10 @@ def prepare(
     interactions: Log = None,
     items: Catalogue = None,
     mapping: Mapping = None,
+    called: Annotated[
+        str | None,
+        typer.Option("--name", help="What the data set is called, also in stores. [default: the last part of --out]"),
+    ] = None,
     requests: Annotated[Path | None, typer.Option(help="Requests written elsewhere (JSON lines) to import.")] = None,
     conversations: Annotated[
         Path | None,
@@ -101,6 +105,7 @@ def prepare(
                 threshold=threshold,
                 user_core=user_core if user_core is not None else core,
                 item_core=item_core if item_core is not None else core,
+                name=called,
                 command=shlex.join(["latentcrs", *sys.argv[1:]]),
                 finish=finish,
                 engine=running,

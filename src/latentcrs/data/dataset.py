@@ -215,6 +215,15 @@ class PreparedDataset:
         return self.interactions["item"].to_numpy().astype(np.int32, copy=False)
 
     @cached_property
+    def weights(self) -> NDArray[np.float32] | None:
+        """How much each event of `sequence` tells, 1 on average: (interactions,). None where all count alike."""
+        kinds = np.array(list(self.info.events.values()), np.float32)
+        given = self.interactions["rating"].to_numpy().astype(np.float32) if len(set(kinds)) > 1 else kinds[:0]
+        if len(given) == 0 or not np.isin(given, kinds).all() or given.min() == given.max():
+            return None
+        return given / given.mean()
+
+    @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """Where each user's items begin in `sequence`: (users + 1,)."""
         counts = np.bincount(self.interactions["user"].to_numpy(), minlength=self.info.users)
@@ -227,7 +236,7 @@ class PreparedDataset:
 
     def histories(self, users: NDArray[np.integer], cuts: NDArray[np.integer]) -> Histories:
         """The first `cuts[b]` items of user `users[b]`, for every b."""
-        return Histories(self.sequence, self.offsets[:-1][users], np.asarray(cuts, np.int64))
+        return Histories(self.sequence, self.offsets[:-1][users], np.asarray(cuts, np.int64), self.weights)
 
     def request_histories(self, requests: pl.DataFrame) -> Histories:
         """The history behind every row of `requests` (users of the log and visitors alike)."""

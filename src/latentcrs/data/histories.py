@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,12 +17,14 @@ PAD = -1
 class Histories:
     """B histories of dense item indices, oldest first: history b is `items[offsets[b] : offsets[b] + lengths[b]]`.
 
-    Slices may overlap, so the rows of one user at many cuts share that user's items.
+    Slices may overlap, so the rows of one user at many cuts share that user's items. `weights`: how much each of
+    `items` tells, 1 on average, where the log says so.
     """
 
     items: NDArray[np.int32]  # (any length)
     offsets: NDArray[np.int64]  # (B,)
     lengths: NDArray[np.int64]  # (B,)
+    weights: NDArray[np.float32] | None = None  # (any length)
 
     @classmethod
     def from_lists(cls, histories: Sequence[Sequence[int]]) -> Histories:
@@ -35,7 +37,7 @@ class Histories:
         return len(self.offsets)
 
     def __getitem__(self, rows: NDArray[np.int64] | slice) -> Histories:
-        return Histories(self.items, self.offsets[rows], self.lengths[rows])
+        return replace(self, offsets=self.offsets[rows], lengths=self.lengths[rows])
 
     def sampled(self, most: int, seed: int = 0) -> Histories:
         """At most `most` items of each history, drawn at random and in no order."""
@@ -50,7 +52,7 @@ class Histories:
     def newest(self, length: int) -> Histories:
         """The same histories cut to their newest `length` items."""
         kept = np.minimum(self.lengths, length)
-        return Histories(self.items, self.offsets + self.lengths - kept, kept)
+        return replace(self, offsets=self.offsets + self.lengths - kept, lengths=kept)
 
     def last(self, length: int) -> NDArray[np.int64]:
         """The last `length` items of each history, (B, length), padded on the left with `PAD`."""
@@ -67,14 +69,18 @@ class Histories:
             yield self.items[start : start + length].astype(np.int64)
 
     def matrix(self, columns: int) -> sp.csr_matrix:
-        """Which history has which of `columns` things, (B, columns) of 0 and 1."""
+        """Which history has which of `columns` things, (B, columns): 0, and 1 or the weight of what it has."""
         rows, items = self.pairs()
-        found = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, items)), (len(self), columns))
-        found.data[:] = 1
+        said = np.ones(len(rows), np.float32) if self.weights is None else self.weights[self._places()]
+        found = sp.csr_matrix((said, (rows, items)), (len(self), columns))
+        np.minimum(found.data, said.max(initial=1), out=found.data)  # what occurs more than once was added up
         return found
 
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Every (row, item) of the histories as two flat arrays: the coordinates to leave out of a ranking."""
-        rows = np.repeat(np.arange(len(self)), self.lengths)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(self.lengths) - self.lengths, self.lengths)
-        return rows, self.items[np.repeat(self.offsets, self.lengths) + within].astype(np.int64)
+        return np.repeat(np.arange(len(self)), self.lengths), self.items[self._places()].astype(np.int64)
+
+    def _places(self) -> NDArray[np.int64]:
+        """Where in `items` the histories' items stand, one history after the other."""
+        starts = self.offsets - (np.cumsum(self.lengths) - self.lengths)
+        return np.repeat(starts, self.lengths) + np.arange(self.lengths.sum())

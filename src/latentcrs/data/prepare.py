@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.base.errors import UserError
 from latentcrs.base.files import atomic_folder, sha256_of
 from latentcrs.base.progress import step
 from latentcrs.data.catalogue import Catalogue
@@ -35,6 +36,7 @@ def prepare(
     threshold: float | None = None,
     user_core: int | None = None,
     item_core: int | None = None,
+    name: str | None = None,
     command: str = "",
     finish: Callable[[Path], None] | None = None,
     engine: Engine | None = None,
@@ -50,14 +52,18 @@ def prepare(
         threshold: lowest rating that counts; None takes the source's default. Ignored where there are no ratings.
         user_core, item_core: fewest interactions of a user and of an item; None takes the source's default. Users
             need three in any case.
+        name: what the data set is called, in tables, and in a store, where events belong to it; None is the source's,
+            of own files the last part of `out`.
         command: recorded in the manifest.
         finish: called with the finished folder before it takes its name, for what belongs to the same act (imported
             requests); what it raises undoes everything.
         engine: where the heavy steps run; None is this process. The data set is the same, and on this machine.
 
     Raises:
-        UserError: nothing is left, a file cannot be read, or `out` holds something else.
+        UserError: a name of blanks, nothing is left, a file cannot be read, or `out` holds something else.
     """
+    if name is not None and not name.strip():
+        raise UserError("A data set's name wants at least one letter.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
         atomic_folder(out, MANIFEST) as folder,
@@ -85,7 +91,7 @@ def prepare(
             catalogue.items.write_parquet(folder / "items.parquet")
             dropped.write(folder / DROPPED_FILE)
         info = DatasetInfo(
-            name=out.name if raw.name == "own" else raw.name,  # "own" says nothing in a table
+            name=name or (out.name if raw.name == "own" else raw.name),  # "own" says nothing in a table
             source=raw.source,
             terms=raw.terms,
             command=command,

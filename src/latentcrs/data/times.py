@@ -26,6 +26,8 @@ Order = Literal["year first", "day first", "month first"]
 UNITS = ((1e17, 1_000_000_000, "nanoseconds"), (1e14, 1_000_000, "microseconds"), (1e11, 1_000, "milliseconds"))
 DIGITS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S", 17: "%Y%m%d%H%M%S%3f"}
 MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
+FORMS: tuple[Literal["format", "stand-alone"], ...] = ("format", "stand-alone")
+WIDTHS: tuple[Literal["abbreviated", "wide"], ...] = ("abbreviated", "wide")
 LANGUAGES = "en da de el es et fi fr hu id it lt lv nb nl pl pt ro ru sk sl sv tr uk cs bg ca".split()
 ZONES = {
     "cest": 7200,
@@ -274,9 +276,9 @@ def names_of_dates() -> dict[str, str]:
     """Words of dates in lower case -> the month in English, or nothing; without what languages disagree on."""
     meant: dict[str, set[str]] = {}
     for language in LANGUAGES:
-        for form, width in product(("format", "stand-alone"), ("abbreviated", "wide")):
+        for form, width in product(FORMS, WIDTHS):
             months = get_month_names(width, form, language)
-            named = [(months[number], list(MONTHS)[number - 1]) for number in months]
+            named = zip((months[number] for number in range(1, 13)), MONTHS, strict=True)
             for name, english in [*named, *((name, "") for name in get_day_names(width, form, language).values())]:
                 meant.setdefault(name.lower().rstrip("."), set()).add(english)
     meant |= {word: {""} for word in ("de", "del", "di", "of", "г", "р")}

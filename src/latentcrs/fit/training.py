@@ -86,7 +86,8 @@ def fit_behaviour(
     named = dataset.named_histories if config.behaviour.unordered else None
     talk = [dataset.info.checksums["mentions.parquet"]] if named is not None and len(named) else []
     log = dataset.info.checksums["interactions.parquet"]
-    name = f"behaviour-{fingerprint(log, section, *talk, release=since('behaviour'))}"
+    told = [] if dataset.weights is None else ["weighted"]
+    name = f"behaviour-{fingerprint(log, section, *talk, *told, release=since('behaviour'))}"
     folder = folder or work_folder()
     finished, checkpoint = below(folder, f"{name}.safetensors"), below(folder, f"{name}.checkpoint.safetensors")
     if fresh:

@@ -70,6 +70,9 @@ class BundleWatch:
         except Exception:
             LOG.exception("a new bundle cannot be served, the old one stays")
             return "refused"
+        names = [one.recommender.bundle.info.dataset.name for one in (service.served, served)]
+        if names[0] != names[1]:
+            LOG.warning("events and items in the store are those of another data set", before=names[0], now=names[1])
         service.take_up(served)
         LOG.info(
             "another bundle is served",
