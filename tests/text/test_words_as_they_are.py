@@ -39,7 +39,10 @@ def test_words_that_no_item_has_score_nothing() -> None:
     assert not found[:3].any() and found[3].argmax() in (0, 1)
 
 
-def test_beside_behaviour_it_ranks_what_was_asked_for(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beside_behaviour_it_ranks_what_was_asked_for(
+    bundle: Path, small_movielens_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
     opened = EvaluationBundle(bundle, device="cpu")
     for beside in WITH_BM25.values():
         assert 0 < opened.bm25_weight(beside) < 1
