@@ -24,6 +24,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.cli.main import app
 from latentcrs.serve.keys import Keys, new_key
 from latentcrs.serve.mcp import http_app, server
+from latentcrs.serve.mcp_tools import CatalogueTools
 from latentcrs.serve.service import Service
 from latentcrs.store.conversations import ConversationStore
 
@@ -213,6 +214,24 @@ def test_an_item_that_joined_later_is_a_tool_s_item_too(bundle: Path, tmp_path: 
     searched, explained = calls(running, ("search_items", {"words": "brand new"}), ("explain", {"item": "new"}))
     assert searched.structured_content["items"][0]["item_id"] == "new"
     assert said(searched).startswith("1. A Brand New Film") and not explained.is_error
+    store.close()
+
+
+def test_the_catalogue_is_changed_by_agents_that_may(bundle: Path, tmp_path: Path) -> None:
+    store = ConversationStore(str(tmp_path / "store.db"))
+    service = Service(bundle, store)
+    assert "put_items" not in {tool.name for tool in CatalogueTools(service).all()}
+    new = {"item_id": "new", "title": "A Brand New Film", "genres": ["Comedy"]}
+    changes = {"items": [new, {"item_id": "1", "hidden": True}]}
+    wrong, nameless = {"items": [{"item_id": "2", "genres": 7}]}, {"items": [{"title": "Of No Id"}]}
+    managed = server(service, manages=True)
+    said_so = [("put_items", rows) for rows in (changes, wrong, nameless)]
+    put, refused, unknown, found = calls(managed, *said_so, ("explain", {"item": "new"}))
+    assert put.structured_content == {"added": 1, "changed": 1} and not found.is_error
+    assert refused.is_error and "genres" in said(refused)
+    assert unknown.is_error and "item_id" in said(unknown)
+    found_now = {row["item_id"] for row in service.search("toy story", [], 5, "")}
+    assert service.item("1")["hidden"] and "1" not in found_now
     store.close()
 
 

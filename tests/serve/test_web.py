@@ -429,6 +429,15 @@ def test_with_keys_the_page_asks_for_one(browser: Browser, bundle: Path, tmp_pat
         assert key not in page.content() + page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
         page.reload()
         answered(page, 1)
+        page.goto(f"{server.url}numbers")
+        expect(page.get_by_text("with the key of ann")).to_be_visible()
+        cells = page.locator("tr").filter(has_text=re.compile(r"^20\d\d-")).locator("td")
+        assert cells.all_inner_texts()[1:4] == ["1", "1", "0"]
+        assert "comedy" not in page.locator(".numbers").inner_text()
+        stranger = context.new_page()
+        stranger.goto(f"{server.url}numbers")
+        expect(stranger.get_by_label("API key").last).to_be_visible()
+        assert stranger.locator("table").count() == 0
     finally:
         context.close()
         server.stop()

@@ -36,6 +36,9 @@ def mcp(
             help="For http: ask for API keys; make them with 'latentcrs keys new'.", envvar="LATENTCRS_KEYS"
         ),
     ] = None,
+    manage: Annotated[
+        bool, typer.Option("--manage", help="A tool more, by which agents add, change and hide items, for everyone.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Serve a bundle to agents over MCP: tools that recommend, search, explain and remember.
@@ -62,6 +65,6 @@ def mcp(
     keys = None if keys_file is None else Keys(keys_file)
     service = Service(bundle, ConversationStore(db), device=device)
     if transport == "stdio":
-        serve_stdio(service)
+        serve_stdio(service, manage)
     else:
-        serve_http(service, host, port, keys)
+        serve_http(service, host, port, keys, manage)

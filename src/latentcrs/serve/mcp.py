@@ -41,14 +41,14 @@ OWNER = "latentcrs.owner"  # whose key a request has, in its scope
 FAILED = "This did not work, for a reason on the side of the server; its log says more. The arguments were fine."
 
 
-def server(service: Service, owner: str = "") -> Server[dict[str, Any]]:
+def server(service: Service, owner: str = "", manages: bool = False) -> Server[dict[str, Any]]:
     """An MCP server with the tools of one service. `owner`: whose users and events it sees, where a request over HTTP
-    does not say (`KeyGuard`).
+    does not say (`KeyGuard`). manages: whether they change the catalogue.
     """
 
     @cache
     def tools_of(owner: str) -> dict[str, CatalogueTool]:
-        return {tool.name: tool for tool in CatalogueTools(service, owner).all()}
+        return {tool.name: tool for tool in CatalogueTools(service, owner, manages).all()}
 
     tools = tools_of(owner)
     listed = [_announced(tool) for tool in tools.values()]
@@ -83,11 +83,11 @@ def server(service: Service, owner: str = "") -> Server[dict[str, Any]]:
     )
 
 
-def serve_stdio(service: Service) -> None:
+def serve_stdio(service: Service, manages: bool = False) -> None:
     """Answer on standard output what comes in on standard input, until that ends."""
 
     async def run() -> None:
-        answering = server(service)
+        answering = server(service, manages=manages)
         async with stdio_server() as (read, write):
             await answering.run(read, write, answering.create_initialization_options())
 
@@ -111,18 +111,19 @@ class KeyGuard:
         await self._app(scope, receive, send)
 
 
-def http_app(service: Service, host: str, keys: Keys | None = None) -> ASGIApp:
+def http_app(service: Service, host: str, keys: Keys | None = None, manages: bool = False) -> ASGIApp:
     """The app that answers at /mcp (streamable HTTP); with `keys` whoever has one, each with users of their own."""
-    app = server(service).streamable_http_app(host=host, stateless_http=True, max_request_body_size=LARGEST_BODY)
+    answering = server(service, manages=manages)
+    app = answering.streamable_http_app(host=host, stateless_http=True, max_request_body_size=LARGEST_BODY)
     if keys is None:
         return app
     service.people.knows_dataset = keys.knows_dataset
     return KeyGuard(app, keys)
 
 
-def serve_http(service: Service, host: str, port: int, keys: Keys | None = None) -> None:
+def serve_http(service: Service, host: str, port: int, keys: Keys | None = None, manages: bool = False) -> None:
     """Answer at http://host:port/mcp until a signal ends it. `port`: 0 for any that is free; see `http_app`."""
-    app = http_app(service, host, keys)
+    app = http_app(service, host, keys, manages)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on", http=PromptProtocol)
     with config.bind_socket() as listening:
         listening.listen()  # who reads the address below may call at once

@@ -68,6 +68,21 @@ class HistorySummary(BaseModel):
     history: int
 
 
+class ItemRow(BaseModel):
+    """An item of the catalogue: its id, and any of the catalogue's columns."""
+
+    model_config = ConfigDict(extra="allow")
+
+    item_id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ItemCounts(BaseModel):
+    """How many items joined the catalogue, and how many of it changed."""
+
+    added: int
+    changed: int
+
+
 @dataclass(frozen=True)
 class CatalogueTool:
     """One tool. takes: its arguments; gives: its structured answer; run: does it and says it in words too."""
@@ -103,16 +118,17 @@ class CatalogueTool:
 
 
 class CatalogueTools:
-    """All tools over one service; `owner`: whose users and events they see."""
+    """All tools over one service. owner: whose users and events they see; manages: whether they change items."""
 
-    def __init__(self, service: Service, owner: str = "") -> None:
-        self.service, self.owner = service, owner
+    def __init__(self, service: Service, owner: str = "", manages: bool = False) -> None:
+        self.service, self.owner, self.manages = service, owner, manages
         bundle = service.recommender.bundle
         self.conditions = CatalogueConditions(bundle.items, bundle.columns)
 
     def all(self) -> list[CatalogueTool]:
         """The tools, in the order in which they are listed."""
-        return [self.recommend(), self.search_items(), self.explain(), self.remember_event()]
+        tools = [self.recommend(), self.search_items(), self.explain(), self.remember_event()]
+        return [*tools, self.put_items()] if self.manages else tools
 
     def recommend(self) -> CatalogueTool:
         """Recommendations for a person, a request, conditions."""
@@ -230,6 +246,30 @@ class CatalogueTools:
             "the same user.",
             takes,
             HistorySummary,
+            run,
+            changes=True,
+        )
+
+    def put_items(self) -> CatalogueTool:
+        """Items that join the catalogue, change or are hidden."""
+        columns = ", ".join(f"{name} ({kind})" for name, kind in self.service.recommender.bundle.columns.items())
+        row = f"item_id, and what is new of title, {columns}; null: nothing any more; hidden true: not recommended"
+        takes = _arguments(
+            "put_items",
+            items=(Annotated[list[ItemRow], Field(min_length=1, max_length=200, description=row)], ...),
+        )
+
+        def run(given: Any) -> tuple[BaseModel, str]:
+            added, changed = self.service.put_items([row.model_dump() for row in given.items])
+            return ItemCounts(added=added, changed=changed), f"Joined the catalogue: {added}. Changed: {changed}."
+
+        return CatalogueTool(
+            "put_items",
+            "Change the catalogue",
+            "Changes items of the catalogue for everyone, hides them, and adds those that it does not have; an item "
+            "that is new wants a title. Only where the person asked for it.",
+            takes,
+            ItemCounts,
             run,
             changes=True,
         )

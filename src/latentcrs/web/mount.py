@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from latentcrs.serve.settings import Settings
 from latentcrs.serve.threads import Threads
 from latentcrs.web.key import ask_for_key
 from latentcrs.web.labels import Labels
+from latentcrs.web.numbers import show_numbers
 from latentcrs.web.page import Page
 from latentcrs.web.site import Site
 
@@ -87,16 +88,29 @@ def _configure() -> None:
         show_welcome_message=False,
     )
     ui.page("/")(_index)
+    ui.page("/numbers", title="LatentCRS: numbers")(_numbers)
     for kind in (404, HTTPException):  # NiceGUI itself has a page for 404
         nicegui_app.exception_handler(kind)(refused)
 
 
 async def _index(request: Request, client: Client) -> None:
     """The page at "/"."""
-    site: Site = request.scope["latentcrs.site"]
-    ui.add_head_html('<link rel="stylesheet" href="web/style.css"><script src="web/page.js"></script>')
-    address = address_of(request)
-    owner = str if site.owner_of is None else await ask_for_key(client, site.owner_of, site.rates, address)
+    site, owner, address = await _let_in(request, client)
     page = Page(site, owner, client, address)
     await client.connected()
     await page.open()
+
+
+async def _numbers(request: Request, client: Client) -> None:
+    """The page at "/numbers"."""
+    await show_numbers(*await _let_in(request, client))
+
+
+async def _let_in(request: Request, client: Client) -> tuple[Site, Callable[[], str], str]:
+    """The site, whose page it is, once a key has told where keys are asked for, and the browser's address."""
+    site: Site = request.scope["latentcrs.site"]
+    ui.add_head_html('<link rel="stylesheet" href="web/style.css"><script src="web/page.js"></script>')
+    address = address_of(request)
+    if site.owner_of is None:
+        return site, str, address
+    return site, await ask_for_key(client, site.owner_of, site.rates, address), address
