@@ -175,7 +175,35 @@ def test_a_question_is_answered_from_the_row_of_the_item(
     assert f"{row['title']} {says}" in turn.text
     values = row[column] if isinstance(row[column], list) else [row[column]]
     assert all(str(value) in turn.text for value in values)
-    assert begun.session == before.model_copy(update={"turns": 2})
+    spoken_of = before.listed[place]
+    assert begun.session == before.model_copy(update={"turns": 2, "it": spoken_of})
+
+
+def test_it_is_what_was_spoken_of_last_until_another_list(talk: Talk, recommender: Recommender) -> None:
+    begun = talk()
+    third = rows(recommender, begun.reply("a film about a war"))[2]
+    begun.reply("who directed the third one?")
+    assert begun.reply("who wrote it?").text.startswith(f"{third['title']} was written by")
+    first = rows(recommender, begun.reply("something else"))[0]
+    assert begun.reply("who wrote it?").text.startswith(f"{first['title']} was written by")
+
+
+def test_a_question_beside_a_yes_is_answered(talk: Talk, recommender: Recommender) -> None:
+    begun = talk()
+    second = rows(recommender, begun.reply("a film about a war"))[1]
+    turn = begun.reply("ok the second one sounds good, who's in it?")
+    assert turn.kind == "accepted" and turn.text.startswith(f"Enjoy {second['title']}! {second['title']} has ")
+    assert all(name in turn.text for name in second["actors"])
+    assert begun.session.accepted == [str(second["item_id"])]
+
+
+def test_what_is_refused_asks_for_nothing(talk: Talk) -> None:
+    said = "my brother hates horror, we want to laugh"
+    begun = talk({said: Heard(rules=(no_genre("Horror", words="horror"),))})
+    turn = begun.reply(said)
+    assert turn.rules == ["genres: not Horror"]
+    assert begun.session.request == begun.session.wording == "my brother hates , we want to laugh"
+    assert not any("horror" in item.words or "Horror" in item.words for item in turn.items)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +233,9 @@ def test_a_question_by_title_is_about_that_film(talk: Talk, recommender: Recomme
 def test_why_gives_the_reason_that_was_given(talk: Talk) -> None:
     begun = talk(history=["1", "6"])
     shown = begun.reply("a funny animation from the 90s").items
-    assert begun.reply("why the second one?").text == f"{shown[1].title}: {shown[1].why}."
     assert begun.reply("why this one?").text == f"{shown[0].title}: {shown[0].why}."
+    assert begun.reply("why the second one?").text == f"{shown[1].title}: {shown[1].why}."
+    assert begun.reply("why this one?").text == f"{shown[1].title}: {shown[1].why}."
     everything = begun.reply("why these?").text
     assert all(f"{item.title}: {item.why}." in everything for item in shown)
 

@@ -69,6 +69,91 @@ def test_most_refusals_are_heard_as_such(films: Hearer) -> None:
     assert right >= 0.7 * len(REFUSALS)
 
 
+DISLIKES = [
+    ("my sister detests westerns", "Western"), ("our children dislike animation", "Animation"),
+    ("she loathes romance, sadly", "Romance"), ("my flatmate hates war films so pick another", "War"),
+    ("grandpa hates sci-fi and anything with robots", "Sci-Fi"), ("everyone here despises musicals", "Musical"),
+    ("he dislikes crime, we want to unwind", "Crime"), ("my parents hate fantasy", "Fantasy"),
+]  # fmt: skip
+
+
+def test_what_somebody_hates_is_wanted_by_nobody_and_mostly_left_out(films: Hearer) -> None:
+    heard = {value: films.read(text) for text, value in DISLIKES}
+    assert not [value for value, reading in heard.items() if wants(reading, value)]
+    left_out = [value for value, reading in heard.items() if f"genres: not {value}" in said(reading.rules)]
+    assert len(left_out) >= 0.7 * len(DISLIKES), left_out
+
+
+def test_nobody_is_recommended_in_whatever_role(films: Hearer) -> None:
+    items = films.items.with_columns(director=pl.Series([["Tom Hanks"], ["Ang Lee"]] + [["Spike Lee"]] * 15))
+    columns: Any = {**films.columns, "director": "multi-category"}
+    both, one = (Hearer(items, columns).read(text) for text in ("no Tom Hanks", "nothing directed by Tom Hanks"))
+    assert said(both.rules) == {"actors: not Tom Hanks", "director: not Tom Hanks"}
+    assert said(one.rules) == {"director: not Tom Hanks"}
+
+
+@pytest.mark.parametrize(
+    ("text", "denied", "needs"),
+    [
+        ("one that isn't too silly", "silly", ()),
+        ("nothing gloomy or preachy", "preachy", ()),
+        ("without voiceover please", "voiceover", ()),
+        ("not a tearjerker", "tearjerker", ()),
+        ("no zombies, rather spaceships", "zombies", ("spaceships",)),
+        ("not too silly but with heart", "silly", ("heart",)),
+        ("nothing gruesome and with a clever ending", "gruesome", ("clever ending",)),
+        ("never anything slow, please: car chases", "slow", ("car chases",)),
+    ],
+)
+def test_words_that_are_denied_do_not_rank(films: Hearer, text: str, denied: str, needs: tuple[str, ...]) -> None:
+    reading = films.read(text)
+    assert reading.needs == needs
+    assert any(denied in phrase for phrase in reading.denied) and set(reading.denied) <= set(reading.unknown)
+
+
+@pytest.mark.parametrize("text", ["not sure yet, something magical", "I don't know what to pick, maybe dragons"])
+def test_not_knowing_denies_nothing_that_follows(films: Hearer, text: str) -> None:
+    assert films.read(text).denied == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("something more recent please", "year > 1982"),
+        ("got any older ones?", "year < 1982"),
+        ("can you suggest one that is newer than those?", "year > 1982"),
+        ("a film in which an older brother comes home", None),
+        ("newer than 1990", None),
+    ],
+)
+def test_a_comparison_is_one_with_the_last_list(films: Hearer, text: str, wish: str | None) -> None:
+    assert [str(one.rule) for one in films.read(text, Context(listed=(0, 2, 4))).wishes] == ([wish] if wish else [])
+    assert not films.read(text).wishes
+
+
+@pytest.mark.parametrize(
+    ("text", "untold"),
+    [
+        ("at most 90 minutes", "at most 90 minutes"),
+        ("the longest one you have", "longest"),
+        ("a comedy under 20 dollars", "under 20 dollars"),
+        ("with 4 stars or more", "4 stars or more"),
+        ("anything cheaper?", "cheaper"),
+    ],
+)
+def test_what_no_column_tells_is_said_and_does_not_rank(films: Hearer, text: str, untold: str) -> None:
+    reading = films.read(text)
+    assert untold in reading.unknown and not any(set(need.split()) & set(untold.split()) for need in reading.needs)
+
+
+@pytest.mark.parametrize(
+    "text", ["anything from the 1980s?", "got anything with Meg Ryan?", "anything like a musical?"]
+)
+def test_anything_denies_nothing(films: Hearer, text: str) -> None:
+    reading = films.read(text)
+    assert (reading.rules or reading.wishes) and not any(one.rule.op == "not" for one in reading.rules)
+
+
 @pytest.mark.parametrize(
     "text",
     ["I like comedies", "I love Tom Hanks", "is it a musical?", "that thriller was on last night",

@@ -185,9 +185,10 @@ _ABOUT: tuple[tuple[str, str], ...] = (
     (r"\b(what|which)\s+(platforms?|consoles?|systems?)\b|\bplatforms?\b|\b(run|play|work)s?\s+on\b", "platform"),
     (r"\bwho\s+(published|publishes)\b|\bpublishers?\b", "publisher"),
     (r"\bwho\s+(made|makes|developed)\b|\bdevelopers?\b|\bstudio\b", "developer"),
-    (r"\b(rated|certificate|age\s+rating|rating|for\s+(kids|children)|suitable|appropriate)\b", "certificate"),
+    (r"(?<!best )(?<!highest )(?<!top )(?<!worst )(?<!lowest )\brated\b"
+     r"|\b(certificate|age\s+rating|rating|for\s+(kids|children)|suitable|appropriate)\b", "certificate"),
     (r"\bhow\s+much\b|\bprice\b|\bcosts?\b|\bexpensive\b|\bcheap\b", "price"),
-    (r"\bhow\s+long\b|\blength\b|\bruntime\b|\bduration\b|\bminutes\b", "length"),
+    (r"\bhow\s+long\b|\b(long|short)\s*\?|\blength\b|\bruntime\b|\bduration\b|\bminutes\b", "length"),
     (r"\b(artist|band|singer|author|composer|performer)s?\b|\bwho\s+(sings|sang|plays)\b", "creator"),
     (r"\b(language|subtitles?|dubbed)\b", "language"),
     (r"\bcountry\b|\bwhere\b.*\bfrom\b", "country"),
@@ -216,11 +217,11 @@ def clean(utterance: str) -> str:
     return f"{text[:half].rsplit(' ', 1)[0]} {text[-half:].split(' ', 1)[-1]}"
 
 
-def items_meant(text: str, titles: Sequence[str], pronouns: bool = True) -> tuple[int, ...]:
+def items_meant(text: str, titles: Sequence[str], pronouns: bool = True, it: int = 0) -> tuple[int, ...]:
     """Which of the `titles` shown last the text speaks of: by place ("the second one", "#2"), title, "all of them",
-    or (with `pronouns`, where it names none) "it", which is the first, and "these".
+    or (with `pronouns`, where it names none) "it", which is the one at the place `it`, and "these".
     """
-    found = pointed(text, titles)
+    found = pointed(text, titles, it)
     named = found.meant(marks=NAMED)
     return named or (found.meant(marks=SINGULAR + PLURAL) if pronouns else ())
 
@@ -235,8 +236,8 @@ def is_foreign(text: str) -> bool:
     return foreign >= 2 and foreign > english
 
 
-def read_act(utterance: str, titles: Sequence[str] = ()) -> Act:
-    """What sort of utterance this is, given the `titles` of the last list in their order."""
+def read_act(utterance: str, titles: Sequence[str] = (), it: int = 0) -> Act:
+    """What sort of utterance this is, given the `titles` of the last list in their order; it: the place of "it"."""
     text = clean(utterance)
     bare = re.sub(r"^[\W_]+|[\W_]+$", "", text)
     if not any(c.isalnum() for c in text):
@@ -252,7 +253,7 @@ def read_act(utterance: str, titles: Sequence[str] = ()) -> Act:
     if found := _START_OVER.search(text):
         return Act("start over", rest=_around(PointedText(text, (), ()), found))
     instead = bool(_INSTEAD.search(text))
-    if titles and (act := _about_items(pointed(text, titles), bare, len(titles), instead)):
+    if titles and (act := _about_items(pointed(text, titles, it), bare, len(titles), instead, it)):
         return act
     if _SMALL_TALK.fullmatch(bare):
         return Act("small talk")
@@ -261,14 +262,14 @@ def read_act(utterance: str, titles: Sequence[str] = ()) -> Act:
     return Act("foreign" if is_foreign(text) else "request", rest=text, instead=instead)
 
 
-def _about_items(text: PointedText, bare: str, shown: int, instead: bool) -> Act | None:
+def _about_items(text: PointedText, bare: str, shown: int, instead: bool, it: int) -> Act | None:
     """What `text` says about items that were shown, or None. `bare`: the utterance without marks."""
     everything = tuple(range(shown))
     if found := _RHETORICAL.match(text.text):
         meant = text.meant(*found.span()) or everything
         return Act("refused", meant, rest=_around(text, found), instead=instead)
     if _WHY.match(text.text):
-        return Act("why", text.meant() or (0,))
+        return Act("why", text.meant() or (it,))
     if _QUESTION.match(text.text) and (question := _question(text)):
         return question
     if found := _UNLIKE.search(text.text):
@@ -285,11 +286,13 @@ def _about_items(text: PointedText, bare: str, shown: int, instead: bool) -> Act
         meant = text.meant(*found.span()) or everything
         return Act("refused", meant, rest=_around(text, found), instead=instead)
     if _ACCEPTED_WHOLE.fullmatch(bare):
-        return Act("accepted", (0,))
+        return Act("accepted", (it,))
     if _THIS_ONE.fullmatch(text.text):
         return Act("accepted", text.meant())
     if found := _ACCEPTED.search(text.text):
-        return Act("accepted", text.meant(*found.span()) or (0,), rest=_around(text, found))
+        meant, rest = text.meant(*found.span()) or (it,), _around(text, found)
+        asks = _asked_about(rest) if _QUESTION.match(rest) else ""  # "sounds good, who's in it"
+        return Act("accepted", meant, asks, "" if asks else rest)
     if found := _LIKED.search(text.text):
         return Act("liked", text.meant(*found.span()), rest=_around(text, found))
     if found := _SIMILAR.search(text.text):
@@ -303,12 +306,16 @@ def _question(text: PointedText) -> Act | None:
         return Act("question", text.meant())
     if _WISH.match(text.text):
         return None
-    asks = next((about for pattern, about in _ABOUT if re.search(pattern, text.text, re.IGNORECASE)), "")
+    asks = _asked_about(text.text)
     if named := text.meant(marks=NAMED):
         return Act("question", named, asks or "unknown") if asks or text.text.endswith("?") else None
     if (asks or _FACT.match(text.text)) and len(text.text.split()) <= 9 and text.meant():
         return Act("question", text.meant(), asks or "unknown")
     return None
+
+
+def _asked_about(text: str) -> str:
+    return next((about for pattern, about in _ABOUT if re.search(pattern, text, re.IGNORECASE)), "")
 
 
 def _around(text: PointedText, found: re.Match[str]) -> str:

@@ -43,7 +43,12 @@ _WORDS = {
     "country": "the country of",
 }
 _TELLS_LENGTH = re.compile(r"length|runtime|running_?time|duration|minutes|pages", re.IGNORECASE)
-_INSTEAD = {"developer": ("publisher",), "publisher": ("developer",), "creator": ("director", "developer")}
+_INSTEAD = {
+    "developer": ("publisher",),
+    "publisher": ("developer",),
+    "creator": ("writer", "director", "developer"),
+    "writer": ("creator",),
+}
 
 
 def answer(item: Mapping[str, Any], about: str, columns: Mapping[str, ColumnKind]) -> str:

@@ -137,7 +137,9 @@ def _soften(recommender: Recommender, session: Session, new: int) -> None:
 
 def forget_words(session: Session, gone: Sequence[HeardRule]) -> None:
     """Take the words that said these rules out of what was said: they must not go on asking for them."""
-    session.said = [sentence for sentence in without(session.said, gone) if words_of(sentence)]
+    session.said = [
+        sentence for sentence in without(session.said, [found.words for found in gone]) if words_of(sentence)
+    ]
 
 
 def _in_force(session: Session) -> list[HeardRule]:

@@ -111,7 +111,7 @@ class Conversation:
         self._meter = Meter()
         with timed(turn, "total"):
             with timed(turn, "act"):
-                act = read_act(text, [self.title(item_id) for item_id in session.listed])
+                act = read_act(text, [self.title(item_id) for item_id in session.listed], session.it_at)
             with timed(turn, "hear"):
                 reading = self._listen(turn, session, act.rest) if act.rest else Reading(acts=("other",))
             if act.about:
@@ -219,6 +219,7 @@ class Conversation:
         reply = "" if last is None else f"{last.text} {last.question.text if last.question else ''}".strip()
         asking = bool(session.rules or session.wishes or session.said)
         context = Context(listed=tuple(map(int, numbers)), reply=reply, before=tuple(session.said), asking=asking)
+        context = context.model_copy(update={"it": session.it_at})
         if last is not None and last.question is not None:
             context = context.model_copy(update={"asked": last.question.column})
         reading = self.hearer.read(text, context)
@@ -244,7 +245,7 @@ class Conversation:
             _forget(session)
         if act.kind in ("request", "foreign"):
             turn.kind, recommends = kind_of(reading, session, len(act.rest.split()))
-            places = meant(reading, turn.kind, len(listed))
+            places = meant(reading, turn.kind, len(listed), session.it_at)
         else:
             turn.kind, recommends, places = act.kind, act.kind in ("more", "seen", "refused"), act.items
         into = {"more": "liked"}.get(turn.kind, turn.kind)
@@ -254,12 +255,13 @@ class Conversation:
                     _join(session, into, listed[place])
         spoken_of = [listed[place] for place in places]
         titles = [self.title(item_id) for item_id in listed]
-        pointed = {listed[place] for place in items_meant(text, titles)}
+        pointed = {listed[place] for place in items_meant(text, titles, it=session.it_at)}
         for title in reading.titles if act.kind not in ("question", "why") else ():
             item_id = str(self.recommender.bundle.items["item_id"][title.number])
             if item_id not in spoken_of and (not title.pointed or item_id in pointed):
                 _join(session, JOINS.get(title.stance, "named"), item_id)
                 spoken_of.append(item_id)
+        session.it = next((item_id for item_id in reversed(spoken_of) if item_id in listed), session.it)
         # Of an act, what is said beside it is asked for; of a refusal or a title known, nothing that was not heard.
         refuses = "reject" in reading.acts and "request" not in reading.acts[: reading.sure] and denies(act.rest)
         talk = refuses or turn.kind in TALK or (act.kind != turn.kind and turn.kind in ("seen", "refused", "liked"))
@@ -283,6 +285,7 @@ class Conversation:
         said = not only_back and (asks or similar or (words and not talk))
         if said:
             session.said.append(text)
+            session.denied = [*session.denied, *reading.denied]
             turn.needs = list(reading.needs)
         return said or bool(heard.dropped)
 
@@ -338,7 +341,7 @@ class Conversation:
                 )
             )
         turn.relaxed, turn.nearest = [str(heard.rule) for heard in found.relaxed], found.nearest
-        session.listed = [item.item_id for item in turn.items]
+        session.listed, session.it = [item.item_id for item in turn.items], None
         session.shown = list(dict.fromkeys([*session.shown, *session.listed]))
         if self.asks:
             turn.question = question(recommender, query, available, turn, session, reading)

@@ -49,10 +49,10 @@ def kind_of(reading: Reading, session: Session, words: int) -> tuple[Kind, bool]
     return "request", True
 
 
-def meant(reading: Reading, kind: Kind, listed: int) -> tuple[int, ...]:
+def meant(reading: Reading, kind: Kind, listed: int, it: int) -> tuple[int, ...]:
     """Places of the last list that an utterance speaks of without naming or pointing at one: "seen", "no"."""
     if reading.titles or reading.needs or not listed:
         return ()
     if kind in ("refused", "seen") and reading.sure:
         return tuple(range(listed))
-    return (0,) if kind in ("accepted", "question", "why") else ()
+    return (it,) if kind in ("accepted", "question", "why") else ()

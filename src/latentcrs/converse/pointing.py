@@ -84,8 +84,10 @@ class PointedText:
         return "".join(next(words) if c in NAMED + SINGULAR + PLURAL else c for c in self.text[start:end])
 
 
-def pointed(text: str, titles: Sequence[str]) -> PointedText:
-    """`text` with its pointers at the items of the last list, whose `titles` these are, marked."""
+def pointed(text: str, titles: Sequence[str], it: int = 0) -> PointedText:
+    """`text` with its pointers at the items of the last list, whose `titles` these are, marked. it: the place of the
+    one that "it" is.
+    """
     if not titles:
         return PointedText(text, (), ())
     spans: list[tuple[int, int, str, tuple[int, ...]]] = []
@@ -103,7 +105,7 @@ def pointed(text: str, titles: Sequence[str]) -> PointedText:
             add(*found.span(here), NAMED, _places(kind, found, len(titles)))
     for pattern, mark in _COMPILED_PRONOUNS:
         for found in pattern.finditer(text):
-            add(*found.span(), mark, [0] if mark == SINGULAR else range(len(titles)))
+            add(*found.span(), mark, [it] if mark == SINGULAR else range(len(titles)))
     spans.sort()
     marked, here = [], 0
     for start, end, mark, _ in spans:

@@ -23,7 +23,8 @@ NOTHING_LEFT = "Nothing is left that you have not seen; “start over” forgets
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:
-    """ "a, b and c"."""
+    """ "a, b and c", each once."""
+    words = list(dict.fromkeys(words))
     return f" {last} ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
@@ -55,13 +56,19 @@ def no_longer(turn: Turn) -> str:
     return f"No longer: {listed(gone)}." if gone else ""
 
 
+def untold(turn: Turn) -> str:
+    """What was asked for and no column says; "" where there is nothing of it."""
+    said = listed([f"“{words}”" for words in turn.unknown])
+    return f"This catalogue cannot tell: {said}." if said else ""
+
+
 def recommending(turn: Turn, session: Session) -> str:
     """The sentences above a list: what it is by, what was relaxed, what could not be applied."""
     said: list[str] = []
     if gone := no_longer(turn):
         said.append(gone)
     if turn.unknown:
-        said.append(f"This catalogue cannot tell: {listed([f'“{words}”' for words in turn.unknown])}.")
+        said.append(untold(turn))
     if not turn.items:
         said.append(NOTHING_LEFT)
         return " ".join(said)

@@ -60,10 +60,12 @@ def by_template(talk: Conversation, turn: Turn, session: Session, reading: Readi
     if gone := [talk.title(item_id) for item_id in meant if talk.is_gone(item_id)]:
         notes.append(replies.GONE.format(titles=replies.listed(gone), be="is" if len(gone) == 1 else "are"))
         meant = [item_id for item_id in meant if not talk.is_gone(item_id)]
+    columns = talk.recommender.bundle.columns
+    about = reading.about or ("unknown" if reading.needs else "")
+    told = [answer_question(talk.row(item_id), about, columns) for item_id in meant]
     if kind == "question" and meant:
-        columns = talk.recommender.bundle.columns
-        told = [answer_question(talk.row(item_id), reading.about, columns) for item_id in meant]
-        return " ".join([*notes, *told])
+        return " ".join([*notes, *([replies.untold(turn)] if turn.unknown and not reading.about else told)])
+    facts = " ".join(told) if reading.about else ""  # "sounds good, who's in it"
     if kind == "why" and meant:
         return " ".join([*notes, *(f"{talk.title(item_id)}: {talk.why(item_id)}." for item_id in meant)])
     chosen = replies.listed([talk.title(item_id) for item_id in meant])
@@ -71,7 +73,7 @@ def by_template(talk: Conversation, turn: Turn, session: Session, reading: Readi
         "seen": f"Noted, you know {chosen}.",
         "refused": f"Noted, not {chosen}." if len(meant) <= 2 else "Noted, none of these.",
         "liked": f"Noted, you like {chosen}.",
-        "accepted": f"Enjoy {chosen}!",
+        "accepted": f"Enjoy {chosen}! {facts}".strip(),
         "instruction": replies.INSTRUCTION,
         "start over": replies.START_OVER,
     }.get(kind, "")
@@ -87,5 +89,6 @@ def by_template(talk: Conversation, turn: Turn, session: Session, reading: Readi
         "empty": replies.EMPTY,
     }
     ended = replies.no_longer(turn)
-    said = opening or fixed.get(kind, replies.UNSURE).format(example=example_request(talk.recommender.bundle))
+    said = opening or (replies.untold(turn) if kind == "unsure" else "")
+    said = said or fixed.get(kind, replies.UNSURE).format(example=example_request(talk.recommender.bundle))
     return f"{ended} {said}".strip()

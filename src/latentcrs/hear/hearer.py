@@ -15,9 +15,9 @@ import polars as pl
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
 from latentcrs.hear.assembly import HARD_NOT, ValueMention, assembled
-from latentcrs.hear.gazetteer import Gazetteer
+from latentcrs.hear.gazetteer import PEOPLE, Gazetteer
 from latentcrs.hear.heads import Floats, Head, Read, StateEncoder, load_heads, mention_features, utterance_features
-from latentcrs.hear.language import Line, key_of, language_of, patterns, stem, word_set, words
+from latentcrs.hear.language import Line, denials, key_of, language_of, patterns, phrases, stem, word_set, words
 from latentcrs.hear.numbers import Numbers
 from latentcrs.hear.reading import Act, Context, HeardTitle, Reading, Sort, Stance
 from latentcrs.llm import Call
@@ -35,6 +35,8 @@ DENIED = 0.06
 ACT, SURE, TURN = 0.18, 0.4, 0.6
 """From which probability on an act is heard at all, is acted upon, and a turn is one to something new."""
 INSISTING = 4
+NEAR = 3
+"""Words between one that denies and what it denies."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 ENCODERS_LANGUAGES = frozenset({"en"})
 
@@ -145,14 +147,21 @@ class Hearer:
         for one in spoken:
             asked = bool(context.asked) and any(rule.column == context.asked for rule in one.rules)
             self._judge(one, read, language, half, asked)
+            if one.stance == "refused":  # of nobody's work, whatever it was
+                one.rules = [rule for each in one.rules for rule in self._everywhere(each, line, language)]
         sort = self._sort(line, language, taken, bool(context.listed))
         for one in spoken:
             taken[one.first : one.last] = [True] * (one.last - one.first)
-        rules, wishes, dropped = assembled(line, spoken, language, half)
         acts, sure = self._acts(read, context)
+        asks = bool({"request", "more"} & set(acts))
+        said = {rule.column for one in spoken for rule in one.rules}
+        compared = self._comparisons(line, language, taken, context, asks)
+        spoken += [one for one in compared if one.rules[0].column not in said]
+        rules, wishes, dropped = assembled(line, spoken, language, half)
         if half:
             acts = tuple(dict.fromkeys(["request", *acts]))
-        needs = self._needs(line, taken, language)
+        untold = self._untold(line, taken, language)
+        needs, denied = self._needs(line, taken, language)
         continues = "continues"
         if context.asking and self._turns(read, acts):
             continues = "turns"
@@ -162,13 +171,15 @@ class Hearer:
             rules=rules,
             wishes=wishes,
             dropped=dropped,
+            unknown=(*untold, *denied),
+            denied=denied,
             titles=tuple(titles),
             acts=acts,
             sure=sure,
             continues=continues,
             needs=needs,
             sort=sort,
-            about=self._about(line, language) if "question" in acts else "",
+            about=self._about(line, language, taken) if {"question", "accept"} & set(acts) else "",
             language=language if half else "",
             notes=self._notes(spoken, line, language if half else ""),
         )
@@ -227,7 +238,7 @@ class Hearer:
             point(*line.span(match), range(len(context.listed)))
         if not found:
             for match in pointing["it"].finditer(line.line):
-                point(*line.span(match), [0])
+                point(*line.span(match), [context.it])
         return list(found.values())
 
     def spoken(self, line: Line, language: str, taken: Sequence[bool]) -> list[ValueMention]:
@@ -250,6 +261,25 @@ class Hearer:
         spoken += self._columns(line, language, covered, spoken)
         return sorted(spoken, key=lambda one: one.first)
 
+    def _comparisons(
+        self, line: Line, language: str, taken: list[bool], context: Context, asks: bool
+    ) -> list[ValueMention]:
+        """What is to be newer or cheaper than most of the last list: "newer" where one asks, or
+        "older than those". A wish: how much newer, nobody has said.
+        """
+        idle = word_set(language, "talk") | word_set(language, "function")
+        pointing = {word for said in phrases(language, "pointing").values() for one in said for word in one.split()}
+        found = []
+        for first, last, column, op in self.numbers.comparisons(line, language) if context.listed else ():
+            behind, after = ([*(token.word for token in line.tokens[last : last + 2]), ".", "."])[:2]
+            is_meant = after in pointing if behind == "than" else asks and (behind in idle or not behind.isalnum())
+            middle = self.items[column].gather(list(context.listed)).cast(pl.Float64).median()
+            if middle is not None and is_meant and not any(taken[first:last]):
+                taken[first:last] = [True] * (last - first)
+                rule = Rule(column=column, op=op, value=float(middle))  # type: ignore[arg-type]
+                found.append(ValueMention(first, last, [rule], False, 0.9, stance="wish"))
+        return found
+
     def _columns(
         self, line: Line, language: str, covered: Sequence[bool], spoken: Sequence[ValueMention]
     ) -> Iterator[ValueMention]:
@@ -260,6 +290,17 @@ class Hearer:
                     first, last = line.span(match)
                     if not any(covered[first:last]) and not any(o.first < last and first < o.last for o in spoken):
                         yield ValueMention(first, last, [self._anything(column)], False, 1.0, whole=True)
+
+    def _everywhere(self, rule: Rule, line: Line, language: str) -> list[Rule]:
+        """A rule on a person, for each column that has them, unless one is spoken of ("not directed by")."""
+        role, spoken_of = self.gazetteer.roles.get(rule.column, ""), dict(patterns(language, "people"))
+        if role not in PEOPLE or not isinstance(rule.value, list):
+            return [rule]
+        if role in spoken_of and spoken_of[role].search(line.line):
+            return [rule]
+        known = [v for name in rule.value for v in self.gazetteer.names[key_of(str(name))]]
+        columns = {rule.column: 0} | {v.column: 0 for v in known if v.role in ("director", "actor")}
+        return [rule.model_copy(update={"column": column}) for column in columns]
 
     def _anything(self, column: str) -> Rule:
         """The rule that every item with something in a column passes."""
@@ -291,10 +332,14 @@ class Hearer:
         tokens = read.line.tokens
         deny = word_set(language, "deny")
         near = [t.word for t in tokens[max(0, one.first - 6) : one.first]]
-        for stop in (*".!?;", *word_set(language, "hedge")):  # "no horror, ideally a comedy" denies no comedy
-            near = near[len(near) - near[::-1].index(stop) :] if stop in near else near
+        dislike = word_set(language, "dislike")
+        # "no horror, ideally a comedy" denies no comedy, nor does "hated horror but loves comedies".
+        ends = set(".!?;") | word_set(language, "hedge") | word_set(language, "contrast")
+        no = denials(near, language)
+        clause = [n for n, word in enumerate(near) if word in ends and not no[n]]
+        near = near[clause[-1] + 1 :] if clause else near
         behind = [t.word for t in tokens[one.last : one.last + 2]]
-        denied = any(word in deny for word in near) or (behind[:1] in (["?"], [","]) and behind[-1] in deny)
+        denied = any(denials(near, language)) or (behind[:1] in (["?"], [","]) and behind[-1] in deny)
         if half and one.whole:
             return
         if half:
@@ -307,8 +352,8 @@ class Hearer:
             one.stance, one.p = "rule", self.hard
         elif denied and p["refused"] + p["dropped"] > DENIED and wanted > 0.5:
             # A word denies and the head is not sure. Right in front ("no horror") it is believed; else neither is.
-            right = next((word for word in reversed(near) if word not in ("a", "an", "any", "the")), "")
-            refuses = right in word_set(language, "refuse")
+            right = next((word for word in reversed(near) if word not in ("a", "an", "any", "the", "from")), "")
+            refuses = right in word_set(language, "refuse") or right in dislike or stem(right) in dislike
             one.stance, one.p = ("refused", HARD_NOT) if refuses else ("mentioned", 1 - p["refused"])
         elif wanted >= SOFT:
             hard = p["rule"] >= self.hard or (insists and not denied)
@@ -347,7 +392,8 @@ class Hearer:
         return tuple(acts), sum(p[name] >= SURE for name in acts)  # type: ignore[arg-type]
 
     def _turns(self, read: Read, acts: Sequence[Act]) -> bool:
-        if not {"request", "more"} & set(acts) or acts[0] == "reject":
+        compares = any(t.word in ("more", "less") or t.word.endswith("ier") for t in read.line.tokens)
+        if not {"request", "more"} & set(acts) or acts[0] == "reject" or compares:
             return False
         return self.heads["turn"](utterance_features(read, np.zeros_like(read.vector)))["turns"] >= TURN
 
@@ -361,27 +407,60 @@ class Hearer:
             return Sort(column=column, descending=descending, listed=over, words=line.said(first, last))
         return None
 
-    def _about(self, line: Line, language: str) -> str:
-        found = patterns(language, "asked")
-        return next((name for name, pattern in found if pattern.search(line.line)), "")
+    def _about(self, line: Line, language: str, taken: Sequence[bool]) -> str:
+        for name, pattern in patterns(language, "asked"):
+            spans = [line.span(match) for match in pattern.finditer(line.line)]
+            if any(not all(taken[first:last]) for first, last in spans):
+                return name
+        return ""
 
-    def _needs(self, line: Line, taken: Sequence[bool], language: str) -> tuple[str, ...]:
-        """Runs of words that tell something and are neither a value nor a title."""
+    def _untold(self, line: Line, taken: list[bool], language: str) -> tuple[str, ...]:
+        """Numbers and orders of what no column says ("under 100 minutes"); their words are then taken."""
+        found = []
+        for first, last in self.numbers.untold(line, language):
+            if not any(taken[first:last]):
+                taken[first:last] = [True] * (last - first)
+                found.append(line.said(first, last))
+        return tuple(found)
+
+    def _needs(self, line: Line, taken: Sequence[bool], language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Runs of words that tell something and are neither a value nor a title: what is wanted; and what is not,
+        from the word that denies it on ("not too violent", "no gore and violence").
+        """
+        said = [token.word for token in line.tokens]
+        negate = word_set(language, "refuse") | word_set(language, "dislike") | word_set(language, "negate")
+        unsure = [word in word_set(language, "unsure") for word in said]
+        denies = [
+            (word in negate or stem(word) in negate) and not any(unsure[n + 1 : n + 3]) for n, word in enumerate(said)
+        ]
         idle = word_set(language, "talk") | word_set(language, "function") | word_set("en", "talk")
-        deny, tokens = word_set(language, "refuse"), line.tokens
-        needs, run, denied = list[str](), list[int](), False
-        for place in range(len(tokens) + 1):
-            word = tokens[place].word if place < len(tokens) else "."
-            hyphen = "-" in [t.word for t in (*tokens[max(place - 1, 0) : place], *tokens[place + 1 : place + 2])]
-            telling = word.isalpha() and not taken[place] and (hyphen or (word not in idle and len(word) > 2))
-            if word not in deny and (telling or (word == "-" and run and run[-1] == place - 1)):
+        idle |= word_set(language, "deny")
+        ends = set(",.;:!?") | word_set(language, "contrast")
+        links = {"and"} | word_set(language, "also") | word_set(language, "either")
+
+        def telling(place: int) -> bool:
+            if place >= len(said) or taken[place] or denies[place] or not said[place].isalpha():
+                return False
+            hyphen = "-" in said[max(place - 1, 0) : place] + said[place + 1 : place + 2]
+            return hyphen or (len(said[place]) > 2 and said[place] not in idle)
+
+        needs, unwanted, run, denied, near = list[str](), dict[int, str](), list[int](), -1, 0
+        for place, word in enumerate([*said, "."]):
+            if telling(place) or (word == "-" and run and run[-1] == place - 1):
                 run.append(place)
                 continue
-            if run and not denied:
+            if run and denied < 0:
                 needs.append(line.said(run[0], run[-1] + 1).strip("- "))
-            denied = word in deny or (denied and not run and word not in ",.;:!?")
+            elif run:
+                unwanted[denied] = line.said(denied, run[-1] + 1).strip("- ")
+            near = NEAR if run or taken[place : place + 1] == [True] else near - 1
+            goes_on = telling(place + 1) and word in links
+            if place < len(said) and denies[place]:
+                denied, near = place, NEAR
+            elif not goes_on and (run or word in ends or near < 0):
+                denied = -1
             run = []
-        return tuple(dict.fromkeys(needs))
+        return tuple(dict.fromkeys(needs)), tuple(unwanted.values())
 
     def _notes(self, spoken: Sequence[ValueMention], line: Line, language: str) -> tuple[str, ...]:
         notes = []

@@ -69,7 +69,9 @@ def tokenise(text: str) -> Line:
 
 
 def stem(word: str) -> str:
-    """A word without its plural, roughly."""
+    """A word without its plural or comparison, roughly."""
+    if len(word) > 5 and word.endswith(("ier", "iest")):  # "funnier"
+        return f"{word.removesuffix('ier').removesuffix('iest')}y"
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
     if len(word) > 4 and word.endswith(("ches", "shes", "xes", "sses")):
@@ -103,6 +105,14 @@ def denies(text: str) -> bool:
     """Whether a word of `text` denies or refuses, in its language."""
     deny = word_set(language_of(text), "deny")
     return any(token.word in deny for token in tokenise(text).tokens)
+
+
+def denials(said: Sequence[str], language: str) -> list[bool]:
+    """Which of the words deny, in whatever form ("hates"); some of them only beside one another ("anything but")."""
+    deny = word_set(language, "deny") | word_set(language, "dislike") | word_set(language, "refuse")
+    weak = [word in word_set(language, "together") for word in said]
+    beside = [any(weak[max(n - 1, 0) : n] + weak[n + 1 : n + 2]) for n in range(len(said))]
+    return [(word in deny or stem(word) in deny) and (not weak[n] or beside[n]) for n, word in enumerate(said)]
 
 
 def phrases(language: str, section: str) -> dict[str, list[str]]:

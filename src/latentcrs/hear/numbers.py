@@ -220,6 +220,28 @@ class Numbers:
             return Rule(column=self.year, op=op, value=number)
         return Rule(column=self.year, op="is", value=number)
 
+    def untold(self, line: Line, language: str) -> list[tuple[int, int]]:
+        """Numbers with a unit, and orders, of which no column tells: (first token, behind the last)."""
+        one, _ = self._compiled(language)
+        found = []
+        for match in one.finditer(line.line):
+            units = [name[2:] for name, said in match.groupdict().items() if name.startswith("u_") and said]
+            if units and not column_for(units[0], self.columns, self.roles):
+                found.append(line.span(match))
+        for name, pattern in (*patterns(language, "orders"), *patterns(language, "comparisons")):
+            if not column_for(name.split()[0], self.columns, self.roles):
+                found += [line.span(match) for match in pattern.finditer(line.line)]
+        return found
+
+    def comparisons(self, line: Line, language: str) -> list[tuple[int, int, str, str]]:
+        """Comparisons with what is listed: (first token, behind the last, column, "<" or ">")."""
+        found = []
+        for name, pattern in patterns(language, "comparisons"):
+            unit, op = name.split()
+            if column := column_for(unit, self.columns, self.roles):
+                found += [(*line.span(match), column, op) for match in pattern.finditer(line.line)]
+        return found
+
     def orders(self, line: Line, language: str) -> list[tuple[int, int, str, bool]]:
         """Orders that are asked for: (first token, behind the last, column, descending)."""
         found = []

@@ -90,9 +90,9 @@ class Reading(Heard):
     """All that one utterance says: `Heard`, and the items it speaks of, what it does and how it goes on.
 
     acts: the likeliest first, of which the first `sure` are acted upon. needs: words that ask for something and that
-    no column can say; they rank. about: the column, or "plot", that a
-    question asks for. language: ISO code of the utterance where it is not one that the encoder knows (half heard:
-    such an utterance never filters), else "". notes: what the reply has to say about the reading ("100 is taken as
+    no column can say; they rank. denied: phrases that deny such words, which must not rank. about: the column, or
+    "plot", that a question asks for. language: ISO code of the utterance where it is not one that the encoder knows
+    (half heard: such an utterance never filters), else "". notes: what the reply has to say of it ("100 is taken as
     price").
     """
 
@@ -100,6 +100,7 @@ class Reading(Heard):
     acts: tuple[Act, ...] = ("request",)
     sure: int = Field(default=1, ge=0)
     needs: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
     sort: Sort | None = None
     about: str = ""
     language: str = ""
@@ -108,9 +109,9 @@ class Reading(Heard):
 
 class Context(BaseModel):
     """What an utterance is heard in. listed: rows of the items of the last list. reply: what the recommender said
-    last.
-    before: the user's earlier utterances, oldest first. asking: whether rules or wishes are in force.
-    asked: the column that the recommender has just asked about; a value of it is an answer, which filters.
+    last. it: the place in the list of what was spoken of last, which "it" is. before: the user's earlier utterances,
+    oldest first. asking: whether rules or wishes are in force. asked: the column that the recommender has just asked
+    about; a value of it is an answer, which filters.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -120,6 +121,7 @@ class Context(BaseModel):
     before: tuple[str, ...] = ()
     asking: bool = False
     asked: str = ""
+    it: int = Field(default=0, ge=0)
 
 
 class Extractor(Protocol):

@@ -22,7 +22,7 @@ from latentcrs.data.rules import Rule, rules_expression
 from latentcrs.data.titles import split_title
 from latentcrs.recommend.bundle import Bundle
 from latentcrs.recommend.new_items import HIDDEN, changed_rows, new_rows, typed_change, with_items, with_texts
-from latentcrs.recommend.titles import TitleFinder
+from latentcrs.recommend.titles import TitleFinder, TitleMention
 from latentcrs.text import TextEncoder
 
 EMBEDDED_AT_ONCE = 8
@@ -86,10 +86,12 @@ class LiveCatalogue:
 
     def named_in(self, request: str) -> list[int]:
         """The things that a request names; numbers from n on are outside items."""
-        if self.titles is None or not request.strip():
-            return []
-        found = [mention.numbers[0] for mention in self.titles.find(request) if mention.certainty >= NAMED]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(mention.numbers[0] for mention in self.mentions(request)))
+
+    def mentions(self, request: str) -> list[TitleMention]:
+        """Where a request names things, in order."""
+        found = [] if self.titles is None or not request.strip() else self.titles.find(request)
+        return [mention for mention in found if mention.certainty >= NAMED]
 
     def item_numbers(self, item_ids: Iterable[object]) -> NDArray[np.int64]:
         """Dense indices of item ids (strings, or numbers that are written like them).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,9 +72,15 @@ def singular(word: str) -> str:
 
 
 def matching_words(
-    request: str, item: Mapping[str, object], columns: Mapping[str, ColumnKind], most: int = 4
+    request: str,
+    item: Mapping[str, object],
+    columns: Mapping[str, ColumnKind],
+    tells: Callable[[str], bool] = bool,
+    most: int = 4,
 ) -> list[str]:
-    """What of the request is true of the item: its attribute values that are named, its decade, words of its text."""
+    """What of the request is true of the item: its attribute values that are named, its decade, and those words of
+    its text that tell texts apart (`tells`).
+    """
     wanted = words_of(request)
     if not wanted:
         return []
@@ -95,7 +101,8 @@ def matching_words(
                     found[str(entry)] = None
         elif kind == "text":
             for word in sorted((wanted & words_of(str(value))) - OF_REQUESTS):
-                found[word] = None
+                if tells(word) and not any(word in words_of(entry) for entry in found):
+                    found[word] = None
     return list({word.lower(): word for word in reversed(found)}.values())[::-1][:most]  # "War" and "war" once
 
 

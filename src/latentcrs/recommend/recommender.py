@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -399,14 +399,17 @@ class Recommender(LiveCatalogue):
     ) -> list[Recommendation]:
         """Ranked item numbers and their scores as recommendations with reasons; `promoted`: why a policy moved it."""
         titles, near = self.bundle.items["title"], self._behaviour_index
-        answers = []
+        answers, reader, asked = [], self.bundle.reader, query.request
+        tells = cache(reader.lexical.tells) if reader is not None else bool
+        for mention in reversed(self.mentions(asked)):  # what a title is made of says nothing of other plots
+            asked = f"{asked[: mention.start]} {asked[mention.end :]}"
         posteriors = self.posterior(query, numbers)
         for number, score, posterior in zip(numbers.tolist(), scores.tolist(), posteriors, strict=True):
             leading = [int(j) for j in np.argsort(-posterior, kind="stable")[:2] if posterior[j] >= TOLD]
             reason = Reason(
                 intents=list(dict.fromkeys(self._labels[j] for j in leading)),
                 because_of=[str(titles[other]) for other in nearest_past(near, number, query.past)],
-                words=matching_words(query.request, self.bundle.items.row(number, named=True), self.bundle.columns),
+                words=matching_words(asked, self.bundle.items.row(number, named=True), self.bundle.columns, tells),
                 promoted=promoted(number),
             )
             answers.append(

@@ -43,7 +43,9 @@ class Session(BaseModel):
     said: list[str] = Field(default_factory=list)  # the sentences that ask for something, less what was taken back
     rules: list[HeardRule] = Field(default_factory=list)  # in force
     wishes: list[HeardRule] = Field(default_factory=list)  # in force
+    denied: list[str] = Field(default_factory=list)  # what was denied in words that no column says
     listed: list[str] = Field(default_factory=list)  # the last list
+    it: str | None = None  # of it, the item spoken of last
     shown: list[str] = Field(default_factory=list)
     liked: list[str] = Field(default_factory=list)
     seen: list[str] = Field(default_factory=list)
@@ -63,15 +65,25 @@ class Session(BaseModel):
     @property
     def request(self) -> str:
         """x^u: the soft description, all that was asked for so far as one text (Intent-Demonstration)."""
-        return joined(self.said)
+        return joined(without(self.said, [*self.denied, *self._refused]))
 
     @property
     def wording(self) -> str:
         """The request for whoever matches it word by word: without the words of numbers that filter ("the nineties"
         must not find a plot of ninety-nine puppies).
         """
-        numbers = [found for found in self.rules if not isinstance(np.ravel(found.rule.value)[0], str)]
-        return joined(without(self.said, numbers if self.variant != "b" else []))
+        numbers = [found.words for found in self.rules if not isinstance(np.ravel(found.rule.value)[0], str)]
+        return joined(without(self.said, [*self.denied, *self._refused, *(numbers if self.variant != "b" else [])]))
+
+    @property
+    def _refused(self) -> list[str]:
+        """Words of what is refused: asking for it no more than words that are not there."""
+        return [found.words for found in [*self.rules, *self.wishes] if found.rule.op == "not"]
+
+    @property
+    def it_at(self) -> int:
+        """The place of "it" in the last list; the first where nothing was spoken of since."""
+        return self.listed.index(self.it) if self.it in self.listed else 0
 
     @property
     def unliked(self) -> list[str]:
@@ -158,10 +170,10 @@ class Turn(BaseModel):
     milliseconds: dict[str, float] = Field(default_factory=dict)
 
 
-def without(said: Sequence[str], rules: Sequence[HeardRule]) -> list[str]:
-    """Sentences less the words in which these rules were heard."""
+def without(said: Sequence[str], phrases: Sequence[str]) -> list[str]:
+    """Sentences less these phrases, wherever they stand."""
     sentences = list(said)
-    for words in (found.words.split() for found in rules if found.words.strip()):
+    for words in (phrase.split() for phrase in phrases if phrase.strip()):
         as_said = r"\s+".join(map(re.escape, words))
         pattern = re.compile(rf"(?<!\w){as_said}(?!\w)", re.IGNORECASE)
         sentences = [" ".join(pattern.sub(" ", sentence).split()) for sentence in sentences]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 K1, B = 1.5, 0.75
 AT_ONCE = 2048
 _JOINED = re.compile(r"\b[^\W\d_]+(?:-[^\W\d_]+)+\b")
-FAINT = 0.1
+FAINT, COMMON = 0.1, 0.08
 
 
 class Lexical:
@@ -63,6 +63,11 @@ class Lexical:
         order = np.arange(self.weights.shape[1])
         order[numbers] = len(order) + np.arange(len(texts))
         return Lexical(more.words, sp.csr_matrix(more.weights[:, order]), more.idf, more.average)
+
+    def tells(self, word: str) -> bool:
+        """Whether a word tells texts apart: at most a `COMMON` part of them has it."""
+        found = [self._number[stem] for stem in tokenized([word])[0] if stem in self._number]
+        return not found or float(self.idf[found].max()) > np.log1p((1 - COMMON) / COMMON)
 
     def counts(self, texts: Sequence[str]) -> sp.csr_matrix:
         """How often each text has each word, (B, words), two words that the items' texts join as that one too."""
