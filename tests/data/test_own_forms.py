@@ -158,6 +158,8 @@ def test_objects_in_text_become_columns_in_log_and_catalogue(shop: Shop) -> None
 def test_compressed_files_are_told_by_what_they_hold(name: str, pack: Callable[[bytes], bytes], shop: Shop) -> None:
     dataset, notes = shop.prepare(pack(log_text().encode()), log_name=name)
     assert dataset.info.interactions == 32 and "unpacked" in notes
+    broken = log_text().encode() + b'u0,"i0 that never closes,5,1600000000\n'
+    assert shop.prepare(pack(broken), log_name=name)[0].info.interactions == 32
 
 
 def test_a_zip_of_one_file_is_read_and_of_several_refused(shop: Shop) -> None:

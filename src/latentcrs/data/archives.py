@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import pyarrow as pa
 
@@ -72,6 +73,15 @@ def open_unpacked(path: Path) -> BinaryIO:
     if kind == "zip":
         return _only_member(path)
     return path.open("rb")
+
+
+def open_text(path: Path) -> TextIO:
+    """The text of a file in UTF-8, unpacked where it is compressed, with its ends of lines as they are.
+
+    Raises:
+        UserError: it is no single table; see `packing`.
+    """
+    return io.TextIOWrapper(open_unpacked(path), "utf-8", newline="\n")
 
 
 def _only_member(path: Path) -> BinaryIO:

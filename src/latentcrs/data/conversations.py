@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field, ValidationError
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import atomic_file, sha256_of
 from latentcrs.base.progress import step
+from latentcrs.data.archives import open_text
 from latentcrs.data.dataset import (
     MENTIONS_SCHEMA,
     OUTSIDE_SCHEMA,
@@ -279,7 +280,7 @@ def read_talks(path: Path, counts: Counter[str]) -> Iterator[Talk]:
 
 def is_redial(path: Path) -> bool:
     """Whether the first line that holds something is a dialogue in ReDial's layout."""
-    with path.open(encoding="utf-8") as stream:
+    with open_text(path) as stream:
         first = next((line for line in stream if not line.isspace()), "")
     return '"movieMentions"' in first
 
@@ -323,7 +324,7 @@ def talk_of(dialogue: Dialogue) -> Talk:
 
 def plain_talks(file: TextFile) -> Iterator[Talk | LineProblem]:
     """Conversations in plain JSON lines."""
-    with file.path.open(encoding="utf-8") as stream:
+    with open_text(file.path) as stream:
         for number, text in enumerate(stream, start=1):
             if text.isspace():
                 continue

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from latentcrs.data.archives import open_text
 from latentcrs.data.lines import LineProblem
 
 SEPARATORS = (",", ";", "\t", "|", "^", "~", "\x01")
@@ -96,7 +97,7 @@ def mend(path: Path, dialect: Dialect, columns: int, copy: Path, original: Path)
     """
     problems: list[LineProblem] = []
     waiting: deque[tuple[int, str]] = deque()
-    with path.open(encoding="utf-8", newline="\n") as stream, copy.open("w", encoding="utf-8", newline="\n") as out:
+    with open_text(path) as stream, copy.open("w", encoding="utf-8", newline="\n") as out:
         numbered = enumerate(stream, 1)
 
         def take() -> tuple[int, str] | None:

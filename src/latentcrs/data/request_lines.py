@@ -14,6 +14,7 @@ from pydantic import Field, Json, StringConstraints, TypeAdapter, ValidationErro
 from typing_extensions import TypedDict
 
 from latentcrs.base.errors import UserError
+from latentcrs.data.archives import open_text
 from latentcrs.data.dataset import Split
 from latentcrs.data.lines import readable
 
@@ -83,7 +84,7 @@ def parse_lines(path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def numbered_lines(path: Path) -> Iterator[tuple[list[int], list[str]]]:
     """Batches of lines that hold something, with their numbers."""
-    with path.open(encoding="utf-8", newline="\n") as stream:
+    with open_text(path) as stream:
         numbered = ((number, text) for number, text in enumerate(stream, start=1) if not text.isspace())
         while batch := list(islice(numbered, LINES_AT_ONCE)):
             yield [number for number, _ in batch], [text for _, text in batch]

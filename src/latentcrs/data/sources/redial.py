@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from latentcrs.base.errors import UserError
+from latentcrs.data.archives import open_text
 from latentcrs.data.known import REDIAL_TERMS
 from latentcrs.data.lines import BROKEN_JSON, LineProblem, TextFile, readable
 from latentcrs.data.raw import RawData, Source, raw_interactions
@@ -67,7 +68,7 @@ def dialogue_files(path: Path) -> list[Path]:
 
 def read_dialogues(file: TextFile) -> Iterator[Dialogue | LineProblem]:
     """Every dialogue of a file, or what is wrong with its line."""
-    with file.path.open(encoding="utf-8") as stream:
+    with open_text(file.path) as stream:
         for number, text in enumerate(stream, start=1):
             if text.isspace():
                 continue

@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from latentcrs.base.errors import UserError
+from latentcrs.data.archives import open_text
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.known import AMAZON_TERMS
 from latentcrs.data.lines import LineProblem, TextFile, readable
@@ -48,7 +49,7 @@ class Reviewer(BaseModel):
 
 def reviewers(file: TextFile) -> Iterator[tuple[int, Reviewer | LineProblem]]:
     """Every line of a file with its number, or what is wrong with it."""
-    with file.path.open(encoding="utf-8") as stream:
+    with open_text(file.path) as stream:
         for number, text in enumerate(stream, start=1):
             if not text.isspace():
                 try:
