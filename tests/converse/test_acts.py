@@ -274,6 +274,20 @@ def test_an_act_names_the_items_it_speaks_of(kind: Kind, utterance: str, items: 
     assert (act.kind, act.items) == (kind, items)
 
 
+@pytest.mark.parametrize(
+    ("utterance", "left"),
+    [
+        ("seen all of them except the last one", (0, 1, 2, 3)),
+        ("I've watched all of these but the first", (1, 2, 3, 4)),
+        ("we know them all apart from number 3", (0, 1, 3, 4)),
+        ("seen all but the second", (0, 2, 3, 4)),
+    ],
+)
+def test_all_but_one_is_not_that_one(utterance: str, left: tuple[int, ...]) -> None:
+    act = read_act(utterance, SHOWN)
+    assert (act.kind, act.items) == ("seen", left)
+
+
 @pytest.mark.parametrize(("utterance", "items", "about"), QUESTIONS)
 def test_a_question_about_an_item_says_what_it_asks_for(utterance: str, items: tuple[int, ...], about: str) -> None:
     act = read_act(utterance, SHOWN)

@@ -197,6 +197,15 @@ def test_a_question_beside_a_yes_is_answered(talk: Talk, recommender: Recommende
     assert begun.session.accepted == [str(second["item_id"])]
 
 
+def test_who_narrows_a_list_down_means_what_is_on_it_too(talk: Talk, recommender: Recommender) -> None:
+    heard = {"comedies": Heard(rules=(COMEDY,)), "from the 90s": Heard(rules=(NINETIES,))}
+    begun = talk(heard)
+    first = {row["item_id"] for row in rows(recommender, begun.reply("comedies")) if 1990 <= row["year"] <= 1999}
+    then = begun.reply("from the 90s")
+    assert first and first & {item.item_id for item in then.items}
+    assert not {item.item_id for item in then.items} & {item.item_id for item in begun.reply("something else").items}
+
+
 def test_what_is_refused_asks_for_nothing(talk: Talk) -> None:
     said = "my brother hates horror, we want to laugh"
     begun = talk({said: Heard(rules=(no_genre("Horror", words="horror"),))})
@@ -471,7 +480,7 @@ UTTERANCES = (
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("variant", ["b", "f"])
-def test_nothing_known_shown_or_refused_comes_again(
+def test_nothing_known_or_refused_comes_again_and_what_was_shown_only_where_a_list_is_narrowed(
     talk: Talk, recommender: Recommender, seed: int, variant: str
 ) -> None:
     draw = random.Random(seed)
@@ -481,12 +490,16 @@ def test_nothing_known_shown_or_refused_comes_again(
         "drop it": Heard(dropped=(COMEDY.rule, NINETIES.rule)),
     }  # fmt: skip
     begun = talk(heard, history=history, k=draw.choice([1, 3, 7]), variant=variant)
-    known = set(history)
+    known, met = set(history), set(history)
     for _ in range(30):
         before = begun.session
         turn = begun.reply(draw.choice(UTTERANCES))
         shown = [item.item_id for item in turn.items]
-        assert len(set(shown)) == len(shown) and not set(shown) & known
+        new = [found.rule for found in begun.session.rules if found not in before.rules]
+        narrows = variant == "f" and any(rule.op != "not" for rule in new)
+        unwanted = {*begun.session.seen, *begun.session.refused, *begun.session.liked, *begun.session.accepted}
+        assert len(set(shown)) == len(shown)
+        assert not set(shown) & (met | unwanted if narrows else known | unwanted)
         for kind in ("seen", "refused", "liked", "accepted"):
             assert set(getattr(begun.session, kind)) <= known  # only what was shown can be spoken of
         assert before.history == begun.session.history == history

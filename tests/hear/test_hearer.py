@@ -221,6 +221,19 @@ def test_a_title_is_heard_with_its_stance(films: Hearer, text: str, title: str, 
     assert heard[0][1] in stances
 
 
+@pytest.mark.parametrize(
+    ("text", "stances"),
+    [
+        ("my daughter has already seen Babe and Toy Story", ["seen", "seen"]),
+        ("the family watched Rocky last night", ["seen"]),
+        ("we watched Fargo and loved every minute", ["liked"]),
+        ("I have never seen Titanic, I'll take it", ["accepted"]),
+    ],
+)
+def test_who_has_seen_a_title_need_not_like_it(films: Hearer, text: str, stances: list[str]) -> None:
+    assert [title.stance for title in films.read(text).titles] == stances
+
+
 def test_that_one_points_at_the_last_list(films: Hearer) -> None:
     context = Context(listed=(3, 5, 7), reply="How about The Shining, Heat or Alien?")
     second = films.read("I've already seen the second one", context)

@@ -330,6 +330,12 @@ def test_intents_are_named_by_items_and_move_with_what_is_said(service: Service)
     assert [intent.weight for intent in after] == sorted((intent.weight for intent in after), reverse=True)
 
 
+def test_a_title_that_a_request_refuses_is_no_liking(fresh: Service) -> None:
+    for request, reason in (("I loved Toy Story", True), ("I can't stand Toy Story", False)):
+        found = fresh.recommend(request=request, k=5)
+        assert any("Toy Story" in one.reason.because_of for one in found) is reason
+
+
 def test_a_conversation_with_another_catalogue_is_refused_in_words(fresh: Service) -> None:
     from latentcrs.store.session import Session
 

@@ -162,7 +162,7 @@ _INSTEAD = _words(
     rf"|{_CLAUSE}{_LEAD}(?:make\s+(?:it|that)|switch\s+to)\b"
 )
 _QUESTION = _words(
-    r"^(?:(?:and|so|but|ok|okay)[,\s]+)?(?:who|what|when|which|where|how|is|are|was|were|does|do|did|has|can|could|tell\s+me"
+    r"^(?:(?:and|so|but|ok|okay)[,\s]+)?(?:(?:who|what|when|where|how)'?s?|which|is|are|was|were|does|do|did|has|can|could|tell\s+me"
     r"|describe)\b"
 )
 _FACT = _words(r"(?:(?:and|so|but)\s+)?(?:who|where|when|did|has|was)\b.*\?$")

@@ -308,7 +308,10 @@ class Conversation:
             available = policy.offered(recommender)
             available[recommender.not_again(query.past)] = False
             available[query.left_out] = False
-            gone = session.not_again if sort is None else session.unwanted
+            # Who narrows a list down means what is on it, too.
+            new = [found.rule for found in session.rules if found not in self.session.rules]
+            narrows = session.variant != "b" and any(rule.op != "not" for rule in new)
+            gone = session.unwanted if narrows or sort is not None else session.not_again
             available[recommender.item_numbers(gone)] = False
             rules, wishes = (session.rules, session.wishes) if session.variant != "b" else ([], [])
             if sort is not None:

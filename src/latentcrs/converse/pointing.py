@@ -24,7 +24,7 @@ _NOUN = r"(?:one|movie|film|flick|game|album|cd|record|book|item|option|title|pi
 _ORDINAL = "(?:" + "|".join(_ORDINALS) + ")"
 _COUNT = r"(?:\d{1,2}|" + "|".join(_COUNTS) + ")"
 _AFTER_PRONOUN = (
-    r"and|or|but|please|already|too|again|then|instead|now|tonight|twice|before|so|because|looks?|sounds?|seems?"
+    r"and|or|but|except|besides|please|already|too|again|then|instead|now|tonight|twice|before|so|because|looks?|sounds?|seems?"
     r"|a\s+lot|very\s+much|about|in|on|at|for|from|by|with"
 )
 _LOOSE = rf"(?=\s*(?:$|[,.;:!?)]|(?:{_AFTER_PRONOUN})\b))"
@@ -36,7 +36,8 @@ _FOLLOWS = (
 """What may follow "the second" where no noun does."""
 _AND = r"(?:\s*,\s*(?:and\s+)?|\s+(?:and|or|&)\s+)"
 _POINTERS: tuple[tuple[str, str], ...] = (
-    (rf"\ball\s+{_COUNT}\b(?!\s+\w)|\ball\s+of\s+(?:it|them|these|those)\b{_LOOSE}|\b(?:these|those|them)\s+all\b"
+    (r"\ball\b(?=\s+(?:except|but)\b)"
+     rf"|\ball\s+{_COUNT}\b(?!\s+\w)|\ball\s+of\s+(?:it|them|these|those)\b{_LOOSE}|\b(?:these|those|them)\s+all\b"
      r"|\bevery\s+one\s+of\s+(?:them|these|those)\b|\beverything\s+(?:here|there)\b"
      rf"|\bboth\b(?!\s+(?:of\s+)?\w){_LOOSE}", "all"),
     (rf"\b(?:the\s+)?(first|last)\s+({_COUNT})(?:\s+{_NOUN}\b|{_FOLLOWS})", "several"),
@@ -56,6 +57,7 @@ _PRONOUNS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _POINTERS)
 _COMPILED_PRONOUNS = tuple((re.compile(pattern, re.IGNORECASE), mark) for pattern, mark in _PRONOUNS)
+_EXCEPT = re.compile(r"\s+(?:except|but|besides|apart\s+from|other\s+than)(?:\s+for)?\s+", re.IGNORECASE)
 _WORD_THAT_POINTS = frozenset({"it", "this", "that", "them", "these", "those", "her", "him", "both", "next", "more"})
 
 
@@ -107,6 +109,11 @@ def pointed(text: str, titles: Sequence[str], it: int = 0) -> PointedText:
         for found in pattern.finditer(text):
             add(*found.span(), mark, [it] if mark == SINGULAR else range(len(titles)))
     spans.sort()
+    for place in range(len(spans) - 1, 0, -1):  # "all of these but the second"
+        (start, between, mark, whole), (others, end, _, left_out) = spans[place - 1 : place + 1]
+        rest = tuple(each for each in whole if each not in left_out)
+        if rest and len(rest) < len(whole) and _EXCEPT.fullmatch(text[between:others]):
+            spans[place - 1 : place + 1] = [(start, end, mark, rest)]
     marked, here = [], 0
     for start, end, mark, _ in spans:
         marked += [text[here:start], mark]

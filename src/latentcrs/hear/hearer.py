@@ -187,7 +187,7 @@ class Hearer:
     # What is named.
 
     def _titles(self, read: Read, taken: list[bool], language: str) -> list[HeardTitle]:
-        found = []
+        found, ended = list[HeardTitle](), -1
         for mention in self.finder.find(read.line.text):
             inside = [n for n, t in enumerate(read.line.tokens) if mention.start <= t.start and t.end <= mention.end]
             if not inside or any(taken[n] for n in inside):
@@ -195,6 +195,12 @@ class Hearer:
             for n in inside:
                 taken[n] = True
             stance, p = self._stance(read, inside[0], inside[-1] + 1, language)
+            words_near = [token.word for token in read.line.tokens[max(0, inside[0] - 4) : inside[-1] + 5]]
+            before = read.line.tokens[inside[0] - 1].word if inside[0] else ""
+            known = before in word_set(language, "seen") or (ended == inside[0] - 1 and before == "and")
+            known = known and not any(denials(words_near, language))
+            if stance in ("liked", "accepted") and known and not word_set(language, "like") & set(words_near):
+                stance, ended = "seen", inside[-1] + 1
             said = read.line.text[mention.start : mention.end]
             certainty = round(p * mention.certainty, 3)
             number = next((number for number in mention.numbers if number < len(self.items)), None)

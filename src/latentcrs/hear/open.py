@@ -71,9 +71,13 @@ def load(path: str | Path, device: str = "cpu", text_encoder: TextEncoder | None
 
 def hearing(recommender: Recommender) -> Recommender:
     """`recommender`, which from now on hears how a request stands to the titles in it."""
-    of = ref(recommender)
-    recommender.refused_in = lambda request: [] if (own := of()) is None else hearer_of(own).refused(request)
+    recommender.refused_in = refused_in
     return recommender
+
+
+def refused_in(recommender: Recommender, request: str) -> list[int]:
+    """The items that a request names without liking them."""
+    return hearer_of(recommender).refused(request)
 
 
 def open_extractor(

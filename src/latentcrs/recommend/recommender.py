@@ -94,7 +94,7 @@ class Recommender(LiveCatalogue):
     `recommend` takes whatever a request names for liked.
     """
 
-    refused_in: Callable[[str], Sequence[int]] | None = None
+    refused_in: Callable[[Recommender, str], Sequence[int]] | None = None
 
     def __repr__(self) -> str:
         trained_on, intents = self.bundle.info.dataset.name, len(self.bundle.intents)
@@ -236,7 +236,7 @@ class Recommender(LiveCatalogue):
         """The items that a request names without liking them."""
         if self.refused_in is None or not self.named_in(request):
             return NOTHING
-        return np.array(self.refused_in(request), np.int64)
+        return np.array(self.refused_in(self, request), np.int64)
 
     def explain(self, item: object, history: Sequence[object] = (), request: str | None = "") -> Recommendation:
         """Why `item` (its id or title) would be recommended to this person, and its score; see `recommend`.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import sha256_of
-from latentcrs.hear.open import Extractors
+from latentcrs.hear.open import Extractors, refused_in
 from latentcrs.recommend import Recommender, load_bundle
 from latentcrs.recommend.bundle import MANIFEST, read_manifest
 from latentcrs.recommend.policy import Policies
@@ -55,7 +55,7 @@ class ServedBundle:
         self.policies = policies or Policies()
         for policy in (self.policies, *self.policies.keys.values()):
             policy.check(recommender)
-        recommender.always = self.policies.always
+        recommender.always, recommender.refused_in = self.policies.always, refused_in
         self.growing = GrowingCatalogue(recommender, store, hearing)
         self.people = People(store, recommender.bundle.info, self.growing.__contains__)
         if before is not None:
