@@ -103,6 +103,7 @@ def test_nobody_is_recommended_in_whatever_role(films: Hearer) -> None:
         ("not too silly but with heart", "silly", ("heart",)),
         ("nothing gruesome and with a clever ending", "gruesome", ("clever ending",)),
         ("never anything slow, please: car chases", "slow", ("car chases",)),
+        ("he isn't too keen on gloomy stories", "gloomy", ()),
     ],
 )
 def test_words_that_are_denied_do_not_rank(films: Hearer, text: str, denied: str, needs: tuple[str, ...]) -> None:

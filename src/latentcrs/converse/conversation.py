@@ -309,7 +309,8 @@ class Conversation:
             available[recommender.not_again(query.past)] = False
             available[query.left_out] = False
             # Who narrows a list down means what is on it, too.
-            new = [found.rule for found in session.rules if found not in self.session.rules]
+            before = [found.rule for found in self.session.rules]
+            new = [found.rule for found in session.rules if found.rule not in before]
             narrows = session.variant != "b" and any(rule.op != "not" for rule in new)
             gone = session.unwanted if narrows or sort is not None else session.not_again
             available[recommender.item_numbers(gone)] = False

@@ -29,7 +29,7 @@ OF_REQUESTS = frozenset(
     "next nice nothing now old only other over perhaps play playing possibly prefer preferably probably quite "
     "rather really said say see seen should since so sort start still stuff such sure take thank thanks then "
     "think time today tonight try us very wanted watched watching way we well were while will without work yet "
-    "listen listening suggestion recommendation idea popular classic".split()
+    "got listen listening suggestion recommendation idea popular classic".split()
 )
 """Words that people ask with: in a plot they match by chance."""
 
