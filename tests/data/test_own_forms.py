@@ -359,6 +359,12 @@ def test_ids_match_without_what_the_mapping_says(log_id: str, item_id: str, same
     assert "would be one" in shop.refuse(log_text(rows=rows), twice, f'[ids]\nsame = ["{same}"]\n')
 
 
+def test_a_column_of_durations_has_no_role_in_a_log(shop: Shop) -> None:
+    log = pl.read_csv(io.StringIO(log_text())).with_columns(type=pl.duration(seconds=pl.col("rating")))
+    dataset, notes = shop.prepare(log, log_name="log.parquet")
+    assert dataset.info.interactions == 32 and "event" not in notes
+
+
 def test_numbers_as_ids_are_whole_numbers_in_parquet(shop: Shop) -> None:
     log = pl.DataFrame({"user_id": [1.0, 2.0, 3.0] * 8, "item_id": [float(n // 3) for n in range(24)]})
     items = pl.DataFrame({"item_id": list(range(8)), "title": SHELF})

@@ -267,4 +267,4 @@ def roots(reads: Iterable[pl.Expr]) -> list[str]:
 
 def is_plain(kind: pl.DataType) -> bool:
     """Whether a column of this type holds one value per row that can be written down."""
-    return not (kind.is_nested() or kind in (pl.Binary, pl.Object, pl.Unknown, pl.Null))
+    return not (kind.is_nested() or kind in (pl.Binary, pl.Duration, pl.Object, pl.Unknown, pl.Null))
