@@ -117,5 +117,5 @@ def test_what_a_server_gathered_is_counted_exported_and_prepared_again(
     assert len(done) == 6, done
     log = pl.read_csv(followed.folder / "log.csv", infer_schema=False)
     assert ("somebody", followed.item) in set(zip(log["user_id"], log["item_id"], strict=True))
-    assert (followed.folder / "data" / "next" / "shop" / "dataset.json").is_file()
+    assert (followed.folder / "data" / "new" / "dataset.json").is_file()
     assert all((followed.folder / name).stat().st_size for name in ("feed.jsonl", "products.jsonl", "items.jsonl"))

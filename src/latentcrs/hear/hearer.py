@@ -200,7 +200,8 @@ class Hearer:
             known = before in word_set(language, "seen") or (ended == inside[0] - 1 and before == "and")
             known = known and not any(denials(words_near, language))
             if stance in ("liked", "accepted") and known and not word_set(language, "like") & set(words_near):
-                stance, ended = "seen", inside[-1] + 1
+                stance = "seen"
+            ended = inside[-1] + 1 if stance == "seen" else ended
             said = read.line.text[mention.start : mention.end]
             certainty = round(p * mention.certainty, 3)
             number = next((number for number in mention.numbers if number < len(self.items)), None)
