@@ -60,12 +60,12 @@ def by_template(talk: Conversation, turn: Turn, session: Session, reading: Readi
     if gone := [talk.title(item_id) for item_id in meant if talk.is_gone(item_id)]:
         notes.append(replies.GONE.format(titles=replies.listed(gone), be="is" if len(gone) == 1 else "are"))
         meant = [item_id for item_id in meant if not talk.is_gone(item_id)]
-    columns = talk.recommender.bundle.columns
-    about = reading.about or ("unknown" if reading.needs else "")
-    told = [answer_question(talk.row(item_id), about, columns) for item_id in meant]
+    facts = ""
+    if kind == "question" or (kind == "accepted" and reading.about):  # "sounds good, who's in it"
+        columns, about = talk.recommender.bundle.columns, reading.about or ("unknown" if reading.needs else "")
+        facts = " ".join(answer_question(talk.row(item_id), about, columns) for item_id in meant)
     if kind == "question" and meant:
-        return " ".join([*notes, *([replies.untold(turn)] if turn.unknown and not reading.about else told)])
-    facts = " ".join(told) if reading.about else ""  # "sounds good, who's in it"
+        return " ".join([*notes, replies.untold(turn) if turn.unknown and not reading.about else facts])
     if kind == "why" and meant:
         return " ".join([*notes, *(f"{talk.title(item_id)}: {talk.why(item_id)}." for item_id in meant)])
     chosen = replies.listed([talk.title(item_id) for item_id in meant])

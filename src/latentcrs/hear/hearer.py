@@ -271,13 +271,14 @@ class Hearer:
     def _comparisons(
         self, line: Line, language: str, taken: list[bool], context: Context, asks: bool
     ) -> list[ValueMention]:
-        """What is to be newer or cheaper than most of the last list: "newer" where one asks, or
-        "older than those". A wish: how much newer, nobody has said.
-        """
+        """What is to be newer or cheaper than most of the last list, as a wish: how much newer, nobody has said."""
+        found = list[ValueMention]()
+        compared = self.numbers.comparisons(line, language) if context.listed else []
+        if not compared:
+            return found
         idle = word_set(language, "talk") | word_set(language, "function")
         pointing = {word for said in phrases(language, "pointing").values() for one in said for word in one.split()}
-        found = []
-        for first, last, column, op in self.numbers.comparisons(line, language) if context.listed else ():
+        for first, last, column, op in compared:
             behind, after = ([*(token.word for token in line.tokens[last : last + 2]), ".", "."])[:2]
             is_meant = after in pointing if behind == "than" else asks and (behind in idle or not behind.isalnum())
             middle = self.items[column].gather(list(context.listed)).cast(pl.Float64).median()
@@ -301,9 +302,8 @@ class Hearer:
     def _everywhere(self, rule: Rule, line: Line, language: str) -> list[Rule]:
         """A rule on a person, for each column that has them, unless one is spoken of ("not directed by")."""
         role, spoken_of = self.gazetteer.roles.get(rule.column, ""), dict(patterns(language, "people"))
-        if role not in PEOPLE or not isinstance(rule.value, list):
-            return [rule]
-        if role in spoken_of and spoken_of[role].search(line.line):
+        named = role in spoken_of and spoken_of[role].search(line.line)
+        if role not in PEOPLE or named or not isinstance(rule.value, list):
             return [rule]
         known = [v for name in rule.value for v in self.gazetteer.names[key_of(str(name))]]
         columns = {rule.column: 0} | {v.column: 0 for v in known if v.role in ("director", "actor")}
@@ -337,16 +337,15 @@ class Hearer:
         `asked`: it answers a question.
         """
         tokens = read.line.tokens
-        deny = word_set(language, "deny")
+        deny, dislike = word_set(language, "deny"), word_set(language, "dislike")
         near = [t.word for t in tokens[max(0, one.first - 6) : one.first]]
-        dislike = word_set(language, "dislike")
         # "no horror, ideally a comedy" denies no comedy, nor does "hated horror but loves comedies".
         ends = set(".!?;") | word_set(language, "hedge") | word_set(language, "contrast")
         no = denials(near, language)
-        clause = [n for n, word in enumerate(near) if word in ends and not no[n]]
-        near = near[clause[-1] + 1 :] if clause else near
+        begins = max((n + 1 for n, word in enumerate(near) if word in ends and not no[n]), default=0)
+        near, no = near[begins:], no[begins:]
         behind = [t.word for t in tokens[one.last : one.last + 2]]
-        denied = any(denials(near, language)) or (behind[:1] in (["?"], [","]) and behind[-1] in deny)
+        denied = any(no) or (behind[:1] in (["?"], [","]) and behind[-1] in deny)
         if half and one.whole:
             return
         if half:
