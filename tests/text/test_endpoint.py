@@ -16,8 +16,8 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from failing_endpoint import failing_endpoint, text_vector
 from latentcrs.base.errors import UserError
-from latentcrs.bench.failing_endpoint import failing_endpoint, text_vector
 from latentcrs.cli.main import app
 from latentcrs.text import TextEncoder, embed, missing_texts, open_encoder
 from latentcrs.text.endpoint import EndpointEncoder, open_endpoint

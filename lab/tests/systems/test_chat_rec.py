@@ -10,7 +10,7 @@ import pytest
 import torch
 from prompted_stubs import Scripted, answered, by_behaviour, dialogue, opened, requests_of, titles
 
-from latentcrs.bench.failing_endpoint import ANSWERED, failing_endpoint
+from failing_endpoint import ANSWERED, failing_endpoint
 from latentcrs.data.ranking import ranks_of_scores
 from latentcrs.evaluate.multi_turn import evaluate_multi_turn, talk_rows
 from latentcrs.llm import ModelError

@@ -18,7 +18,6 @@ import numpy as np
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.bench.clients import Clients, ClientTurn
-from latentcrs.bench.failing_endpoint import ANSWERED, FailingEndpoint, failing_endpoint
 from latentcrs.bench.machine import hardware
 from latentcrs.bench.scripts import Script, held_in_process
 from latentcrs.bench.server_process import ServerProcess
@@ -58,21 +57,11 @@ class KillOutcome:
 
 
 @dataclass(frozen=True)
-class ModelCalls:
-    """The endpoint's calls by what came of them, and the turns that went on without it, by what they did instead."""
+class WithoutModel:
+    """How many turns went on without the language model somewhere, and how often each step did."""
 
-    share: float
-    calls: dict[str, int]
-    without: dict[str, int]
-    turns_without: int
-
-    @property
-    def made(self) -> int:
-        return sum(self.calls.values())
-
-    @property
-    def failed(self) -> int:
-        return self.made - self.calls[ANSWERED]
+    turns: int
+    steps: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -109,7 +98,7 @@ class ServeBenchmark:
     ready_seconds: float
     peak_mib: float
     killed: KillOutcome | None
-    model: ModelCalls | None
+    without_model: WithoutModel | None
     busy: float
     hardware: dict[str, Any]
 
@@ -146,15 +135,15 @@ def bench_serve(
     bundle: str | Path,
     conversations: int = 200,
     turns: int = 20,
-    failing: float | None = None,
+    llm: str | None = None,
     kill: bool = False,
     pause: float = 0.0,
     device: str = "auto",
 ) -> ServeBenchmark:
     """Serve `bundle` by `latentcrs serve` with one worker and hold `conversations` of `turns` turns at once.
 
-    What is said comes from `held_in_process`, which is timed as the peer. failing: a language model is in use that
-    hears the rules, words the replies and in every second conversation judges, and this share of its calls fails.
+    What is said comes from `held_in_process`, which is timed as the peer. llm: a language model, as `--llm` names
+    one, that hears the rules, words the replies and in every second conversation judges.
     kill: the server is killed after half of the turns and started again on the same store. pause: mean seconds
     between an answer and the next utterance.
 
@@ -166,11 +155,10 @@ def bench_serve(
     held = held_in_process(bundle, conversations, turns, device)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latentcrs-bench-")))
-        endpoint = None if failing is None else stack.enter_context(failing_endpoint(failing))
-        model = ["--llm", "none"] if endpoint is None else ["--llm", endpoint.url, *WITH_MODEL]
+        model = ["--llm", "none"] if llm is None else ["--llm", llm, *WITH_MODEL]
         server = ServerProcess(bundle, folder, ["--device", device, *model])
         stack.callback(server.kill)
-        found = asyncio.run(_load(server, held.scripts, endpoint, failing, kill, pause))
+        found = asyncio.run(_load(server, held.scripts, llm is not None, kill, pause))
     return ServeBenchmark(
         dataset=held.dataset,
         conversations=conversations,
@@ -194,19 +182,14 @@ def compared(told: Sequence[ClientTurn], kept: Sequence[tuple[str, list[str]]]) 
 
 
 async def _load(
-    server: ServerProcess,
-    scripts: list[Script],
-    endpoint: FailingEndpoint | None,
-    failing: float | None,
-    kill: bool,
-    pause: float,
+    server: ServerProcess, scripts: list[Script], with_model: bool, kill: bool, pause: float
 ) -> dict[str, Any]:
     """The fields of a `ServeBenchmark` that come of the server."""
     live, ready = await server.start()
     watching = asyncio.create_task(server.watch())
     total = sum(len(script.said) for script in scripts)
     with step("turns", total) as bar:
-        variants = VARIANTS if endpoint is None else VARIANTS_WITH_MODEL
+        variants = VARIANTS_WITH_MODEL if with_model else VARIANTS
         clients = Clients(server.address, scripts, variants, bar.advance)
         await clients.begin()
         began, worked = time.perf_counter(), server.processor_seconds
@@ -227,13 +210,13 @@ async def _load(
     watching.cancel()
     await clients.close()
     otherwise = None
-    if endpoint is None:
+    if not with_model:
         pairs = [pair for client in clients.all for pair in zip(client.turns, client.script.shown, strict=False)]
         otherwise = sum(turn.shown != shown for turn, shown in pairs)
-    model = None
-    if endpoint is not None and failing is not None:
-        without = Counter(note.partition(":")[0] for turn in told for note in turn.notes)
-        model = ModelCalls(failing, endpoint.counts(), dict(without), sum(bool(turn.notes) for turn in told))
+    without = None
+    if with_model:
+        steps = Counter(note.partition(":")[0] for turn in told for note in turn.notes)
+        without = WithoutModel(sum(bool(turn.notes) for turn in told), dict(steps))
     return {
         "acknowledged": len(told),
         "seconds": max(turn.at for turn in told) - began,
@@ -249,7 +232,7 @@ async def _load(
         "ready_seconds": ready,
         "peak_mib": server.peak_mib,
         "killed": killed,
-        "model": model,
+        "without_model": without,
     }
 
 

@@ -9,7 +9,7 @@ import typer
 
 from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, span, tell
-from latentcrs.cli.options import MOST, Device
+from latentcrs.cli.options import MOST, Device, a_model
 
 if TYPE_CHECKING:
     from latentcrs.bench.serve import ServeBenchmark
@@ -56,8 +56,9 @@ def serve(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     conversations: Annotated[int, typer.Option(min=1, max=MOST, help="How many are held at once.")] = 200,
     turns: Annotated[int, typer.Option(min=2, max=MOST, help="Turns of each.")] = 20,
-    llm_failing: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Use a language model, of whose calls this share fails.")
+    llm: Annotated[
+        str | None,
+        typer.Option(callback=a_model, help="Use a language model: 'local', or the address of an OpenAI endpoint."),
     ] = None,
     kill: Annotated[bool, typer.Option("--kill", help="Kill the server in the middle, and start it again.")] = False,
     pause: Annotated[
@@ -76,7 +77,7 @@ def serve(
     """
     from latentcrs.bench.serve import bench_serve  # late: PyTorch takes seconds
 
-    found = bench_serve(bundle, conversations, turns, llm_failing, kill, pause, device)
+    found = bench_serve(bundle, conversations, turns, llm, kill, pause, device)
     tell(found, load_report(found), as_json)
     if found.faults:
         raise typer.Exit(1)
@@ -99,12 +100,12 @@ def load_report(found: ServeBenchmark) -> Report:
         )
     if found.pause:
         lines.append(f"People took {found.pause:g} seconds between an answer and what they said next.")
-    if found.model is not None:
-        model, turns = found.model, found.acknowledged
-        failed = ", ".join(f"{count:,} {how}" for how, count in model.calls.items())
-        lines.append(f"Language model: {model.made:,} calls, {model.failed:,} failed ({failed}).")
-        without = ", ".join(f"{what} {count:,}" for what, count in model.without.items()) or "none"
-        lines.append(f"{model.turns_without:,} of {turns:,} turns went on without it somewhere ({without}).")
+    if found.without_model is not None:
+        steps = ", ".join(f"{what} {count:,}" for what, count in found.without_model.steps.items()) or "none"
+        lines.append(
+            f"{found.without_model.turns:,} of {found.acknowledged:,} turns went on without the language model "
+            f"somewhere ({steps})."
+        )
     if found.killed is not None:
         killed = found.killed
         lines.append(

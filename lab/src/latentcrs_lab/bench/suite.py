@@ -81,7 +81,6 @@ def runs_of(bundle: str, dataset: str, data: str, peer_python: str | None = None
         of("serve", "serve", "serve", bundle),
         of("serve", "serve-kill", "serve", bundle, "--kill"),
         of("serve", "serve-pause", "serve", bundle, "--pause", 10),
-        of("serve", "serve-failing", "serve", bundle, "--llm-failing", 0.5),
     ]
 
 

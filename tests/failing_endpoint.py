@@ -1,4 +1,4 @@
-"""A language model's endpoint in OpenAI's format that fails a share of its calls: `python -m` runs it as a process.
+"""A language model's endpoint in OpenAI's format that fails a share of its calls: runs as a process of its own.
 
 What it does answer is the least that the schema asked for takes, or one sentence; of texts, embeddings that only
 the texts decide.
@@ -35,11 +35,8 @@ COUNTS = "/counts"
 @contextmanager
 def failing_endpoint(share: float) -> Iterator[FailingEndpoint]:
     """Runs the endpoint in a process of its own while the block lasts."""
-    from latentcrs.base.uninterrupted import uninterrupted  # late: the process itself wants nothing of ours
-
-    command = [sys.executable, "-m", "latentcrs.bench.failing_endpoint", str(share)]
-    with uninterrupted():  # nor is that process, ever, which is ended here and has nothing to say of it
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, __file__, str(share)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield FailingEndpoint(f"http://127.0.0.1:{int(process.stdout.readline())}")
