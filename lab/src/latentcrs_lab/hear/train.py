@@ -3,7 +3,7 @@
     python -m latentcrs_lab.hear.train data/ml-1m --heard FOLDER
 
 DATASET is MovieLens-1M as `latentcrs data prepare` writes it; FOLDER holds labelled messages of real people (see
-`evaluate heard`). Without --out nothing is written. Everything is drawn from one seed.
+`latentcrs-lab heard`). Without --out nothing is written. Everything is drawn from one seed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from safetensors.numpy import save_file
 
 from latentcrs.data import PreparedDataset
 from latentcrs.data.rules import Rule
-from latentcrs.evaluate.heard import KINDS, Tally, evaluate_heard, overlap, read_labels, trade_off
-from latentcrs.evaluate.predicates import Predicate, canonical
 from latentcrs.hear.assembly import ValueMention
 from latentcrs.hear.heads import (
     TURNS,
@@ -42,7 +40,8 @@ from latentcrs.hear.hearer import HARD, Hearer
 from latentcrs.hear.language import language_of, patterns, tokenise
 from latentcrs.hear.reading import ACTS, STANCES
 from latentcrs_lab.hear.examples import Example, made
-from latentcrs_lab.hear.utterances import SETS, read_utterances
+from latentcrs_lab.hear.measured import KINDS, SETS, Tally, evaluate_heard, overlap, read_labels, trade_off
+from latentcrs_lab.hear.predicates import Predicate, canonical
 
 FOLDS = 5
 MEASURE_ONLY = frozenset({"opendialkg"})
@@ -103,13 +102,9 @@ class LabelledExamples:
         """Of the package's labelled set: what is refused, taken back, only spoken of, or asked for without liking."""
         out: list[Example] = []
         liking = re.compile(r"\b(?:like|love|enjoy|fan|favou?rite|prefer|into)\b", re.IGNORECASE)
-        for said in read_utterances(SETS["movies"]):
-            labels = [("rule", said.rules), ("wish", said.wishes), ("dropped", said.dropped)]
-            gold = frozenset(
-                (kind, p) for kind, rules in labels for rule in rules for p in canonical(rule, self.columns)
-            )
-            for example in self._mentions(said.text, gold, frozenset(), ""):
-                if example.said[0] in ("rule", "wish") and liking.search(said.text):
+        for said in read_labels(SETS["movies"]):
+            for example in self._mentions(said["text"], self._gold(said["rules"]), frozenset(), ""):
+                if example.said[0] in ("rule", "wish") and liking.search(said["text"]):
                     continue
                 out.append(example)
         return out

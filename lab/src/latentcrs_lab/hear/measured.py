@@ -1,7 +1,7 @@
 """How well real people are heard: stance, titles, acts and what is in force, against messages labelled by hand.
 
-Two kinds of file (JSON lines): single messages (`text`, `rules`, `mentions`, `act`), and dialogues (`turns`, each of
-a "recommender" or a "seeker", the latter with what is `in_force` right after).
+Two kinds of file (JSON lines): single messages (`text`, `before`, `rules`, `mentions`, `act`), and dialogues
+(`turns`, each of a "recommender" or a "seeker", the latter with what is `in_force` right after).
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from latentcrs.base.errors import UserError
 from latentcrs.converse.bookkeeping import applicable, update
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
-from latentcrs.evaluate.predicates import SAID, Predicate, canonical
 from latentcrs.hear.hearer import Hearer as HeadHearer
-from latentcrs.hear.reading import Context, HeardRule, Reading
+from latentcrs.hear.reading import Context, Extractor, HeardRule, Reading
+from latentcrs.llm import ModelError
 from latentcrs.recommend.titles import TitleFinder
 from latentcrs.store.session import Session
+from latentcrs_lab.hear.predicates import SAID, Predicate, canonical
 
 KINDS = {"rule": "rule", "wish": "wish", "taken back": "dropped"}
+SETS = {name: Path(__file__).parent / "utterances" / f"{name}.jsonl" for name in ("movies", "games", "albums")}
+"""The labelled messages that come with the package, by name; see the README beside them."""
 
 SAME_USE = {"wants_similar": "liked", "rejected": "disliked", "not_seen": "named"}
 """Stances of which the same is made: what is liked and what others are to be like joins the history, what is
@@ -43,6 +46,22 @@ class Hearer(Protocol):
     def read(self, utterance: str, context: Context) -> Reading:
         """What `utterance` says."""
         ...
+
+
+class ExtractorHearer:
+    """An extractor, a language model perhaps, as what is measured. failed: utterances that it gave no answer to."""
+
+    def __init__(self, extractor: Extractor) -> None:
+        self.extractor, self.failed = extractor, 0
+
+    def read(self, utterance: str, context: Context) -> Reading:
+        """What the extractor hears; nothing where it fails."""
+        try:
+            heard = self.extractor.extract(utterance, context.before)
+        except ModelError:
+            self.failed += 1
+            return Reading()
+        return Reading(**dict(heard))
 
 
 @dataclass
@@ -233,7 +252,9 @@ class _Judge:
         tally, text = self.tally, line["text"]
         said_before = line.get("said_before_by_recommender", "")
         listed = [n for title in line.get("recommender_named", ()) for n in self.finder.named(title)[:1]]
-        reading = hearer.read(text, Context(listed=tuple(listed), reply=said_before))
+        reading = hearer.read(
+            text, Context(listed=tuple(listed), reply=said_before, before=tuple(line.get("before", ())))
+        )
         wanted = self._labelled(line["rules"])
         heard = self._heard(reading)
         tally.n += 1

@@ -1,8 +1,10 @@
-"""Claims about the figures of `evaluate heard`, by a hearer that says what a test wants."""
+"""Claims about the labelled messages, and the figures of `heard` by a hearer that says what a test wants."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,24 @@ import pytest
 from typer.testing import CliRunner
 
 from latentcrs.base.errors import UserError
-from latentcrs.cli.main import app
+from latentcrs.cli.main import app as product
+from latentcrs.data import ColumnKind, PreparedDataset
 from latentcrs.data.rules import Rule
-from latentcrs.evaluate.heard import THRESHOLDS, evaluate_heard, figures_of, read_labels, trade_off
+from latentcrs.hear import Heard
 from latentcrs.hear.hearer import HARD, Hearer
 from latentcrs.hear.reading import Context, HeardRule, HeardTitle, Reading
+from latentcrs.llm import Call, ModelError
+from latentcrs_lab.cli.main import app
+from latentcrs_lab.hear.measured import (
+    SETS,
+    THRESHOLDS,
+    ExtractorHearer,
+    evaluate_heard,
+    figures_of,
+    read_labels,
+    trade_off,
+)
+from latentcrs_lab.hear.predicates import Predicate, canonical
 
 ITEMS = pl.DataFrame(
     {
@@ -25,6 +40,25 @@ ITEMS = pl.DataFrame(
     }
 )
 COLUMNS: Any = {"year": "year", "genres": "multi-category"}
+
+
+KINDS: dict[str, ColumnKind] = {
+    "genres": "multi-category",
+    "platform": "category",
+    "year": "year",
+    "price": "number",
+    "plot": "text",
+}
+INF = math.inf
+CATALOGUES = {
+    "movies": ("ml-1m", ["ml-1m", "--from", ""]),
+    "games": ("video-games-2018", ["own", "--interactions", "interactions.parquet", "--items", "items.parquet"]),
+    "albums": ("cds-2018", ["own", "--interactions", "interactions.csv", "--items", "items.csv"]),
+}
+
+
+def rule(column: str, op: str, value: object) -> Rule:
+    return Rule.model_validate({"column": column, "op": op, "value": value})
 
 
 def genre(*values: str, op: Any = "has any") -> HeardRule:
@@ -48,6 +82,111 @@ class Scripted:
 
 def message(text: str, *rules: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"id": text, "text": text, "rules": list(rules), **more}
+
+
+CANONICAL: list[tuple[tuple[str, str, object], set[tuple[str, str, tuple[object, ...]]]]] = [
+    (("genres", "is", "Comedy"), {("genres", "any", ("comedy",))}),
+    (("genres", "has any", ["Comedy"]), {("genres", "any", ("comedy",))}),
+    (("genres", "has any", ["Drama", "COMEDY"]), {("genres", "any", ("comedy", "drama"))}),
+    (("genres", "has all", ["Drama", "Comedy"]), {("genres", "any", ("drama",)), ("genres", "any", ("comedy",))}),
+    (("genres", "is", ["Drama", "Comedy"]), {("genres", "any", ("drama",)), ("genres", "any", ("comedy",))}),
+    (("genres", "not", ["Drama", "War"]), {("genres", "not", ("drama",)), ("genres", "not", ("war",))}),
+    (("genres", "contains", "Rock"), {("genres", "contains", ("rock",))}),
+    (("platform", "is", ["PC", "Mac"]), {("platform", "any", ("mac", "pc"))}),
+    (("year", "between", [1999, 1990]), {("year", "in", ((1990, 1999),))}),
+    (("year", "is", 1994), {("year", "in", ((1994, 1994),))}),
+    (("year", "between", [1994, 1994]), {("year", "in", ((1994, 1994),))}),
+    (("year", "is", list(range(1990, 2000))), {("year", "in", ((1990, 1999),))}),
+    (("year", "is", [1981, 1960, 1961, 1980]), {("year", "in", ((1960, 1961), (1980, 1981)))}),
+    (("year", "<", 1980), {("year", "in", ((-INF, 1979),))}),
+    (("year", "<=", 1979), {("year", "in", ((-INF, 1979),))}),
+    (("year", ">", 1989), {("year", "in", ((1990, INF),))}),
+    (("year", ">=", 1989.5), {("year", "in", ((1990, INF),))}),
+    (("year", "not", [1980, 1981, 1982]), {("year", "not", ((1980, 1982),))}),
+    (("price", "<", 30), {("price", "<", (30.0,))}),
+    (("price", "between", [40, 30]), {("price", "between", (30.0, 40.0))}),
+    (("text", "contains", "Submarines"), {("text", "contains", ("submarine",))}),
+    (("title", "contains", "submarine"), {("text", "contains", ("submarine",))}),
+    (("plot", "contains", ["submarine"]), {("text", "contains", ("submarine",))}),
+    (("text", "not", ["drugs", "gun"]), {("text", "not", ("drug",)), ("text", "not", ("gun",))}),
+]
+
+
+@pytest.mark.parametrize(("said", "expected"), CANONICAL, ids=str)
+def test_rules_that_mean_the_same_are_one_predicate(
+    said: tuple[str, str, object], expected: set[tuple[str, str, tuple[object, ...]]]
+) -> None:
+    found = canonical(rule(*said), KINDS)
+    assert found == {Predicate("rule", column, test, values) for column, test, values in expected}
+
+
+def test_a_wish_is_another_predicate_than_a_rule_with_the_same_words() -> None:
+    said = rule("genres", "is", "Comedy")
+    assert canonical(said, KINDS).isdisjoint(canonical(said, KINDS, "wish"))
+
+
+def test_the_sets_are_large_real_and_distinct() -> None:
+    lines = [line for path in SETS.values() for line in read_labels(path)]
+    assert len(lines) >= 230 and sum(line["source"] == "redial" for line in lines) >= 70
+    assert len({line["id"] for line in lines}) == len({line["text"].lower() for line in lines}) == len(lines)
+    assert all(line["origin"] for line in lines if line["source"] == "redial")
+    assert not any("@" in line["text"] and any(c.isdigit() for c in line["text"].split("@")[1][:2]) for line in lines)
+    assert {label["kind"] for line in lines for label in line["rules"]} == {"rule", "wish", "taken back"}
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    shared_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], PreparedDataset]:
+    """The whole real catalogue that a set is labelled over."""
+
+    def prepare(name: str) -> PreparedDataset:
+        raw, arguments = CATALOGUES[name]
+        folder, out = shared_data(raw), tmp_path_factory.mktemp(name) / "dataset"
+        paths = [word if word.startswith("--") or n == 0 else str(folder / word) for n, word in enumerate(arguments)]
+        ran = CliRunner().invoke(product, ["data", "prepare", *paths, "--out", str(out)], catch_exceptions=False)
+        assert ran.exit_code == 0, ran.output
+        return PreparedDataset(out)
+
+    return prepare
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_labelled_value_stands_in_the_catalogue(name: str, prepared: Callable[[str], PreparedDataset]) -> None:
+    dataset = prepared(name)
+    columns = dataset.info.columns
+    known = {
+        column: set(
+            dataset.items[column].explode().drop_nulls().unique()
+            if kind == "multi-category"
+            else dataset.items[column].drop_nulls().unique()
+        )
+        for column, kind in columns.items()
+        if kind in ("category", "multi-category")
+    }
+    for line in read_labels(SETS[name]):
+        for label in line["rules"]:
+            labelled = rule(label["column"], label["op"], label["value"])
+            fitting = dataset.items.filter(labelled.expression(columns))  # refuses what makes no sense on the columns
+            values = labelled.value if isinstance(labelled.value, list) else [labelled.value]
+            assert set(values) <= known.get(labelled.column, set(values)), line["id"]
+            assert labelled.op != "contains" or fitting.height, line["id"]
+
+
+def test_a_language_model_is_measured_as_the_heads_are_and_its_failures_are_counted() -> None:
+    class Model:
+        name = "llm"
+
+        def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
+            if utterance == "silence":
+                raise ModelError("invalid", "no answer")
+            assert before == ("a drama",)
+            return Heard(rules=(genre("Comedy"),))
+
+    hearer = ExtractorHearer(Model())
+    lines = [message("a comedy", label("Comedy"), before=["a drama"]), message("silence", label("Comedy"))]
+    figures = evaluate_heard(hearer, ITEMS, COLUMNS, lines).figures
+    assert (figures["recall"], figures["precision"], hearer.failed) == (0.5, 1, 1)
 
 
 def test_the_opposite_the_uninvited_and_a_liking_are_told_apart() -> None:
@@ -173,7 +312,15 @@ def test_the_higher_the_threshold_the_fewer_rules_filter() -> None:
     assert kept == sorted(kept, reverse=True) and kept[0] > kept[-1]  # type: ignore[operator, type-var]
 
 
+def test_the_command_hears_a_set_of_the_package_and_lists_its_mistakes(small_movielens: Path) -> None:
+    command = ["heard", str(small_movielens), "--labels", "movies"]
+    shown = CliRunner().invoke(app, [*command, "--errors"], catch_exceptions=False)
+    assert "movies.jsonl over" in shown.output and "missing:" in shown.output
+    figures = json.loads(CliRunner().invoke(app, [*command, "--json"], catch_exceptions=False).stdout)
+    assert figures["n"] == 175 and figures["f1_without_kind"] > 0.5
+
+
 def test_the_simulated_users_requests_are_heard(small_movielens: Path) -> None:
-    printed = CliRunner().invoke(app, ["evaluate", "heard", str(small_movielens), "--simulated", "60", "--json"])
+    printed = CliRunner().invoke(app, ["heard", str(small_movielens), "--simulated", "60", "--json"])
     figures = json.loads(printed.stdout)
     assert figures["n"] == 60 and figures["f1"] > 0.85 and figures["f1"] >= figures["f1_rules"]

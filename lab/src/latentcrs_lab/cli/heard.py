@@ -1,4 +1,4 @@
-"""`latentcrs evaluate heard`: how well words are understood."""
+"""`latentcrs-lab heard`: how well words are understood."""
 
 from __future__ import annotations
 
@@ -8,16 +8,26 @@ from typing import Annotated
 
 import typer
 
-from latentcrs.cli.options import MOST
+from latentcrs.cli.options import MOST, a_model
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("heard")(heard)
 
 
 def heard(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set: the catalogue that people talk about.")],
     labels: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Labelled messages or dialogues (JSON lines); else heard/*.dev.jsonl under $LATENTCRS_DATA."
+            help="Labelled messages or dialogues (JSON lines), or a set of the package: movies, games, albums; else "
+            "heard/*.dev.jsonl under $LATENTCRS_DATA."
         ),
+    ] = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(callback=a_model, help="Let a language model hear: 'local', or the address of an endpoint."),
     ] = None,
     simulated: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="Hear so many test requests of the simulated user instead.")
@@ -28,13 +38,23 @@ def heard(
     """How well real people are heard: the opposite, the uninvited, titles, acts, and what is in force after each
     turn.
 
-    Example: latentcrs evaluate heard data/ml-1m --labels labels.jsonl --json
+    Example: latentcrs-lab heard data/ml-1m --labels labels.jsonl --json
     """
     from latentcrs.base.progress import console, show
     from latentcrs.data import PreparedDataset
-    from latentcrs.evaluate.heard import dev_labels, evaluate_heard, figures_of, read_labels, trade_off
-    from latentcrs.evaluate.heard_simulated import evaluate_simulated
     from latentcrs.hear.hearer import Hearer
+    from latentcrs.hear.open import open_extractor
+    from latentcrs.llm import open_chat_model
+    from latentcrs_lab.hear.measured import (
+        SETS,
+        ExtractorHearer,
+        dev_labels,
+        evaluate_heard,
+        figures_of,
+        read_labels,
+        trade_off,
+    )
+    from latentcrs_lab.hear.simulated import evaluate_simulated
 
     prepared = PreparedDataset(dataset)
     items, columns = prepared.items, prepared.info.columns
@@ -48,13 +68,18 @@ def heard(
         for figure, told in figures.items():
             console.print(f"  {figure.replace('_', ' '):28} {_shown(told)}", highlight=False)
         return
-    lines = {path.name: read_labels(path) for path in ([labels] if labels is not None else dev_labels())}
-    tallies = {name: evaluate_heard(hearer, items, columns, found) for name, found in lines.items()}
-    messages = [line for found in lines.values() for line in found if "turns" not in line]
+    paths = dev_labels() if labels is None else [SETS.get(labels) or Path(labels)]
+    lines = {path.name: read_labels(path) for path in paths}
+    model = None if llm is None else ExtractorHearer(open_extractor("llm", items, columns, open_chat_model(llm)))
+    tallies = {name: evaluate_heard(model or hearer, items, columns, found) for name, found in lines.items()}
+    messages = [line for found in lines.values() for line in found if "turns" not in line and model is None]
     traded = trade_off(hearer, lambda: evaluate_heard(hearer, items, columns, messages)) if messages else []
+    failed = {} if model is None else {"failed": model.failed}
     if as_json:
-        print(json.dumps({**figures_of(tallies), "trade_off": traded}))
+        print(json.dumps({**figures_of(tallies), **failed, "trade_off": traded}))
         return
+    if failed:
+        show(f"The language model gave no usable answer to {failed['failed']} utterances.")
     for name, tally in tallies.items():
         console.print(f"{name} over {prepared.info.name}", style="bold", highlight=False)
         for figure, value in tally.figures.items():
