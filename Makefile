@@ -60,7 +60,7 @@ format: install ## let ruff lay the code out
 	@$(BIN)/ruff format .
 
 docs: install ## the documentation site, in build/site; what does not link ends it
-	@$(BIN)/python -m latentcrs_lab.reference docs/reference tests/kept/format-1/bundle
+	@$(BIN)/python tools/reference.py docs/reference tests/kept/format-1/bundle
 	@$(BIN)/zensical build --strict
 
 clean: ## remove .venv, caches and builds (data sets, models and the demo stay)

@@ -64,7 +64,6 @@ COMMANDS = {
     "bench turn": "bench turn bundle --turns 10",
     "bench serve": "bench serve bundle --conversations 4 --turns 2",
     "bench prepare": "lab bench prepare --from raw --rows 100000 --repeats 1",
-    "bench em": "lab bench em bundle --batches 1",
 }
 FEW = ("prepare", "train")
 INTERRUPTS = int(os.environ.get("LATENTCRS_INTERRUPTS", "0"))

@@ -21,8 +21,8 @@ from latentcrs.cli.main import app
 from latentcrs.data.mapping import mapping_of
 from latentcrs.recommend.policy import read_policies
 from latentcrs_lab.cli.main import app as lab
-from latentcrs_lab.reference import VARIABLES, variables_read
 from pages import PAGES, ROOT, blocks, commands_in, named
+from reference import VARIABLES, variables_read
 
 SHELL = ("", "sh", "bash", "console")
 PROGRAMS = {"latentcrs": app, "latentcrs-lab": lab}

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 import latentcrs
-from latentcrs_lab.reference import write_reference
 from once import made_once
 from pages import GENERATED, ROOT
+from reference import write_reference
 
 BUNDLE = ROOT / "tests" / "kept" / "format-1" / "bundle"
 
@@ -27,7 +27,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
         shutil.copytree(ROOT / "docs", folder / "docs")
         shutil.copy(ROOT / "mkdocs.yml", folder)
-        (folder / "src").symlink_to(ROOT / "src")
+        for part in ("src", "tools"):
+            (folder / part).symlink_to(ROOT / part)
         write_reference(folder / "docs" / "reference", BUNDLE)
 
     return made_once(tmp_path_factory, "site", make)

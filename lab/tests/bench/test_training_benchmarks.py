@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from typer.testing import CliRunner
 
+import em_beside_plain_loop as bench
 from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs.intent import load_config
 from latentcrs.recommend import load_bundle
-from latentcrs_lab.bench import em as bench
-from latentcrs_lab.bench.plain_em import PlainEM
-from latentcrs_lab.bench.quality import OURS, PEER, SHARE, QualityBenchmark, Run, bench_quality, ours
 from latentcrs_lab.bench.step_cost import FULL, SAMPLED, STAGES, bench_step
 from latentcrs_lab.cli.main import app
+from plain_em import PlainEM
+from sasrec_beside_replay import OURS, PEER, SHARE, QualityBenchmark, Run, bench_quality, ours
 
 SMALL = ["model.intents=16", "em.batch=32", "model.dropout=0"]
 
@@ -49,7 +50,9 @@ def test_the_em_stages_and_the_plain_loop_take_turns_on_a_bundles_data(
 ) -> None:
     monkeypatch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
     settings = [part for setting in SMALL for part in ("--set", setting)]
-    ran = CliRunner().invoke(app, ["bench", "em", str(bundle), "--batches", "2", "--json", *settings])
+    app = typer.Typer()
+    app.command()(bench.main)
+    ran = CliRunner().invoke(app, [str(bundle), "--batches", "2", "--json", *settings])
     assert ran.exit_code == 0, ran.output
     found = json.loads(ran.stdout)
     ours, peer = found["milliseconds"][bench.OURS], found["milliseconds"][bench.PEER]

@@ -1,4 +1,4 @@
-"""Pictures of how cost grows: with users, items, intents, history length and workers."""
+"""Pictures of how cost grows: with users, items and workers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def draw(results: Results, folder: Path) -> dict[str, dict[str, str]]:
     found = {name: run["result"] for name, run in results.items()}
     for part, made in (
         ("prepare", [_prepared(found)]),
-        ("train", [_steps(found), _intents(found), _histories(found)]),
+        ("train", [_steps(found)]),
         ("retrieve", [_searched(found), _bulk(found), _workers(found)]),
     ):
         panels_ = [panel for panel in made if panel.lines and min(map(len, panel.lines.values())) > 1]
@@ -69,26 +69,6 @@ def _steps(found: Mapping[str, Any]) -> Panel:
     lines = {curve["name"]: [(float(n), ms) for n, ms in curve["milliseconds"].items()] for curve in curves}
     dense = "sampled, dense gradients"
     return Panel("Training step", "items", "milliseconds", lines, (dense,))
-
-
-def _intents(found: Mapping[str, Any]) -> Panel:
-    """A batch of EM by K."""
-    return _em(found, "em-k-", "K, number of intents")
-
-
-def _histories(found: Mapping[str, Any]) -> Panel:
-    """A batch of EM by history length."""
-    return _em(found, "em-history-", "items of a history")
-
-
-def _em(found: Mapping[str, Any], prefix: str, x: str) -> Panel:
-    """The runs whose name is `prefix` and a number."""
-    lines: dict[str, Line] = {}
-    for name, result in found.items():
-        if name.startswith(prefix):
-            for side, steps in result["milliseconds"].items():
-                lines.setdefault(side, []).append((int(name.removeprefix(prefix)), sum(steps.values())))
-    return Panel("EM, both steps", x, "milliseconds a batch", lines, ("plain loop",))
 
 
 def _searched(found: Mapping[str, Any]) -> Panel:

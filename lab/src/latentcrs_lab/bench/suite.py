@@ -22,8 +22,6 @@ from latentcrs_lab.bench.memory import PeakMemory
 from latentcrs_lab.bench.page import SECTIONS, write_page
 
 ROWS = (1_000_000, 5_000_000, 20_000_000)
-INTENTS = (16, 64, 256, 1024)
-HISTORIES = (5, 10, 25, 50)
 ITEMS = (100_000, 300_000, 1_000_000, 3_000_000)
 PARTS = tuple(SECTIONS)
 PRODUCT = ("turn", "retrieve", "serve")
@@ -50,29 +48,16 @@ class Run:
         return "latentcrs" if self.words[0] in PRODUCT else "latentcrs-lab"
 
 
-def runs_of(bundle: str, dataset: str, data: str, peer_python: str | None = None) -> list[Run]:
-    """Every run of the suite, on a bundle, the data set that it was trained on, and that data set's raw `data`.
-
-    peer_python: a Python that has replay-rec; without it the time to quality is left out.
-    """
+def runs_of(bundle: str, dataset: str, data: str) -> list[Run]:
+    """Every run of the suite, on a bundle, the data set that it was trained on, and that data set's raw `data`."""
 
     def of(part: str, name: str, *words: object) -> Run:
         return Run(part, name, tuple(map(str, words)))
 
-    quality = ["quality", dataset, "--peer-python", peer_python, "--epochs", 12, "--seeds", 1, "--peer-rate", 0.002]
     return [
         *(of("prepare", f"prepare-{rows}", "prepare", "--data", data, "--rows", rows) for rows in ROWS),
         of("train", "train", "train", "--data", data),
         of("train", "step", "step"),
-        of("train", "em-default", "em", bundle, "--preset", "default", "--batches", 3),
-        of("train", "em-paper", "em", bundle),
-        *(of("train", f"em-k-{k}", "em", bundle, "--set", f"model.intents={k}", "--batches", 5) for k in INTENTS),
-        *(
-            of("train", f"em-history-{n}", "em", bundle, "--set", f"em.max_history={n}", "--batches", 5)
-            for n in HISTORIES
-        ),
-        *([of("train", "quality", *quality)] if peer_python else []),
-        *([of("train", "quality-svd", *quality, "--first-vectors", "svd")] if peer_python else []),
         of("embed", "embed", "embed", dataset),
         of("turn", "turn", "turn", bundle),
         *(of("retrieve", f"retrieve-{n}", "retrieve", "--bundle", bundle, "--items", n) for n in ITEMS),

@@ -15,7 +15,7 @@ from latentcrs_lab.cli import bench_bulk, bench_stages, bench_training
 group = typer.Typer(rich_markup_mode="markdown")
 COMMANDS = (
     bench_stages.prepare, bench_stages.train,
-    bench_training.step, bench_training.em, bench_training.quality,
+    bench_training.step,
     bench_bulk.embed, bench_bulk.bulk, bench_bulk.workers,
 )  # fmt: skip
 
@@ -35,9 +35,6 @@ def suite(
         "benchmarks.md"
     ),
     only: Annotated[str, typer.Option(help="Parts, with commas between; all by default.")] = "",
-    peer: Annotated[
-        Path | None, typer.Option("--peer-python", help="A Python that has replay-rec[torch] 0.22, for 'quality'.")
-    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Repeat what is done already.")] = False,
 ) -> None:
     """Benchmarks: how long things take here, beside named peers.
@@ -66,7 +63,7 @@ def suite(
             f"The parts prepare and train read the raw data of {dataset.info.name}: put its folder into "
             "$LATENTCRS_DATA, or choose other parts with --only."
         )
-    runs = runs_of(str(bundle), os.path.relpath(dataset.path), dataset.info.name, str(peer) if peer else None)
+    runs = runs_of(str(bundle), os.path.relpath(dataset.path), dataset.info.name)
     failed = run_suite([run for run in runs if run.part in parts], page, again)
     show(f"Wrote {page}.")
     if failed:

@@ -1,6 +1,6 @@
 """Writes the reference pages of the site that are made of the code: commands, settings, variables, HTTP.
 
-python -m latentcrs_lab.reference docs/reference tests/kept/format-1/bundle
+python tools/reference.py docs/reference tests/kept/format-1/bundle
 """
 
 from __future__ import annotations

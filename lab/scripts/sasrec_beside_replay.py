@@ -1,28 +1,37 @@
-"""The quality benchmark: how long SASRec takes to a fixed NDCG@20 on validation, beside replay-rec's SASRec."""
+"""How long SASRec takes to a fixed NDCG@20 on validation, beside replay-rec's SASRec.
+
+python lab/scripts/sasrec_beside_replay.py DATASET --peer-python PYTHON [--epochs 60] [--seeds 3] [--json]
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from torch import Tensor
 
+import replay_sasrec
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.behaviour import BehaviourEncoder, TrainingConfig
 from latentcrs.bench.machine import hardware
+from latentcrs.bench.report import Report
+from latentcrs.cli.measured import hardware_line, tell
+from latentcrs.cli.options import MOST
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.fit.rows import held_out, training_sequences
-from latentcrs_lab.bench import replay_sasrec
 
 OURS, PEER = "latentcrs", "replay-rec"
 SHARE = 0.97
@@ -185,3 +194,53 @@ def _alone() -> dict[str, str]:
 
 def _last(lines: Sequence[str]) -> str:
     return lines[-1] if lines else "it said nothing"
+
+
+class FirstVectors(StrEnum):
+    """Where an item table begins (`behaviour.network.first_vectors`)."""
+
+    random = "random"
+    svd = "svd"
+
+
+def main(
+    dataset: Annotated[Path, typer.Argument(help="A prepared data set, a small one.")],
+    peer: Annotated[Path, typer.Option("--peer-python", help="A Python that has replay-rec[torch] 0.22.")],
+    epochs: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many, of both.")] = 60,
+    seeds: Annotated[int, typer.Option(min=1, max=MOST, help="How often both are trained.")] = 3,
+    rate: Annotated[float, typer.Option(min=0.0, max=MOST, help="Our learning rate, the default one's.")] = 2e-3,
+    peer_rate: Annotated[float, typer.Option(min=0.0, max=MOST, help="The peer's learning rate.")] = 1e-3,
+    first_vectors: Annotated[FirstVectors, typer.Option(help="Where our item table begins.")] = FirstVectors.random,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Time to a fixed NDCG@20 on validation: the behaviour encoder beside replay-rec's SASRec of the same shape.
+
+    replay-rec wants older packages than LatentCRS, so it runs in an environment of its own.
+
+    Example: `python lab/scripts/sasrec_beside_replay.py data/ml-100k --peer-python peer/bin/python`
+    """
+    found = bench_quality(dataset, peer, epochs, seeds, rate, peer_rate, first_vectors.value)
+    spent = {
+        side: statistics.median(run.seconds[-1] / len(run.seconds) for run in found.runs if run.side == side)
+        for side in (OURS, PEER)
+    }
+    report = Report(
+        f"SASRec on {found.dataset}, {epochs} epochs at most, median of {seeds} seeds, one thread; item table begins "
+        f"{'at random' if first_vectors is FirstVectors.random else 'at singular vectors'}",
+        ("", "best NDCG@20", f"to {found.quality:.4f}", "an epoch"),
+        [
+            (side, f"{found.best(side):.4f}", f"{found.seconds(side):.1f} s", f"{an_epoch:.2f} s")
+            for side, an_epoch in spent.items()
+        ],
+        [
+            f"{found.ratio:.1f} times as fast (to reach: {TARGET_RATIO:.0f}) to {SHARE:.0%} of the lesser one's "
+            "best. Processor seconds, without validation."
+        ],
+        hardware_line(found.hardware),
+        [0] if found.ratio < TARGET_RATIO else [],
+    )
+    tell(found, report, as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)
