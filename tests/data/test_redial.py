@@ -1,20 +1,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from latentcrs.base.errors import UserError
-from latentcrs.cli.main import app
 from latentcrs.data import PreparedDataset
 from latentcrs.data.prepare import prepare
-from latentcrs.data.redial_requests import redial_requests, title_key
 from latentcrs.data.sources import SOURCES
+from latentcrs.data.titles import FilmIndex, title_key
 
 TITLES = {
     "1": "Toy Story  (1995)",
@@ -104,96 +101,16 @@ def test_the_official_files_are_read_together(talk: Callable[..., Path], tmp_pat
     assert len(SOURCES["redial"].read(folder, tmp_path / "work").interactions.collect()) == 2
 
 
-def test_a_request_is_what_the_seeker_said_before_the_film_came_up(
-    talk: Callable[..., Path], films: PreparedDataset
-) -> None:
-    folder = talk(
-        dialogue(
-            "S:Something like @2 or @5 please",
-            "R:Sure",
-            "S:for kids",
-            "R:@1 ?",
-            "S:great",
-            liked="125",
-            suggested="1",
-        )
-    )
-    assert redial_requests(folder, films, "valid") == [
-        {
-            "history": ["2"],
-            "target": "1",
-            "split": "valid",
-            "text": "Something like The Matrix or Unknown Film please for kids",
-            "dialogue": "1",
-        }
-    ]
-
-
-def test_only_what_was_suggested_and_liked_and_is_in_the_data_set_makes_a_request(
-    talk: Callable[..., Path], films: PreparedDataset
-) -> None:
-    folder = talk(dialogue("S:hello", "R:@1 @2 @4 @5", liked="245", suggested="125"))
-    assert [row["target"] for row in redial_requests(folder, films)] == ["2"]
-
-
-def test_a_dialogue_in_which_the_seeker_said_nothing_before_makes_none(
-    talk: Callable[..., Path], films: PreparedDataset
-) -> None:
-    assert redial_requests(talk(dialogue("R:@1 ?", "S:yes", liked="1", suggested="1")), films) == []
-
-
-def test_the_target_is_never_named(talk: Callable[..., Path], films: PreparedDataset) -> None:
-    folder = talk(
-        dialogue("S:I saw @3 and @6", "S:is toy story any good?", "R:@1 !", liked="1", suggested="1"),
-        dialogue("S:the MATRIX was fine", "R:@2", liked="2", suggested="2"),
-    )
-    assert [row["text"] for row in redial_requests(folder, films)] == ["I saw another movie and Big"]
-
-
-def test_films_are_matched_by_title_and_year_give_or_take_one(
-    talk: Callable[..., Path], films: PreparedDataset
-) -> None:
-    folder = talk(dialogue("S:hi", "R:@3 @4 @6 @2", liked="2346", suggested="2346"))
-    assert [row["target"] for row in redial_requests(folder, films)] == ["3", "4", "6", "2"]
+def test_films_are_found_by_title_and_year_give_or_take_one(films: PreparedDataset) -> None:
+    known = FilmIndex(films)
+    asked = [("Toy Story 2", 1999), ("O Brother, Where Art Thou?", 2000), ("Big", 1988), ("the MATRIX", 1999)]
+    assert [known.find(title, year) for title, year in asked] == ["3", "4", "6", "2"]
+    assert known.find("Big", None) is None and known.find("Toy Story", None) == "1"
+    assert known.find("Big", 1999) is None and known.find("Unknown Film", 1960) is None
     assert title_key("Les Mis\u00e9rables: A Tale & More") == "les miserables a tale and more"
     assert title_key("The Babadook") == title_key("babadook!") and title_key("The") == "the"
 
 
-def test_a_folder_without_dialogues_says_what_is_wanted(tmp_path: Path, films: PreparedDataset) -> None:
+def test_a_folder_without_dialogues_says_what_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dialogues.jsonl or train_data.jsonl"):
-        redial_requests(tmp_path, films)
-
-
-def test_real_dialogues_become_requests_that_movielens_imports(
-    shared_data: Callable[..., Path], tmp_path: Path
-) -> None:
-    raw = SOURCES["ml-1m"].read(shared_data("ml-1m"), tmp_path / "work")
-    films = prepare(raw, tmp_path / "ml-1m").dataset
-    dialogues, out = shared_data("redial-valid"), tmp_path / "requests.jsonl"
-    command = [
-        "data",
-        "requests",
-        "redial",
-        "--from",
-        str(dialogues),
-        "--dataset",
-        str(films.path),
-        "--out",
-        str(out),
-    ]
-    done = CliRunner().invoke(app, command)
-    assert done.exception is None, done.exception
-    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
-    # 759 were counted in these dialogues by another way of matching; a few per cent more or fewer are its doing.
-    assert 720 < len(rows) < 800
-    titles = dict(films.items.select("item_id", "title").iter_rows())
-    for row in rows:
-        name = title_key(re.sub(r"\([^()]*\)", "", titles[row["target"]]))
-        assert f" {name} " not in f" {title_key(row['text'])} ", row
-        assert row["target"] not in row["history"] and "@" not in re.findall(r"@\d+", row["text"])
-
-    from latentcrs.data.requests import import_requests
-
-    imported = import_requests(films.path, out, raw)
-    assert len(imported.requests) == len(rows) and len(imported.dropped) == 0
-    assert imported.requests["user"].null_count() == len(rows)
+        SOURCES["redial"].read(tmp_path, tmp_path / "work")

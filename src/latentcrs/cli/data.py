@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 group = typer.Typer(help="Data: fetch it, check it, prepare it.", no_args_is_help=True, rich_markup_mode="markdown")
 
 
-for command in (data_files.fetch, data_files.check, data_files.mapping, data_files.requests, data_files.copy):
+for command in (data_files.fetch, data_files.check, data_files.mapping, data_files.copy):
     group.command()(command)
 
 

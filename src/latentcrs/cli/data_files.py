@@ -1,4 +1,4 @@
-"""Commands of the group 'data' that deal with raw files: fetch them, check them, turn dialogues into requests."""
+"""Commands of the group 'data' that deal with raw files: fetch them, check them, copy what was made of them."""
 
 from __future__ import annotations
 
@@ -166,36 +166,6 @@ def problem_table(kinds: list[dict]) -> Table:
         words = escape(found["kind"]) + (f"\n[dim]{escape(detail)}[/dim]" if detail else "")
         table.add_row(f"{found['count']:,}", found["effect"], words, "\n".join(places))
     return table
-
-
-def requests(
-    source: Annotated[str, typer.Argument(help="Where the dialogues come from: redial.")],
-    origin: Annotated[Path, typer.Option("--from", help="Folder with the dialogues.")],
-    dataset: Annotated[Path, typer.Option(help="The prepared data set of films that the requests are for.")],
-    out: Annotated[Path, typer.Option("--out", help="The file of JSON lines to write.")],
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
-) -> None:
-    """Turn real dialogues into requests for a data set of films, for `latentcrs data prepare --requests`.
-
-    Example:
-
-        latentcrs data requests redial --from redial --dataset prepared --split test --out requests.jsonl
-    """
-    from latentcrs.base.files import atomic_file
-    from latentcrs.data.dataset import PreparedDataset
-    from latentcrs.data.redial_requests import redial_requests
-
-    if source != "redial":
-        raise UserError(f"no dialogues are called {source!r}; there is redial.")
-    if split not in ("train", "valid", "test"):
-        raise UserError(f"--split is {split!r}; it is train, valid or test.")
-    rows = redial_requests(origin, PreparedDataset(dataset), split)  # type: ignore[arg-type]
-    if not rows:
-        raise UserError(f"no film of {dataset} was suggested and liked in {origin}; nothing was written.")
-    with atomic_file(out) as temporary:
-        temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    dialogues = len({row["dialogue"] for row in rows})
-    show(f"{len(rows):,} requests from {dialogues:,} dialogues written to {out}")
 
 
 def copy(

@@ -34,15 +34,16 @@ from latentcrs.data.dataset import (
     write_manifest,
 )
 from latentcrs.data.lines import LineProblem, TextFile, readable
-from latentcrs.data.redial_requests import UNSAYABLE, FilmIndex, says, title_key
 from latentcrs.data.request_lines import in_words
 from latentcrs.data.sources.redial import MENTION, Dialogue, dialogue_files, read_dialogues
-from latentcrs.data.titles import split_title
+from latentcrs.data.titles import FilmIndex, says, split_title, title_key
 
 VALID_SHARE = 20
 """One conversation in so many is for validation."""
 LEAST_NAMED = 2
 """A thing that the catalogue does not have is known when so many conversations name it."""
+UNSAYABLE = "another movie"
+"""Stands for a film whose title is not known."""
 FILES = {"mentions": "mentions.parquet", "outside": "outside.parquet", "spoken": "spoken.parquet"}
 
 

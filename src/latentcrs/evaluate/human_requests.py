@@ -18,9 +18,9 @@ from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs.data.conversations import ThingFinder, read_talks, said_before
 from latentcrs.data.lines import LineProblem, readable
-from latentcrs.data.redial_requests import says, title_key
 from latentcrs.data.request_lines import parse_lines
 from latentcrs.data.sources.reviews import Review, reviewers, reviews_file
+from latentcrs.data.titles import says, title_key
 from latentcrs.users.leak import blanked
 
 Context = Literal["seeker", "both"]

@@ -29,8 +29,8 @@ class Dialogue:
     """One conversation.
 
     movies: film id -> title as annotated ("The Shining  (1980)"). said: (by the seeker?, words with @film ids).
-    liked, disliked: film ids of which the seeker says so. suggested: film ids the recommender brought up. Where the
-    seeker's own form is silent about a film, the recommender's counts.
+    liked, disliked: film ids of which the seeker says so. Where the seeker's own form is silent about a film, the
+    recommender's counts.
     """
 
     path: Path
@@ -41,7 +41,6 @@ class Dialogue:
     said: list[tuple[bool, str]]
     liked: frozenset[str]
     disliked: frozenset[str]
-    suggested: frozenset[str]
 
     def first_mentions(self) -> dict[str, int]:
         """film id -> the message that mentions it first, in order of mention."""
@@ -96,7 +95,6 @@ def _dialogue(path: Path, line: int, record: dict[str, Any]) -> Dialogue:
         said=[(message["senderWorkerId"] == seeker, str(message["text"])) for message in record["messages"]],
         liked=frozenset(str(movie) for movie, answer in answers.items() if answer["liked"] == LIKED),
         disliked=frozenset(str(movie) for movie, answer in answers.items() if answer["liked"] == DISLIKED),
-        suggested=frozenset(str(movie) for movie, answer in answers.items() if answer["suggested"] == 1),
     )
 
 
