@@ -15,9 +15,8 @@ from latentcrs.systems.facets import Facets
 from latentcrs.systems.filtering import AttributeFilter
 from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import Sessions, best
-from latentcrs.users.dialogue import Dialogue, SystemTurn, dialogues_of
+from latentcrs.users.dialogue import Dialogue, SystemTurn, answer_to, dialogues_of
 from latentcrs.users.open import open_user
-from latentcrs.users.questions import answer_to
 
 HAS = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]], bool)
 """Four items, three facets."""

@@ -13,7 +13,6 @@ import pytest
 from simulate_data import simulate, write_dataset
 
 from latentcrs.base.draws import Dice
-from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import REQUESTS_SCHEMA, PreparedDataset
 from latentcrs.data.nouns import NOUNS
 from latentcrs.data.request_rows import request_rows
@@ -21,7 +20,7 @@ from latentcrs.data.roles import Role
 from latentcrs.users import leaks
 from latentcrs.users.attributes import AttributesUser, Request
 from latentcrs.users.conditions import Condition, Operator
-from latentcrs.users.personas import personas_called
+from latentcrs.users.personas import persona_called
 from latentcrs.users.phrases import filled_in, fills_of, talk
 
 Talk = tuple[pl.DataFrame, list[Request]]
@@ -184,12 +183,10 @@ def test_a_value_that_tells_nothing_is_never_said(tmp_path: Path) -> None:
     assert {c.value for c in table.conditions if c.column == "maker"} == {"Acme"}
 
 
-def test_the_noun_and_roles_can_be_given(tiny: PreparedDataset) -> None:
-    requests = AttributesUser(tiny, noun="opera", roles={"director": "creator"}).request(request_rows(tiny))
+def test_the_noun_can_be_given(tiny: PreparedDataset) -> None:
+    requests = AttributesUser(tiny, noun="opera").request(request_rows(tiny))
     texts = " ".join(request.text for request in requests).lower()
-    assert "opera" in texts and "movie" not in texts and "directed" not in texts
-    with pytest.raises(UserError, match="no column 'pilot'"):
-        AttributesUser(tiny, roles={"pilot": "creator"})
+    assert "opera" in texts and "movie" not in texts
 
 
 def test_a_price_is_said_as_a_bound_above_it(tiny: PreparedDataset) -> None:
@@ -200,7 +197,7 @@ def test_a_price_is_said_as_a_bound_above_it(tiny: PreparedDataset) -> None:
 def test_slips_leave_digits_and_short_words_alone() -> None:
     from latentcrs.base.draws import Dice
 
-    (hasty,) = personas_called(["typos"])
+    hasty = persona_called("typos")
     for key in range(500):
         assert hasty.typed("PS2 and N64 for 1999", Dice(key)).lower() == "ps2 and n64 for 1999"
     assert np.mean([hasty.typed("a western", Dice(key)).lower() != "a western" for key in range(500)]) > 0.9

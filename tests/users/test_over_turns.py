@@ -11,13 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.users.attributes import AttributesUser
-from latentcrs.users.dialogue import Dialogue, Question, SimulatedUser, SystemTurn
+from latentcrs.users.dialogue import Dialogue, Question, SimulatedUser, SystemTurn, answer_to
 from latentcrs.users.leak import leaks
-from latentcrs.users.personas import PERSONAS, personas_called
-from latentcrs.users.questions import answer_to
+from latentcrs.users.personas import PERSONAS, persona_called
 
 TURNS = 5
 
@@ -175,7 +173,9 @@ def test_another_seed_says_something_else(movies: PreparedDataset, film_talk: Ta
 
 
 def test_the_plain_persona_opens_with_the_words_of_the_one_turn_user(movies: PreparedDataset) -> None:
-    user, dialogues = AttributesUser(movies, personas=["plain"]), begun(movies, 300)
+    user, dialogues = AttributesUser(movies), begun(movies, 300)
+    for dialogue in dialogues:
+        dialogue.persona = "plain"
     user.speak(dialogues)
     rows = pl.DataFrame([{name: getattr(d, name) for name in ("user", "cut", "target")} for d in dialogues])
     assert [d.said[0] for d in dialogues] == [request.text for request in user.request(rows)]
@@ -184,7 +184,7 @@ def test_the_plain_persona_opens_with_the_words_of_the_one_turn_user(movies: Pre
 
 def test_personas_are_met_as_often_as_they_should_and_sound_different(film_talk: Talk) -> None:
     _, _, dialogues = film_talk
-    shares = {persona.name: persona.share / 100 for persona in personas_called(None)}
+    shares = {persona.name: persona.share / 100 for persona in map(persona_called, PERSONAS)}
     met = Counter(d.persona for d in dialogues)
     assert all(abs(met[name] / len(dialogues) - share) < 0.05 for name, share in shares.items())
     texts = {name: [text for d in dialogues if d.persona == name for text in d.said] for name in PERSONAS}
@@ -305,7 +305,7 @@ def test_what_the_catalogue_does_not_say_does_not_matter_to_the_user(game_talk: 
         dialogue.shown.append(SystemTurn((), Question("genre", "Puzzle" if dialogue.user % 2 else None)))
     user.speak(dialogues)
     assert [len(d.memory.told) for d in dialogues] == before
-    openly = re.compile("|".join(text for one in personas_called(None) for text in one.words["indifferent"]))
+    openly = re.compile("|".join(text for one in map(persona_called, PERSONAS) for text in one.words["indifferent"]))
     said = [d.said[1].lower() for d in dialogues if d.persona != "typos"]
     assert np.mean([bool(openly.search(text.replace("i ", "I "))) for text in said]) > 0.85  # the rest are slips
 
@@ -322,17 +322,10 @@ def test_an_accessory_is_not_played(game_talk: Talk) -> None:
 
 
 def test_nothing_shown_and_nothing_left_to_tell_still_gets_an_answer(tiny: PreparedDataset) -> None:
-    user = AttributesUser(tiny, personas=["picky"])
-    dialogue = Dialogue(0, 3, 5, np.array([1, 2], np.int32))
+    user = AttributesUser(tiny)
+    dialogue = Dialogue(0, 3, 5, np.array([1, 2], np.int32), persona="picky")
     for turn in range(20):
         user.speak([dialogue])
         dialogue.shown.append(SystemTurn(() if turn % 2 else (1, 2)))
     assert all(dialogue.said) and len(dialogue.said) == 20
     assert len(set(dialogue.memory.told)) == len(dialogue.memory.told)
-
-
-def test_personas_that_do_not_exist_are_refused(tiny: PreparedDataset) -> None:
-    with pytest.raises(UserError, match="no persona 'shouting'"):
-        AttributesUser(tiny, personas=["shouting"])
-    with pytest.raises(UserError, match="at least one"):
-        AttributesUser(tiny, personas=[])

@@ -10,7 +10,7 @@ import polars as pl
 
 from latentcrs.data import ColumnKind
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.data.roles import Role, roles_of
+from latentcrs.data.roles import roles_of
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ def noun_of(name: str, kinds: Mapping[str, ColumnKind], items: pl.DataFrame) -> 
     return told[0] if told else ""
 
 
-def nouns_of(dataset: PreparedDataset, domain: str, roles: Mapping[str, Role] | None = None) -> list[Noun]:
+def nouns_of(dataset: PreparedDataset, domain: str) -> list[Noun]:
     """What each item is called: `domain` (a key of `NOUNS`, or a word of one's own), but where a column says which
     items are games and which accessories, it decides.
     """
     usual = NOUNS.get(domain) or Noun((domain,), "get", "had")
-    column = next((c for c, role in roles_of(dataset.info.columns, roles).items() if role == "kind"), None)
+    column = next((c for c, role in roles_of(dataset.info.columns).items() if role == "kind"), None)
     if column is None or isinstance(dataset.items.schema[column], pl.List):
         return [usual] * len(dataset.items)
     kinds = [(value or "").strip().lower() for value in dataset.items[column].to_list()]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
-
-from latentcrs.base.errors import UserError
+from typing import Any, Literal
 
 Role = Literal[
     "genre",  # what sort of item it is
@@ -27,7 +25,6 @@ Role = Literal[
     "story",  # free text: plot, description
     "other",
 ]
-ROLES: tuple[Role, ...] = get_args(Role)
 
 # Tried in order on the column's name; the first that fits wins.
 _NAMES: tuple[tuple[str, Role], ...] = (
@@ -74,16 +71,6 @@ def addresses(row: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[str, 
     return str(row.get(image) or ""), str(row.get(page) or "")
 
 
-def roles_of(columns: Mapping[str, str], override: Mapping[str, Role] | None = None) -> dict[str, Role]:
-    """The role of every column of `columns` (name -> column kind); `override` settles what the guess gets wrong.
-
-    Raises:
-        UserError: `override` names a column that is not there or a role that does not exist.
-    """
-    override = override or {}
-    for name, role in override.items():
-        if name not in columns:
-            raise UserError(f"There is no column {name!r} to give a role to; columns are {', '.join(columns)}.")
-        if role not in ROLES:
-            raise UserError(f"{role!r} is not a role; roles are {', '.join(ROLES)}.")
-    return {name: override.get(name) or role_of(name, kind) for name, kind in columns.items()}
+def roles_of(columns: Mapping[str, str]) -> dict[str, Role]:
+    """The role of every column of `columns` (name -> column kind)."""
+    return {name: role_of(name, kind) for name, kind in columns.items()}

@@ -16,11 +16,10 @@ from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.nouns import Noun, guess_noun, nouns_of
 from latentcrs.data.roles import Role
 from latentcrs.users.conditions import Condition, ConditionTable, condition_table
-from latentcrs.users.dialogue import Dialogue, Question, SystemTurn
+from latentcrs.users.dialogue import Dialogue, Question, SystemTurn, answer_to
 from latentcrs.users.leak import leaks, short_name
-from latentcrs.users.personas import Persona, personas_called
+from latentcrs.users.personas import PERSONAS, Persona, persona_called
 from latentcrs.users.phrases import column_name, fills_of, forms_of, noun_phrase, plural_of
-from latentcrs.users.questions import answer_to
 
 _BATCH = 20_000  # rows at a time: bounds memory, and moves the progress bar
 _MOST_DRAWN, _MOST_TOLD = 6, 24  # conditions drawn for a request, and put in order for a dialogue
@@ -68,23 +67,15 @@ class AttributesUser:
     what was shown: rows and dialogues may be asked for in any order, in any number, on any machine.
     """
 
-    def __init__(
-        self, dataset: PreparedDataset, seed: int = 0, noun: str | None = None,
-        roles: Mapping[str, Role] | None = None, personas: Sequence[str] | None = None,
-    ) -> None:  # fmt: skip
-        """`noun` and `roles` override what is guessed from the data set's name and columns; `personas`: the names of
-        those to be met (see `personas.PERSONAS`), all by default.
-
-        Raises:
-            UserError: there is no such persona, column or role.
-        """
+    def __init__(self, dataset: PreparedDataset, seed: int = 0, noun: str | None = None) -> None:
+        """`noun`: what an item is called, where the data set's name and columns tell it wrong."""
         self.name = "attributes" if seed == 0 else f"attributes (seed {seed})"
         self.dataset, self.seed = dataset, seed
-        self._wheel = [persona for persona in personas_called(personas) for _ in range(persona.share)]
-        self._plain = personas_called(["plain"])[0]
-        self.table: ConditionTable = condition_table(dataset, roles)
+        self._wheel = [persona for persona in map(persona_called, PERSONAS) for _ in range(persona.share)]
+        self._plain = persona_called("plain")
+        self.table: ConditionTable = condition_table(dataset)
         self.titles: list[str | None] = dataset.items["title"].to_list()
-        self.nouns: list[Noun] = nouns_of(dataset, guess_noun(dataset) if noun is None else noun, roles)
+        self.nouns: list[Noun] = nouns_of(dataset, guess_noun(dataset) if noun is None else noun)
         self._index = {condition: index for index, condition in enumerate(self.table.conditions)}
         self._words = [frozenset(c.shown.lower().split()) for c in self.table.conditions]
 
@@ -158,7 +149,7 @@ class AttributesUser:
         self._meet([dialogue for dialogue in dialogues if dialogue.memory is None])
         opening = [dialogue for dialogue in dialogues if not dialogue.said]
         going = [dialogue for dialogue in dialogues if dialogue.said]
-        personas = [personas_called([dialogue.persona])[0] for dialogue in opening]
+        personas = [persona_called(dialogue.persona) for dialogue in opening]
         for dialogue, request in zip(opening, self.request(_rows(opening), personas=personas), strict=True):
             dialogue.said.append(request.text)
             dialogue.memory.told += [self._index[condition] for condition in request.conditions]
@@ -182,7 +173,7 @@ class AttributesUser:
         """The answer to what was shown last. One that gives the target away is said otherwise, with other conditions
         and words, at last with none.
         """
-        (persona,) = personas_called([dialogue.persona])
+        persona = persona_called(dialogue.persona)
         if len(dialogue.shown) < len(dialogue.said):
             dialogue.shown.append(SystemTurn())  # nothing was answered: as good as an empty list
         question = dialogue.shown[-1].question

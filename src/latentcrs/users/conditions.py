@@ -134,17 +134,13 @@ def _rank(runs: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.arange(len(runs)) - np.repeat(begins, np.diff(np.append(begins, len(runs))))
 
 
-def condition_table(dataset: PreparedDataset, roles: Mapping[str, Role] | None = None) -> ConditionTable:
+def condition_table(dataset: PreparedDataset) -> ConditionTable:
     """All true conditions of all items of `dataset`, less those that say a word of the item's title.
 
-    `roles` overrides what `data.roles.role_of` guesses. Values that tell nothing ("Misc", "Unknown") are left out,
-    and those true of nearly every item are rarely drawn.
-
-    Raises:
-        UserError: `roles` names an unknown column or role.
+    Values that tell nothing ("Misc", "Unknown") are left out, and those true of nearly every item are rarely drawn.
     """
     items = dataset.items.with_row_index("item").with_columns(pl.col("item").cast(pl.Int64))
-    known = roles_of(dataset.info.columns, roles)
+    known = roles_of(dataset.info.columns)
     conditions: list[Condition] = []
     frames = [
         pl.DataFrame(schema={"item": pl.Int64, "condition": pl.Int64, "weight": pl.Float64, "share": pl.Float64})

@@ -27,11 +27,8 @@ def check_user(name: str, model: ChatModel | None = None) -> None:
         raise UserError("The simulated user llm is played by a language model; name one with --llm.")
 
 
-def open_user(
-    name: str, dataset: PreparedDataset, seed: int = 0, model: ChatModel | None = None, noun: str | None = None
-) -> SimulatedUser:
-    """The simulated user called `name`, ours or a plug-in's (`base.plugins`); `model` plays "llm". noun: what an item
-    is called.
+def open_user(name: str, dataset: PreparedDataset, seed: int = 0, model: ChatModel | None = None) -> SimulatedUser:
+    """The simulated user called `name`, ours or a plug-in's (`base.plugins`); `model` plays "llm".
 
     Raises:
         UserError: there is no such user, or it needs a language model and none is given.
@@ -42,6 +39,6 @@ def open_user(
     if name == "plot":
         return PlotUser(dataset, seed)
     if name == "attributes":
-        return AttributesUser(dataset, seed, noun)
+        return AttributesUser(dataset, seed)
     user: SimulatedUser = load_plugin("user", name, USERS)(dataset, seed, model)
     return user

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
 from latentcrs.base.draws import Dice
-from latentcrs.base.errors import UserError
 from latentcrs.users.phrases import Fills, blanks, capital, filled_in, talk
 
 PERSONAS = ("plain", "terse", "chatty", "vague", "picky", "typos")
@@ -80,23 +79,10 @@ def _slipped(text: str, dice: Dice) -> str:
 
 
 @cache
-def _persona(name: str) -> Persona:
+def persona_called(name: str) -> Persona:
+    """The persona of this name, one of `PERSONAS`."""
     book, plain = talk(), talk()["personas"]["plain"]
     own = {**plain, **book["personas"][name]}
     registers = [register for register, share in own["registers"].items() for _ in range(share)]
     habits = {**plain["habits"], **own["habits"]}
     return Persona(name, {**book["openings"], **book["turns"], **own}, registers, **habits)
-
-
-def personas_called(names: Sequence[str] | None) -> list[Persona]:
-    """The personas of these names, all for None.
-
-    Raises:
-        UserError: there is none of that name.
-    """
-    for name in names if names is not None else ():
-        if name not in PERSONAS:
-            raise UserError(f"There is no persona {name!r}; personas are {', '.join(PERSONAS)}.")
-    if names is not None and not names:
-        raise UserError(f"Name at least one persona of {', '.join(PERSONAS)}.")
-    return [_persona(name) for name in (PERSONAS if names is None else names)]

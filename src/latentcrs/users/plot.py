@@ -7,10 +7,9 @@ from functools import cache
 
 from latentcrs.base.draws import Dice, mixed
 from latentcrs.data.dataset import PreparedDataset
-from latentcrs.users.dialogue import Dialogue
+from latentcrs.users.dialogue import Dialogue, answer_to
 from latentcrs.users.leak import leaks
 from latentcrs.users.phrases import capital, talk
-from latentcrs.users.questions import answer_to
 from latentcrs.users.stories import StoryReader
 
 _STREAM, _ORDER, _WORDS = 5, 0, 1  # of random numbers
