@@ -56,7 +56,7 @@ COMMANDS = {
     "people": "evaluate people bundle --dataset dataset --on own=people.jsonl --only latentcrs-b,bm25 --json",
     "multi-turn": "evaluate multi-turn bundle --dataset dataset --n 12 --transcripts out/talks.jsonl --json",
     "ablation": f"lab ablation dataset --only 'hard posterior' --json --set {SMALL}",
-    "heard": "lab heard dataset --simulated 200 --json",
+    "heard": "evaluate heard dataset --simulated 200 --json",
     "intents": "intents bundle --dataset dataset --json --device cpu",
     "intent-map": "lab intent-map bundle --dataset dataset --out out --device cpu",
     "recommend-all": "recommend-all bundle --dataset dataset --out out/users.parquet",

@@ -176,7 +176,8 @@ def test_a_question_is_answered_from_the_row_of_the_item(
     values = row[column] if isinstance(row[column], list) else [row[column]]
     assert all(str(value) in turn.text for value in values)
     spoken_of = before.listed[place]
-    assert begun.session == before.model_copy(update={"turns": 2, "it": spoken_of})
+    told = begun.session.told
+    assert begun.session == before.model_copy(update={"turns": 2, "it": spoken_of, "told": told}) and told
 
 
 def test_it_is_what_was_spoken_of_last_until_another_list(talk: Talk, recommender: Recommender) -> None:
@@ -712,3 +713,45 @@ def test_an_order_over_the_catalogue_counts_what_was_shown(
     years = dict(recommender.bundle.items.select("item_id", "year").iter_rows())
     newest = recommender.bundle.items.filter(pl.col("genres").list.contains("Comedy"))["year"].max()
     assert years[turn.items[0].item_id] == newest
+
+
+def test_the_one_with_something_is_the_item_that_tells_of_it(talk: Talk, recommender: Recommender) -> None:
+    begun = talk()
+    listed = rows(recommender, begun.reply("a film about a war"))
+    words = [set(str(row["text"]).lower().replace(",", " ").replace(".", " ").split()) for row in listed]
+    place = 2
+    alone = sorted(
+        word for word in words[place] if word.isalpha() and len(word) > 6 and sum(word in w for w in words) == 1
+    )
+    turn = begun.reply(f"who directed the one with the {alone[0]}?")
+    assert turn.kind == "question" and listed[place]["title"] in turn.text and not turn.items
+
+
+def test_which_is_best_is_the_first_and_why(talk: Talk) -> None:
+    begun = talk()
+    first = begun.reply("a film about a war").items[0]
+    for asked in ("which one is the best?", "ok, which of these would you pick?"):
+        turn = begun.reply(asked)
+        assert turn.kind == "why" and turn.text.startswith(first.title) and not turn.items
+
+
+def test_whether_something_is_there_is_answered_and_it_is_spoken_of_from_then_on(
+    talk: Talk, recommender: Recommender
+) -> None:
+    begun = talk()
+    shown = {item.item_id for item in begun.reply("a film about a war").items}
+    items = recommender.bundle.items
+    other = items.filter(~items["item_id"].is_in(sorted(shown)) & (items["title"] == "Babe")).row(0, named=True)
+    turn = begun.reply(f"do you have {other['title']}?")
+    assert turn.kind == "question" and other["title"] in turn.text and str(other["year"]) in turn.text
+    assert begun.session.it == other["item_id"] and set(begun.session.listed) == shown | {other["item_id"]}
+    assert other["director"][0] in begun.reply("who directed it?").text
+
+
+def test_what_is_denied_is_wished_away_where_texts_tell_of_it(talk: Talk, recommender: Recommender) -> None:
+    begun = talk()
+    begun.reply("something with animals for the family")
+    turn = begun.reply("my nephew doesn't like dogs though")
+    assert turn.kind != "refused" and not begun.session.refused, "to dogs he objects, not to what was shown"
+    assert turn.wishes[-1] == "text: not dogs" and "cannot tell" not in turn.text
+    assert not any("dog" in str(row["text"]).lower().split() for row in rows(recommender, turn)[:3])

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import latentcrs
+from latentcrs.data.rules import Rule
 from latentcrs.hear.hearer import Hearer
 from latentcrs.hear.language import foreign_catalogue
 from latentcrs.hear.reading import Context, HeardRule, Reading
@@ -329,6 +330,123 @@ def test_an_order_is_heard(shop: Hearer, text: str, column: str, descending: boo
     sort = shop.read(text).sort
     assert sort is not None
     assert (sort.column, sort.descending, sort.listed) == (column, descending, False)
+
+
+FONDAS = pl.DataFrame(
+    [
+        ("On Golden Pond", ["Mark Rydell"], ["Henry Fonda", "Jane Fonda"], ["Drama"], 1981),
+        ("Klute", ["Alan J. Pakula"], ["Jane Fonda"], ["Thriller"], 1971),
+        ("Easy Rider", ["Dennis Hopper"], ["Peter Fonda"], ["Drama"], 1969),
+        ("The Wrong Man", ["Alfred Hitchcock"], ["Henry Fonda"], ["Drama"], 1956),
+        ("Barbarella", ["Roger Vadim"], ["Jane Fonda"], ["Sci-Fi"], 1968),
+        ("Nashville", ["Robert Altman"], ["Ned Beatty"], ["Comedy"], 1975),
+    ],
+    ["title", "director", "actors", "genres", "year"],
+    orient="row",
+)
+
+
+@pytest.fixture(scope="module")
+def fondas() -> Hearer:
+    """Six films of three people with one surname, and of others."""
+    kinds: Any = {
+        "director": "multi-category",
+        "actors": "multi-category",
+        "genres": "multi-category",
+        "year": "year",
+    }
+    return Hearer(FONDAS, kinds)
+
+
+def having(column: str, *values: str) -> Rule:
+    return Rule(column=column, op="has any", value=list(values))
+
+
+@pytest.mark.parametrize("who", ["Henry Fonda", "Peter Fonda", "Jane Fonda"])
+def test_a_surname_is_of_whoever_was_asked_for(fondas: Hearer, who: str) -> None:
+    context = Context(asking=True, rules=(having("actors", who),), listed=(0, 1))
+    heard = fondas.read("no more Fonda, drop that", context)
+    taken_back = [*heard.dropped, *(one.rule for one in heard.rules)]
+    assert [rule.value for rule in taken_back][:1] == [[who]]
+
+
+def test_of_two_people_either_of_whom_was_asked_for_both_may_be(fondas: Hearer) -> None:
+    either = having("actors", "Henry Fonda", "Jane Fonda")
+    for text in ("both please", "I meant both", "with both of them"):
+        heard = fondas.read(text, Context(asking=True, rules=(either,), listed=(0, 1, 2, 3)))
+        assert said(heard.rules) == {"actors: Henry Fonda and Jane Fonda"}, text
+    alone = fondas.read("both please", Context(asking=True, rules=(having("genres", "Drama"),), listed=(0, 1, 2)))
+    assert not alone.rules
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "rule"),
+    [
+        ("another one from this director", "", "director: Alan J. Pakula"),
+        ("something of the same genre", "", "genres: Thriller"),
+        ("anything else by him?", "director", "director: Alan J. Pakula"),
+        ("what else has she been in", "actor", "actors: Jane Fonda"),
+        ("what other films did he direct?", "director", "director: Alan J. Pakula"),
+    ],
+)  # fmt: skip
+def test_a_value_is_pointed_at_by_what_was_spoken_of_last(fondas: Hearer, text: str, told: str, rule: str) -> None:
+    heard = fondas.read(text, Context(listed=(0, 1, 2), it=1, told=told, asking=True))
+    assert rule in said(heard.rules)
+    assert rule not in said(fondas.read(text).rules)  # nothing was spoken of
+
+
+def test_years_beside_one_another_are_one_span_and_a_century_is_a_hundred_years(films: Hearer) -> None:
+    for text, years in (
+        ("movies out of the 70s 80s", "year 1970 to 1989"), ("I want 80s/90s stuff", "year 1980 to 1999"),
+        ("nothing but films of this century", "year 2000 to 2099"), ("made in the last century", "year 1900 to 1999"),
+    ):  # fmt: skip
+        heard = films.read(text)
+        assert years in said((*heard.rules, *heard.wishes)), text
+
+
+def test_the_age_of_a_child_wishes_for_what_children_watch(films: Hearer) -> None:
+    for text in (
+        "we need a movie for our 5 year old",
+        "my nephew, 9yo, is here",
+        "a film two 7-year-olds will sit through",
+    ):
+        heard = films.read(text)
+        assert said(heard.wishes) == {"genres: Children's"} and not heard.rules, text
+    assert not films.read("I want to see a 30 year old movie").wishes
+
+
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("too sentimental", "sentimental"), ("those look way too gloomy", "gloomy"),
+        ("my aunt doesn't like spiders", "spiders"), ("less preachy please", "preachy"),
+    ],
+)  # fmt: skip
+def test_what_is_too_much_is_not_wanted(films: Hearer, text: str, denied: str) -> None:
+    heard = films.read(text, Context(listed=(0, 1, 2), asking=True))
+    assert denied in heard.unwanted and denied not in " ".join(heard.needs)
+
+
+def test_too_scary_is_no_wish_for_horror_and_too_old_is_one_for_newer_films(films: Hearer) -> None:
+    context = Context(listed=(0, 1, 2), asking=True)
+    assert said(films.read("that looks too scary for us", context).wishes) == {"genres: not Horror"}
+    assert said(films.read("they are too old", context).wishes) == {"year > 1981"}
+
+
+def test_or_goes_on_with_what_was_refused(films: Hearer) -> None:
+    refused = Rule(column="actors", op="not", value=["Adam Sandler"])
+    assert said(films.read("or Bruce Willis", Context(rules=(refused,), asking=True)).rules) == {
+        "actors: not Bruce Willis"
+    }
+
+
+def test_no_romcom_leaves_comedies_and_grown_ups_are_no_film(films: Hearer) -> None:
+    assert said(films.read("anything that isn't a romcom").rules) == {"genres: not Romance"}
+    assert "genres: not Children's" in said(films.read("an animated film for grown-ups").rules)
+
+
+def test_only_never_begins_anew(films: Hearer) -> None:
+    assert films.read("only films rated PG", Context(asking=True, listed=(0, 1))).continues != "turns"
 
 
 def test_which_of_these_orders_the_list(shop: Hearer) -> None:

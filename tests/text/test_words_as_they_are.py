@@ -33,6 +33,22 @@ def test_it_is_robertsons_formula_over_stems() -> None:
     np.testing.assert_allclose(found[0], expected, rtol=1e-4)
 
 
+def test_words_that_say_nothing_of_what_answers_count_for_nothing() -> None:
+    plots = ["something strange in a french village"] * 20 + ["a quiet town"] * 20 + ["something else in a town"] * 20
+    requests = ["something french please"] * 30 + ["something about a town"] * 30
+    targets = np.array([*range(20), *range(10), *range(20, 50)])
+    plain = Lexical.build(plots)
+    heard = plain.listening(requests, targets)
+    weight = dict(zip(heard.words, heard.telling, strict=True))
+    assert weight["french"] > 0.9 > 0.2 > weight["someth"]
+    assert weight["quiet"] == 1, "nobody has said it, so it may tell"
+    assert not heard.tells("something") and heard.tells("zyzzyva")
+    french, town = heard.scores(["something french"])[0], plain.scores(["something french"])[0]
+    assert french[40:].max() < 0.1 * town[40:].min(), "without listening, every something matches"
+    grown = heard.with_texts(["a french film about something new"])
+    assert grown.scores(["something french"])[0, -1] > 0 and len(grown.telling) == len(grown.words)
+
+
 def test_words_that_no_item_has_score_nothing() -> None:
     found = Lexical.build(TEXTS).scores(["", "zyzzyva", "the and of", "love"])
     assert found.shape == (4, 4)
@@ -43,7 +59,6 @@ def test_beside_behaviour_it_ranks_what_was_asked_for(
     bundle: Path, small_movielens_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
-    monkeypatch.delenv("LATENTCRS_PRECISION")  # the vectors that are kept there are the machine's own
     opened = EvaluationBundle(bundle, device="cpu")
     for beside in WITH_BM25.values():
         assert 0 < opened.bm25_weight(beside) < 1

@@ -13,24 +13,16 @@ import pytest
 from typer.testing import CliRunner
 
 from latentcrs.base.errors import UserError
-from latentcrs.cli.main import app as product
+from latentcrs.cli.main import app
 from latentcrs.data import ColumnKind, PreparedDataset
 from latentcrs.data.rules import Rule
+from latentcrs.evaluate.heard import THRESHOLDS, ExtractorHearer, evaluate_heard, figures_of, read_labels, trade_off
+from latentcrs.evaluate.predicates import Predicate, canonical
 from latentcrs.hear import Heard
 from latentcrs.hear.hearer import HARD, Hearer
 from latentcrs.hear.reading import Context, HeardRule, HeardTitle, Reading
 from latentcrs.llm import Call, ModelError
-from latentcrs_lab.cli.main import app
-from latentcrs_lab.hear.measured import (
-    SETS,
-    THRESHOLDS,
-    ExtractorHearer,
-    evaluate_heard,
-    figures_of,
-    read_labels,
-    trade_off,
-)
-from latentcrs_lab.hear.predicates import Predicate, canonical
+from latentcrs_lab.hear import SETS
 
 ITEMS = pl.DataFrame(
     {
@@ -144,7 +136,7 @@ def prepared(
         raw, arguments = CATALOGUES[name]
         folder, out = shared_data(raw), tmp_path_factory.mktemp(name) / "dataset"
         paths = [word if word.startswith("--") or n == 0 else str(folder / word) for n, word in enumerate(arguments)]
-        ran = CliRunner().invoke(product, ["data", "prepare", *paths, "--out", str(out)], catch_exceptions=False)
+        ran = CliRunner().invoke(app, ["data", "prepare", *paths, "--out", str(out)], catch_exceptions=False)
         assert ran.exit_code == 0, ran.output
         return PreparedDataset(out)
 
@@ -313,7 +305,7 @@ def test_the_higher_the_threshold_the_fewer_rules_filter() -> None:
 
 
 def test_the_command_hears_a_set_of_the_package_and_lists_its_mistakes(small_movielens: Path) -> None:
-    command = ["heard", str(small_movielens), "--labels", "movies"]
+    command = ["evaluate", "heard", str(small_movielens), "--labels", str(SETS["movies"])]
     shown = CliRunner().invoke(app, [*command, "--errors"], catch_exceptions=False)
     assert "movies.jsonl over" in shown.output and "missing:" in shown.output
     figures = json.loads(CliRunner().invoke(app, [*command, "--json"], catch_exceptions=False).stdout)
@@ -321,6 +313,6 @@ def test_the_command_hears_a_set_of_the_package_and_lists_its_mistakes(small_mov
 
 
 def test_the_simulated_users_requests_are_heard(small_movielens: Path) -> None:
-    printed = CliRunner().invoke(app, ["heard", str(small_movielens), "--simulated", "60", "--json"])
+    printed = CliRunner().invoke(app, ["evaluate", "heard", str(small_movielens), "--simulated", "60", "--json"])
     figures = json.loads(printed.stdout)
     assert figures["n"] == 60 and figures["f1"] > 0.85 and figures["f1"] >= figures["f1_rules"]

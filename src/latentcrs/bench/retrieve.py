@@ -242,7 +242,7 @@ def tiled(items: int, bundle: Path, words: bool) -> tuple[Floats, Floats, str, W
     if words and reader is not None:
         one = reader.lexical
         many = sp.csr_matrix(one.weights.tocsc()[:, copied])
-        words_of = Words(Lexical(one.words, many, one.idf, one.average), texts)
+        words_of = Words(Lexical(one.words, many, one.idf, one.average, one.telling), texts)
     what = "item" if words else "behaviour"
     said = f"{what} vectors of {bundle.name} ({len(own):,}), each repeated with noise; queries of its test split"
     return vectors, np.stack([query.vector for query in asked]), said, words_of

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from latentcrs.cli import evaluate_words
 from latentcrs.cli.options import LAST_SEED, MOST, Device, a_model
 
 group = typer.Typer(
-    help="Measure a bundle beside what it must beat.\n\nExample: latentcrs evaluate one-turn models/ml-1m",
+    help="Measure a bundle beside what it must beat, and how well words are understood.\n\n"
+    "Example: latentcrs evaluate one-turn models/ml-1m",
     no_args_is_help=True,
 )
 
@@ -166,3 +168,37 @@ def _print(result: Any, as_json: bool, shown: Callable[[Any], str | None]) -> No
     told = json.dumps(result.as_json()) if as_json else shown(result)
     if told is not None:
         print(told)
+
+
+group.command("heard")(evaluate_words.heard)
+
+
+@group.command("intents")
+def intents(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    by: Annotated[str | None, typer.Option(help="The category column that is asked for.")] = None,
+    n: Annotated[int, typer.Option(min=1, max=MOST, help="People of the log who ask.")] = 300,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
+) -> None:
+    """Whether intents hear words: what share of a value they expect when people ask for it, beside without words.
+
+    Lift is that ratio, averaged over the values; shown is the share of the three intents believed in most whose
+    commonest value is the one that was asked for.
+
+    Example: latentcrs evaluate intents models/ml-1m
+    """
+    from latentcrs.evaluate.heard_intents import heard_intents  # late: PyTorch takes seconds
+    from latentcrs.evaluate.tables import print_rows
+
+    result = heard_intents(bundle, dataset, n, by)
+    if as_json:
+        print(json.dumps(result.as_json()))
+        return
+    rows = [
+        [each.value, f"{each.items:,}", f"{each.q:.3f}", f"{each.f:.3f}", f"{each.lift:.2f}", f"{each.shown:.0%}"]
+        for each in result.values
+    ]
+    rows.append(["all", "", "", "", f"{result.lift:.2f}", f"{result.shown:.0%}"])
+    title = f"What intents expect when {result.people} people ask for a value of {result.column}"
+    print_rows(title, (result.column, "items", "before", "after words", "lift", "shown"), rows)

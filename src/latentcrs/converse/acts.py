@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from latentcrs.converse.pointing import MARK, NAMED, PLURAL, SINGULAR, PointedText, pointed
+from latentcrs.hear.language import plain, word_set
 
 Kind = Literal[
     "request", "empty", "greeting", "thanks", "small talk", "help", "start over", "more", "why", "question",
@@ -161,6 +162,9 @@ _INSTEAD = _words(
     rf"\binstead\b(?!\s+of\b)|\brather\s+than\s+that\b|\bon\s+second\s+thoughts?\b|\bchanged\s+my\s+mind\b"
     rf"|{_CLAUSE}{_LEAD}(?:make\s+(?:it|that)|switch\s+to)\b"
 )
+_BEST = _words(
+    r"(?:(?:and|so|but|ok|okay)[,\s]+)?(?:which|what)\b.*\b(?:best|recommend|pick|choose|suggest|favou?rite|prefer)\b.*"
+)
 _QUESTION = _words(
     r"^(?:(?:and|so|but|ok|okay)[,\s]+)?(?:(?:who|what|when|where|how)'?s?|which|is|are|was|were|does|do|did|has|can|could|tell\s+me"
     r"|describe)\b"
@@ -199,6 +203,7 @@ _FOREIGN = frozenset(
     "nicht mit möchte suche etwas bitte danke hallo filme lustigen aus io voglio vorrei cerco qualcosa gli della "
     "grazie ciao sono eu quero procuro obrigado uma não".split()
 )
+_IDLE = word_set("en", "talk") | word_set("en", "function") | {"whats", "start"} - {"rated"}
 _ENGLISH = frozenset(
     "a an the and or of in on for with to from i is are it that this my me you something some any not like want need "
     "looking movie film game album show good about before after have no by at please more one what who".split()
@@ -236,8 +241,8 @@ def is_foreign(text: str) -> bool:
     return foreign >= 2 and foreign > english
 
 
-def read_act(utterance: str, titles: Sequence[str] = (), it: int = 0) -> Act:
-    """What sort of utterance this is, given the `titles` of the last list in their order; it: the place of "it"."""
+def read_act(utterance: str, titles: Sequence[str] = (), it: int = 0, texts: Sequence[str] = ()) -> Act:
+    """What sort of utterance this is, given the `titles` of the last list in order; it, texts: see `pointed`."""
     text = clean(utterance)
     bare = re.sub(r"^[\W_]+|[\W_]+$", "", text)
     if not any(c.isalnum() for c in text):
@@ -253,7 +258,7 @@ def read_act(utterance: str, titles: Sequence[str] = (), it: int = 0) -> Act:
     if found := _START_OVER.search(text):
         return Act("start over", rest=_around(PointedText(text, (), ()), found))
     instead = bool(_INSTEAD.search(text))
-    if titles and (act := _about_items(pointed(text, titles, it), bare, len(titles), instead, it)):
+    if titles and (act := _about_items(pointed(text, titles, it, texts), bare, len(titles), instead, it)):
         return act
     if _SMALL_TALK.fullmatch(bare):
         return Act("small talk")
@@ -270,6 +275,10 @@ def _about_items(text: PointedText, bare: str, shown: int, instead: bool, it: in
         return Act("refused", meant, rest=_around(text, found), instead=instead)
     if _WHY.match(text.text):
         return Act("why", text.meant() or (it,))
+    if (
+        _BEST.fullmatch(bare) and not set(re.findall(r"\w+", plain(bare))) - _IDLE
+    ):  # "which one is best?": what stands first
+        return Act("why", text.meant()[:1] or (0,))
     if _QUESTION.match(text.text) and (question := _question(text)):
         return question
     if found := _UNLIKE.search(text.text):

@@ -8,11 +8,13 @@ import numpy as np
 
 from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
-from latentcrs.hear import Heard, HeardRule
+from latentcrs.hear import Heard, HeardRule, Reading
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.explain import words_of
 from latentcrs.store.session import Session, without
 
+OFTEN = 0.3
+"""The part of the catalogue from which on words that are denied tell nothing."""
 HANDFUL = 5
 """Items that must pass all rules; else older ones only rank."""
 MOST_IN_FORCE = 100
@@ -36,6 +38,19 @@ def applicable(recommender: Recommender, heard: Heard) -> tuple[Heard, list[str]
 
     rules, wishes = tuple(filter(fits, heard.rules)), tuple(filter(fits, heard.wishes))
     return heard.model_copy(update={"rules": rules, "wishes": wishes}), list(dict.fromkeys(refused))
+
+
+def wished_away(recommender: Recommender, reading: Reading) -> list[HeardRule]:
+    """What was denied in words that no column says and some texts do ("no dogs"), as wishes; of words that are in no
+    text, or in many, there is none.
+    """
+    found = []
+    for words in reading.unwanted:
+        has = recommender.mask(Rule(column="text", op="contains", value=words)).mean()
+        if 0 < has < OFTEN and recommender.tells(words):
+            said = next(phrase for phrase in reading.denied if words in phrase)
+            found.append(HeardRule(rule=Rule(column="text", op="not", value=words), certainty=0.5, words=said))
+    return found
 
 
 def contradict(recommender: Recommender, one: Rule, other: Rule) -> bool:

@@ -11,7 +11,7 @@ from latentcrs.base.uninterrupted import uninterrupted
 from latentcrs.converse import wording
 from latentcrs.converse.acts import Act, clean, items_meant, read_act
 from latentcrs.converse.asking import question
-from latentcrs.converse.bookkeeping import applicable, forget_words, update
+from latentcrs.converse.bookkeeping import applicable, forget_words, update, wished_away
 from latentcrs.converse.deciding import JOINS, kind_of, meant
 from latentcrs.converse.filtering import RankedItems, least_fitting, rank_under_rules
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, grades, reordered
@@ -111,7 +111,9 @@ class Conversation:
         self._meter = Meter()
         with timed(turn, "total"):
             with timed(turn, "act"):
-                act = read_act(text, [self.title(item_id) for item_id in session.listed], session.it_at)
+                listed = [self.row(item_id) for item_id in session.listed]
+                titles, texts = ([str(row[name] or "") for row in listed] for name in ("title", "text"))
+                act = read_act(text, titles, session.it_at, texts)
             with timed(turn, "hear"):
                 reading = self._listen(turn, session, act.rest) if act.rest else Reading(acts=("other",))
             if act.about:
@@ -218,10 +220,16 @@ class Conversation:
         last = self.recent[-1] if self.recent else None
         reply = "" if last is None else f"{last.text} {last.question.text if last.question else ''}".strip()
         asking = bool(session.rules or session.wishes or session.said)
-        context = Context(listed=tuple(map(int, numbers)), reply=reply, before=tuple(session.said), asking=asking)
-        context = context.model_copy(update={"it": session.it_at})
-        if last is not None and last.question is not None:
-            context = context.model_copy(update={"asked": last.question.column})
+        context = Context(
+            listed=tuple(map(int, numbers)),
+            reply=reply,
+            before=tuple(session.said),
+            asking=asking,
+            rules=tuple(found.rule for found in session.rules),
+            asked=last.question.column if last is not None and last.question is not None else "",
+            told=session.told,
+            it=session.it_at,
+        )
         reading = self.hearer.read(text, context)
         if self.extractor is self.hearer:
             return reading
@@ -253,15 +261,19 @@ class Conversation:
             for place in places:
                 if into != "accepted" or not self.is_gone(listed[place]):
                     _join(session, into, listed[place])
+        session.told = reading.about if turn.kind in ("question", "accepted") else ""
         spoken_of = [listed[place] for place in places]
         titles = [self.title(item_id) for item_id in listed]
         pointed = {listed[place] for place in items_meant(text, titles, it=session.it_at)}
         for title in reading.titles if act.kind not in ("question", "why") else ():
             item_id = str(self.recommender.bundle.items["item_id"][title.number])
             if item_id not in spoken_of and (not title.pointed or item_id in pointed):
-                _join(session, JOINS.get(title.stance, "named"), item_id)
+                if title.stance != "asked_about":
+                    _join(session, JOINS.get(title.stance, "named"), item_id)
+                elif item_id not in listed:  # "do you have Top Gun?": from here on it stands behind the list
+                    session.listed = [*session.listed, item_id]
                 spoken_of.append(item_id)
-        session.it = next((item_id for item_id in reversed(spoken_of) if item_id in listed), session.it)
+        session.it = next((item_id for item_id in reversed(spoken_of) if item_id in session.listed), session.it)
         # Of an act, what is said beside it is asked for; of a refusal or a title known, nothing that was not heard.
         refuses = "reject" in reading.acts and "request" not in reading.acts[: reading.sure] and denies(act.rest)
         talk = refuses or turn.kind in TALK or (act.kind != turn.kind and turn.kind in ("seen", "refused", "liked"))
@@ -273,7 +285,10 @@ class Conversation:
         nothing. Returns whether anything was asked.
         """
         with timed(turn, "rules"):
-            heard, turn.unknown = applicable(self.recommender, reading)
+            heard, unknown = applicable(self.recommender, reading)
+            away = wished_away(self.recommender, reading)
+            heard = heard.model_copy(update={"wishes": (*heard.wishes, *away)})
+            turn.unknown = [words for words in unknown if words not in [found.words for found in away]]
             if talk and heard.continues == "turns":
                 heard = heard.model_copy(update={"continues": "continues"})
             gone = update(self.recommender, session, heard)
@@ -286,7 +301,7 @@ class Conversation:
         if said:
             session.said.append(text)
             session.denied = [*session.denied, *reading.denied]
-            turn.needs = list(reading.needs)
+            turn.needs = [need for need in reading.needs if self.recommender.tells(need)]
         return said or bool(heard.dropped)
 
     def _read(self, begun: PendingTurn) -> Query:
@@ -428,7 +443,7 @@ def _telling(words: Sequence[str], rules: Sequence[HeardRule]) -> list[str]:
     of another ("Jim Carrey" says "jim" and "carrey" too).
     """
     unwanted = words_of(" ".join(heard.words for heard in rules if heard.rule.op == "not"))
-    parts = {word: words_of(word) for word in words if word.lower() not in word_set("en", "function")}
+    parts = {word: words_of(word) for word in words if word.lower() not in word_set("en", "talk")}
     return [
         word for word, part in parts.items() if part - unwanted and not any(part < other for other in parts.values())
     ]

@@ -28,9 +28,13 @@ def kind_of(reading: Reading, session: Session, words: int) -> tuple[Kind, bool]
     asks = bool(reading.rules or reading.wishes or reading.dropped or reading.sort)
     asks = asks or any(title.stance == "wants_similar" for title in reading.titles)
     wants = asks or bool({"request", "more"} & sure)
-    tells = bool(reading.needs) and (words <= TERSE or not listed)
+    told = reading.needs or reading.denied
+    tells = bool(told) and (words <= TERSE or not listed)
     if "question" in sure and not asks and (listed or reading.titles) and first not in ("request", "more"):
         return "question", False
+    asked = [title for title in reading.titles if title.stance == "asked_about"]
+    if not asks and any(not title.pointed or "question" in reading.acts for title in asked):
+        return "question", False  # "do you have Top Gun?"
     if not wants and "accept" in sure and listed:
         return "accepted", False
     if first in _TALK and not wants and (first in sure or not tells):
@@ -39,19 +43,20 @@ def kind_of(reading: Reading, session: Session, words: int) -> tuple[Kind, bool]
     if not wants and stances:
         kind = next(kind for kind in _NOTED if kind in stances)
         return kind, kind != "liked" or not all(title.pointed for title in reading.titles)
-    if first in ("seen", "reject") and not asks and listed and (first in sure or not tells):
+    objects = bool(reading.denied) and first == "reject"  # to something by its words, not to what was shown
+    if first in ("seen", "reject") and not asks and listed and not objects and (first in sure or not tells):
         return ("seen" if first == "seen" else "refused"), True
     if first == "more" and listed:
         return "more", True
-    told = tells or first in ("request", "more") or (first in ("answer", "inform") and words <= TERSE)
-    if listed and not wants and not reading.sure and not told:
+    telling = tells or first in ("request", "more") or (first in ("answer", "inform") and words <= TERSE)
+    if listed and not wants and not reading.sure and not telling:
         return "unsure", False
     return "request", True
 
 
 def meant(reading: Reading, kind: Kind, listed: int, it: int) -> tuple[int, ...]:
     """Places of the last list that an utterance speaks of without naming or pointing at one: "seen", "no"."""
-    if reading.titles or reading.needs or not listed:
+    if reading.titles or reading.needs or reading.denied or not listed:
         return ()
     if kind in ("refused", "seen") and reading.sure:
         return tuple(range(listed))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
+from latentcrs.recommend.explain import OF_REQUESTS, words_of
+
 NAMED, SINGULAR, PLURAL = "\ue000", "\ue001", "\ue002"
 """What stands for a pointer in a text: private characters, which no utterance that was cleaned contains."""
 MARK = f"[{NAMED}{SINGULAR}{PLURAL}]"
@@ -57,6 +59,12 @@ _PRONOUNS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _POINTERS)
 _COMPILED_PRONOUNS = tuple((re.compile(pattern, re.IGNORECASE), mark) for pattern, mark in _PRONOUNS)
+_BOTH_OF = re.compile(r"\bboth\s+of\s+$", re.IGNORECASE)
+_DESCRIBED = re.compile(
+    rf"\bthe\s+{_NOUN}\s+(?:with|about|where|in\s+which|that\s+has|set\s+in|starring|featuring|from|by)\s+([^,.;:!?]{{3,80}})"
+    rf"|\bthe\s+(?!{_ORDINAL}\b|same\b|other\b|next\b)((?:[\w'-]+\s+){{1,2}}){_NOUN}\b",
+    re.IGNORECASE,
+)
 _EXCEPT = re.compile(r"\s+(?:except|but|besides|apart\s+from|other\s+than)(?:\s+for)?\s+", re.IGNORECASE)
 _WORD_THAT_POINTS = frozenset({"it", "this", "that", "them", "these", "those", "her", "him", "both", "next", "more"})
 
@@ -86,9 +94,9 @@ class PointedText:
         return "".join(next(words) if c in NAMED + SINGULAR + PLURAL else c for c in self.text[start:end])
 
 
-def pointed(text: str, titles: Sequence[str], it: int = 0) -> PointedText:
+def pointed(text: str, titles: Sequence[str], it: int = 0, texts: Sequence[str] = ()) -> PointedText:
     """`text` with its pointers at the items of the last list, whose `titles` these are, marked. it: the place of the
-    one that "it" is.
+    one that "it" is. texts: all that is said of each item, for "the one with the submarine".
     """
     if not titles:
         return PointedText(text, (), ())
@@ -105,9 +113,12 @@ def pointed(text: str, titles: Sequence[str], it: int = 0) -> PointedText:
         for found in pattern.finditer(text):
             here = "here" if "here" in pattern.groupindex else 0
             add(*found.span(here), NAMED, _places(kind, found, len(titles)))
+    for found in _DESCRIBED.finditer(text) if texts else ():
+        add(*found.span(), NAMED, _described(found[1] or found[2], texts))
     for pattern, mark in _COMPILED_PRONOUNS:
         for found in pattern.finditer(text):
-            add(*found.span(), mark, [it] if mark == SINGULAR else range(len(titles)))
+            if not _BOTH_OF.search(text[: found.start()]) or len(titles) == 2:
+                add(*found.span(), mark, [it] if mark == SINGULAR else range(len(titles)))
     spans.sort()
     for place in range(len(spans) - 1, 0, -1):  # "all of these but the second"
         (start, between, mark, whole), (others, end, _, left_out) = spans[place - 1 : place + 1]
@@ -129,13 +140,21 @@ def _places(kind: str, found: re.Match[str], shown: int) -> Sequence[int]:
     """The places that a pointer by place means; they may lie beyond the list."""
     text = found[found.lastgroup or 0].lower()
     if kind == "all":
-        return range(shown)
+        return range(shown) if text != "both" or shown == 2 else ()
     if kind == "several":
         count = _count(found[2].lower())
         return range(count) if found[1].lower() == "first" else range(max(shown - count, 0), shown)
     if kind == "ordinals":
         return [_ORDINALS[word] % shown if word == "last" else _ORDINALS[word] for word in re.findall(_ORDINAL, text)]
     return [_count(word) - 1 for word in re.findall(rf"{_COUNT}\b", text)]
+
+
+def _described(said: str, texts: Sequence[str]) -> Sequence[int]:
+    """The place of the item whose text has more of the words than any other's, and most of them."""
+    words = words_of(said) - OF_REQUESTS
+    found = [len(words & words_of(text)) for text in texts]
+    best = max(found)
+    return [found.index(best)] if 2 * best > len(words) and found.count(best) == 1 else ()
 
 
 def _count(word: str) -> int:

@@ -31,11 +31,14 @@ class ClueReader:
 
     @classmethod
     def of(cls, dataset: PreparedDataset) -> ClueReader:
-        """Of a data set's items, and its imported conversations where it has some."""
+        """Of a data set's items, its training requests, and its imported conversations where it has some."""
         talk = None
         if len(dataset.mentions):
             talk = CoMentions.build(dataset.mentions, dataset.info.items, len(dataset.outside))
-        return cls(Lexical.build(words_of_items(dataset.items)), talk)
+        asked = [dataset.requests.select("split", "text", "target"), dataset.spoken.select("split", "text", "target")]
+        train = pl.concat(asked, how="vertical_relaxed").filter(pl.col("split") == "train")
+        words = Lexical.build(words_of_items(dataset.items))
+        return cls(words.listening(train["text"].to_list(), train["target"].to_numpy()), talk)
 
     def read(
         self,

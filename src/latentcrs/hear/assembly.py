@@ -21,7 +21,8 @@ class ValueMention:
     meant.
 
     opposite: the words say the contrary of the value. assumed: a number whose column nobody named. whole: a column by
-    its name, as all that it may say.
+    its name, as all that it may say. pointed: the value was not named but pointed at. wished: it is a wish,
+    however it is said.
     """
 
     first: int
@@ -31,6 +32,8 @@ class ValueMention:
     certainty: float
     assumed: bool = False
     whole: bool = False
+    pointed: bool = False
+    wished: bool = False
     stance: str = "mentioned"
     p: float = 1.0
     insisted: bool = False

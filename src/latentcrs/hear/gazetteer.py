@@ -81,13 +81,15 @@ class Gazetteer:
                 self.values[key].append(value)
                 for part in _parts(value.value):
                     self.values.setdefault(part, [value])
-        self.surnames: dict[str, Value] = {}
+        self.surnames: dict[str, Value] = {}  # whom a surname means, if nobody has been spoken of
+        self.namesakes: dict[str, list[Value]] = defaultdict(list)
         self.forenames: set[str] = set()
         for found in self.names.values():
             for value in found:
                 parts = [plain(part) for part in value.value.split()]
                 if value.role in PEOPLE and len(parts) > 1:
                     self.forenames.add(parts[0])
+                    self.namesakes[parts[-1]].append(value)
                     if value.count < KNOWN:
                         continue
                     known = self.surnames.get(parts[-1])
@@ -130,8 +132,10 @@ class Gazetteer:
             known.append(self.certificates[key])
         return next((v for v in known if v.role in roles), None)
 
-    def find(self, line: Line, language: str, taken: Sequence[bool]) -> list[Mention]:
-        """The values that `line` names, outside of the tokens `taken`, in order."""
+    def find(self, line: Line, language: str, taken: Sequence[bool], spoken_of: Sequence[str] = ()) -> list[Mention]:
+        """The values that `line` names, outside of the tokens `taken`, in order. A surname is of the first
+        among `spoken_of`, values as the catalogue has them, before anybody else.
+        """
         phrases, free = self.phrases(language), [not t for t in taken]
         found: list[Mention] = []
 
@@ -170,7 +174,8 @@ class Gazetteer:
                 (self._role(line, first, last, list(values), language),) if values[0].role in NAMES else values,
             )
         for first, token in enumerate(tokens):
-            value = self.surnames.get(token.word)
+            near = {v.value: v for v in self.namesakes.get(token.word, ())} if spoken_of else {}
+            value = next((near[one] for one in spoken_of if one in near), self.surnames.get(token.word))
             if value and free[first] and self._is_surname(line, first, free):
                 same = [v for v in self.names[key_of(value.value)]]
                 take(first, first + 1, (replace(self._role(line, first, first + 1, same, language), how="surname"),))

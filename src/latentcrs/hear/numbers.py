@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from latentcrs.data import ColumnKind
 from latentcrs.data.roles import Role
@@ -107,13 +109,28 @@ class Numbers:
             add(*line.span(match), *self._range(match, language))
         for match in one.finditer(line.line):
             add(*line.span(match), *self._single(line, match, language))
-        for first, last, rule in self._recent(line, language):
+        for first, last, rule in (*self._recent(line, language), *self._centuries(line, language)):
             add(first, last, rule)
         for name, pattern in patterns(language, "yes"):
             column = column_for(name, self.columns, self.roles)
             for match in pattern.finditer(line.line) if column else ():
                 add(*line.span(match), Rule(column=column, op="is", value="yes"))
-        return sorted(found, key=lambda one: one.first)
+        return self._beside(sorted(found, key=lambda one: one.first), line)
+
+    def _beside(self, found: list[NumberCondition], line: Line) -> list[NumberCondition]:
+        """Spans of years right beside one another as one ("50s 60s", "80s/90s")."""
+        joined: list[NumberCondition] = []
+        for one in found:
+            last = joined[-1] if joined else None
+            between = [token.word for token in line.tokens[last.last : one.first]] if last else ["."]
+            spans = last is not None and last.rule.op == one.rule.op == "between"
+            if last and spans and last.rule.column == one.rule.column == self.year and between in ([], ["/"]):
+                ends = [float(v) for v in np.ravel([last.rule.value, one.rule.value])]
+                years = one.rule.model_copy(update={"value": [min(ends), max(ends)]})
+                joined[-1] = NumberCondition(last.first, one.last, years)
+            else:
+                joined.append(one)
+        return joined
 
     def _recent(self, line: Line, language: str) -> list[tuple[int, int, Rule]]:
         """The last so many years of the catalogue."""
@@ -131,6 +148,12 @@ class Numbers:
             first = self.high - count * (1 if match["years"] else 10) + 1
             found.append((*line.span(match), Rule(column=self.year, op=">=", value=float(first))))
         return found
+
+    def _centuries(self, line: Line, language: str) -> Iterator[tuple[int, int, Rule]]:
+        """“This century”, "the 20th century" as years."""
+        for name, pattern in patterns(language, "century") if self.year else ():
+            for match in pattern.finditer(line.line):
+                yield *line.span(match), Rule(column=self.year, op="between", value=[float(name), float(name) + 99])
 
     def _decade(self, said: str, language: str) -> int | None:
         names = {plain(k): v for one in {language, "en"} for k, v in words(one)["decades"].items()}

@@ -90,10 +90,10 @@ class Reading(Heard):
     """All that one utterance says: `Heard`, and the items it speaks of, what it does and how it goes on.
 
     acts: the likeliest first, of which the first `sure` are acted upon. needs: words that ask for something and that
-    no column can say; they rank. denied: phrases that deny such words, which must not rank. about: the column, or
-    "plot", that a question asks for. language: ISO code of the utterance where it is not one that the encoder knows
-    (half heard: such an utterance never filters), else "". notes: what the reply has to say of it ("100 is taken as
-    price").
+    no column can say; they rank. denied: phrases that deny such words, which must not rank; unwanted: those words.
+    about: the column, or "plot", that a question asks for. language: ISO code of the utterance where it is not one
+    that the encoder knows (half heard: such an utterance never filters), else "". notes: what the reply has to say of
+    it ("100 is taken as price").
     """
 
     titles: tuple[HeardTitle, ...] = ()
@@ -101,6 +101,7 @@ class Reading(Heard):
     sure: int = Field(default=1, ge=0)
     needs: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()
     sort: Sort | None = None
     about: str = ""
     language: str = ""
@@ -110,8 +111,9 @@ class Reading(Heard):
 class Context(BaseModel):
     """What an utterance is heard in. listed: rows of the items of the last list. reply: what the recommender said
     last. it: the place in the list of what was spoken of last, which "it" is. before: the user's earlier utterances,
-    oldest first. asking: whether rules or wishes are in force. asked: the column that the recommender has just asked
-    about; a value of it is an answer, which filters.
+    oldest first. asking: whether rules or wishes are in force. rules: the rules that are. asked: the column that the
+    recommender has just asked about; a value of it is an answer, which filters. told: the role (`data.roles`) whose
+    value the last reply told ("who directed it?").
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -120,7 +122,9 @@ class Context(BaseModel):
     reply: str = ""
     before: tuple[str, ...] = ()
     asking: bool = False
+    rules: tuple[Rule, ...] = ()
     asked: str = ""
+    told: str = ""
     it: int = Field(default=0, ge=0)
 
 

@@ -309,7 +309,7 @@ def save_clues(path: Path, reader: ClueReader) -> None:
     lexical, talk = reader.lexical, reader.comentions
     words = np.frombuffer("\n".join(lexical.words).encode(), np.uint8)
     tensors = {"words": torch.tensor(words), "idf": torch.from_numpy(lexical.idf)}
-    tensors |= sparse_tensors("weights", lexical.weights)
+    tensors |= {"telling": torch.from_numpy(lexical.telling)} | sparse_tensors("weights", lexical.weights)
     if talk is not None:
         tensors |= sparse_tensors("C", talk.C)
         tensors |= {"named": torch.from_numpy(talk.named), "suggested": torch.from_numpy(talk.suggested)}
@@ -324,8 +324,13 @@ def load_clues(path: Path) -> ClueReader:
     """
     tensors, about = load_tensors(path)
     words = tensors["words"].numpy().tobytes().decode()
+    known, telling = words.split("\n") if words else [], tensors.get("telling")
     lexical = Lexical(
-        words.split("\n") if words else [], sparse_of("weights", tensors), tensors["idf"].numpy(), about["average"]
+        known,
+        sparse_of("weights", tensors),
+        tensors["idf"].numpy(),
+        about["average"],
+        None if telling is None else telling.numpy(),
     )
     if "named" not in tensors:
         return ClueReader(lexical, None)

@@ -238,6 +238,11 @@ class Recommender(LiveCatalogue):
             return NOTHING
         return np.array(self.refused_in(self, request), np.int64)
 
+    def tells(self, word: str) -> bool:
+        """Whether a word of a request says which items are meant (`Lexical.tells`)."""
+        reader = self.bundle.reader
+        return reader is None or reader.lexical.tells(word)
+
     def explain(self, item: object, history: Sequence[object] = (), request: str | None = "") -> Recommendation:
         """Why `item` (its id or title) would be recommended to this person, and its score; see `recommend`.
 
@@ -399,8 +404,7 @@ class Recommender(LiveCatalogue):
     ) -> list[Recommendation]:
         """Ranked item numbers and their scores as recommendations with reasons; `promoted`: why a policy moved it."""
         titles, near = self.bundle.items["title"], self._behaviour_index
-        answers, reader, asked = [], self.bundle.reader, query.request
-        tells = cache(reader.lexical.tells) if reader is not None else bool
+        answers, asked, tells = [], query.request, cache(self.tells)
         for mention in reversed(self.mentions(asked)):  # what a title is made of says nothing of other plots
             asked = f"{asked[: mention.start]} {asked[mention.end :]}"
         posteriors = self.posterior(query, numbers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -23,8 +22,8 @@ _YEAR_BEFORE = re.compile(rf"\b({YEAR})(?:'s|’s)?\s+(?:the\s+)?(?:version\s+of
 _CUES = frozenset(
     "seen see saw watched watch watching like liked likes love loved loves enjoyed enjoy adore adored hated hate "
     "dislike disliked called named titled favorite favorites favourite favourites similar about than recommend try "
-    "played read finished heard rewatched including vi visto gusta gustó encanta encantó como wie gesehen mag mochte "
-    "liebe vu comme aime aimé adoré regardé".split()
+    "played read finished heard rewatched including vein lines style spirit reminiscent vi visto gusta gustó encanta "
+    "encantó como wie gesehen mag mochte liebe vu comme aime aimé adoré regardé".split()
 )
 _PASSED = frozenset(
     "the a an to of is are was were movie movies film films one ones really also both either as such game games "
@@ -88,14 +87,10 @@ class TitleFinder:
         self._popular = pl.Series(self.weights).rank("average").to_numpy().astype(np.float64) / max(len(titles), 1)
         if len(self.weights) and np.ptp(self.weights) == 0:
             self._popular[:] = 0.85  # nothing is known: as popular as what people mention mostly is
-        self.index = TitleIndex(titles, self.years, self.weights)
-        self._found = lru_cache(maxsize=64)(self._find)  # what is heard is looked through again to rank and explain
+        self._index = TitleIndex(titles, self.years, self.weights)
 
-    def find(self, text: str) -> list[TitleMention]:
-        """The titles in `text`, in order; they do not overlap."""
-        return list(self._found(text))
-
-    def _find(self, text: str) -> tuple[TitleMention, ...]:
+    def find(self, text: str, least: float = LEAST) -> list[TitleMention]:
+        """The titles in `text` of a certainty of at least `least`, in order; they do not overlap."""
         candidates = self.candidates(text)
         certain = _certainty([candidate.features for candidate in candidates])
         chosen = _apart(candidates, certain)
@@ -104,21 +99,26 @@ class TitleFinder:
         for candidate, beside in zip(candidates, listed, strict=True):
             candidate.features["listed"] = beside
         certain = _certainty([candidate.features for candidate in candidates])
-        found = [(candidates[i], float(certain[i])) for i in _apart(candidates, certain) if certain[i] >= LEAST]
-        found.sort(key=lambda pair: pair[0].start)
-        return tuple(TitleMention(c.start, c.end, c.numbers, round(p, 3)) for c, p in found)
+        found = [(candidates[i], float(certain[i])) for i in _apart(candidates, certain) if certain[i] >= least]
+        return [
+            TitleMention(c.start, c.end, c.numbers, round(p, 3)) for c, p in sorted(found, key=lambda f: f[0].start)
+        ]
+
+    def named(self, title: str) -> tuple[int, ...]:
+        """See `TitleIndex.named`."""
+        return self._index.named(title)
 
     def candidates(self, text: str) -> list[Candidate]:
         """Every span of `text` that may be a title."""
         tokens = tokens_of(text)
         case = _case(tokens)
-        spans = self.index.spans(text, tokens)
+        spans = self._index.spans(text, tokens)
         return [self._candidate(text, tokens, span, *found, case) for span, found in spans.items()]
 
     def _candidate(
         self, text: str, tokens: Sequence[Token], span: tuple[int, int], key: str, ratio: float, case: str
     ) -> Candidate:
-        name = self.index.names[key]
+        name = self._index.names[key]
         first, last = span
         start, end = tokens[first].start, tokens[last].end
         before = tokens[first - 1] if first else None
@@ -185,8 +185,8 @@ class TitleFinder:
 
     def _by_ordinal(self, ordinal: int, key: str, numbers: tuple[int, ...]) -> tuple[int, ...]:
         """ "the first Alien": the oldest of that name; "the second Toy Story": the one with a 2 behind it."""
-        if ordinal > 1 and f"{key}{ordinal}" in self.index.names:
-            return self.index.names[f"{key}{ordinal}"].numbers
+        if ordinal > 1 and f"{key}{ordinal}" in self._index.names:
+            return self._index.names[f"{key}{ordinal}"].numbers
         dated = sorted(numbers, key=lambda n: self.years[n] or 9999)
         return (
             tuple([dated[ordinal - 1], *(n for n in numbers if n != dated[ordinal - 1])])
@@ -216,6 +216,9 @@ def _quoted(text: str, start: int, end: int) -> bool:
 
 def _cue(text: str, tokens: Sequence[Token], first: int) -> tuple[bool, str]:
     """Whether "seen", "loved", "similar to" and the like stand in front, and which."""
+    before = [token.word for token in tokens[max(0, first - 1) : first + 1]]
+    if before in (["a", "la"], ["à", "la"]):
+        return True, "like"
     for place in range(first - 1, max(-1, first - 6), -1):
         if ENDS.search(text[tokens[place].end : tokens[place + 1].start]) and place + 1 <= first:
             break

@@ -46,6 +46,7 @@ class Session(BaseModel):
     denied: list[str] = Field(default_factory=list)  # what was denied in words that no column says
     listed: list[str] = Field(default_factory=list)  # the last list
     it: str | None = None  # of it, the item spoken of last
+    told: str = ""  # the role of which the last reply told the value ("who directed it?")
     shown: list[str] = Field(default_factory=list)
     liked: list[str] = Field(default_factory=list)
     seen: list[str] = Field(default_factory=list)

@@ -15,6 +15,10 @@ K1, B = 1.5, 0.75
 AT_ONCE = 2048
 _JOINED = re.compile(r"\b[^\W\d_]+(?:-[^\W\d_]+)+\b")
 FAINT, COMMON = 0.1, 0.08
+UNHEARD, FULLY = 5.0, 3.0
+"""Requests that a word is believed to tell something without having been heard in any, and how much more often items
+that answer have a word that was said, from which on it tells all it can.
+"""
 
 
 class Lexical:
@@ -22,12 +26,19 @@ class Lexical:
 
     words: the vocabulary, stemmed, without stop words. weights: (words, n). idf (words,) and `average`, the mean
     length of a text, are of the texts that it was built on, so that texts which join later are weighed alike.
+    telling (words,), 0..1: how much a word counts that is said; see `listening`.
     """
 
     def __init__(
-        self, words: Sequence[str], weights: sp.csr_matrix, idf: NDArray[np.float32], average: float
+        self,
+        words: Sequence[str],
+        weights: sp.csr_matrix,
+        idf: NDArray[np.float32],
+        average: float,
+        telling: NDArray[np.float32] | None = None,
     ) -> None:
         self.words, self.weights, self.idf, self.average = list(words), weights, idf, average
+        self.telling = np.ones(len(self.words), np.float32) if telling is None else telling
         self._number = {word: number for number, word in enumerate(self.words)}
 
     @classmethod
@@ -50,26 +61,59 @@ class Lexical:
             idf = np.concatenate([self.idf, np.full(len(fresh), np.log1p((n + 0.5) / 0.5), np.float32)])
             empty = sp.csr_matrix((len(fresh), n), dtype=np.float32)
             weights = sp.csr_matrix(sp.vstack([self.weights, empty], "csr"))
-            return Lexical([*self.words, *fresh], weights, idf, self.average).with_texts(texts, tokens)
+            telling = np.concatenate([self.telling, np.ones(len(fresh), np.float32)])
+            return Lexical([*self.words, *fresh], weights, idf, self.average, telling).with_texts(texts, tokens)
         counts = self._counts(tokens)
         lengths = np.repeat(np.asarray(counts.sum(1)).ravel(), np.diff(counts.indptr))
         counts.data /= counts.data + K1 * (1 - B + B * lengths / max(self.average, 1e-9))
         more = sp.csr_matrix(counts.multiply(self.idf[None, :]).T, dtype=np.float32)
-        return Lexical(self.words, sp.hstack([self.weights, more], "csr", np.float32), self.idf, self.average)
+        return self._with(sp.hstack([self.weights, more], "csr", np.float32))
+
+    def _with(self, weights: sp.csr_matrix) -> Lexical:
+        return Lexical(self.words, weights, self.idf, self.average, self.telling)
 
     def with_others(self, numbers: NDArray[np.integer], texts: Sequence[str]) -> Lexical:
         """The same with other texts in the place of those of these numbers."""
         more = self.with_texts(texts)
         order = np.arange(self.weights.shape[1])
         order[numbers] = len(order) + np.arange(len(texts))
-        return Lexical(more.words, sp.csr_matrix(more.weights[:, order]), more.idf, more.average)
+        return more._with(sp.csr_matrix(more.weights[:, order]))
+
+    def listening(self, requests: Sequence[str], targets: NDArray[np.integer]) -> Lexical:
+        """The same, knowing which words tell something, by requests (R) and the items (R,) that answered them: one
+        that says "french" is answered by items with that word more often than others are, one that says "something"
+        is not. It takes the place of a list of words that people ask with.
+        """
+        answered = np.bincount(targets, minlength=self.weights.shape[1]).astype(np.float32)
+        has = sp.csr_matrix((self.weights > 0).T, dtype=np.float32)  # (n, words)
+        share = (has.T @ answered / max(1, len(targets))).clip(1e-4, 1 - 1e-4)
+        heard, hits = np.zeros(len(self.words), np.float64), np.zeros(len(self.words), np.float64)
+        for start in range(0, len(requests), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            said = sp.csr_matrix(self._said(requests[part]) > 0, dtype=np.float32)
+            heard += np.asarray(said.sum(0)).ravel()
+            hits += np.asarray(said.multiply(has[targets[part]]).sum(0)).ravel()
+        lift = (hits + 1) / (heard * share + 1)
+        fully = np.minimum(FULLY, 1 + (1 / share - 1) / 2)  # a word that half of all items have lifts no more
+        found = np.clip(np.log(lift) / np.log(fully), 0, 1)
+        telling = ((UNHEARD + heard * found) / (UNHEARD + heard)).astype(np.float32)
+        return Lexical(self.words, self.weights, self.idf, self.average, telling)
 
     def tells(self, word: str) -> bool:
-        """Whether a word tells texts apart: at most a `COMMON` part of them has it."""
+        """Whether a word, or one of several, says which items are meant: at most a `COMMON` part of the texts has it,
+        and what was `listening` found that it does; a word that no text has may.
+        """
         found = [self._number[stem] for stem in tokenized([word])[0] if stem in self._number]
-        return not found or float(self.idf[found].max()) > np.log1p((1 - COMMON) / COMMON)
+        rare = np.log1p((1 - COMMON) / COMMON)
+        return not found or any(self.idf[n] > rare and self.telling[n] >= 0.5 for n in found)
 
     def counts(self, texts: Sequence[str]) -> sp.csr_matrix:
+        """How much each text says each word, (B, words): how often, times `telling`."""
+        counts = self._said(texts)
+        counts.data *= self.telling[counts.indices]
+        return counts
+
+    def _said(self, texts: Sequence[str]) -> sp.csr_matrix:
         """How often each text has each word, (B, words), two words that the items' texts join as that one too."""
         said = tokenized(texts)
         return self._counts([text + [a + b for a, b in pairwise(text) if a + b in self._number] for text in said])

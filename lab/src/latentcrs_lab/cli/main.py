@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from latentcrs.cli.main import run
-from latentcrs_lab.cli import bench, heard, paper
+from latentcrs_lab.cli import bench, paper
 
 app = typer.Typer(
     name="latentcrs-lab",
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for group in (paper, heard, bench):
+for group in (paper, bench):
     group.register(app)
 
 

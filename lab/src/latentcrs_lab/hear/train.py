@@ -25,6 +25,8 @@ from safetensors.numpy import save_file
 
 from latentcrs.data import PreparedDataset
 from latentcrs.data.rules import Rule
+from latentcrs.evaluate.heard import KINDS, Tally, evaluate_heard, overlap, read_labels, trade_off
+from latentcrs.evaluate.predicates import Predicate, canonical
 from latentcrs.hear.assembly import ValueMention
 from latentcrs.hear.heads import (
     TURNS,
@@ -39,9 +41,8 @@ from latentcrs.hear.heads import (
 from latentcrs.hear.hearer import HARD, Hearer
 from latentcrs.hear.language import language_of, patterns, tokenise
 from latentcrs.hear.reading import ACTS, STANCES
+from latentcrs_lab.hear import SETS
 from latentcrs_lab.hear.examples import Example, made
-from latentcrs_lab.hear.measured import KINDS, SETS, Tally, evaluate_heard, overlap, read_labels, trade_off
-from latentcrs_lab.hear.predicates import Predicate, canonical
 
 FOLDS = 5
 MEASURE_ONLY = frozenset({"opendialkg"})
@@ -154,7 +155,7 @@ class LabelledExamples:
             for n, t in enumerate(line.tokens):
                 taken[n] |= mention.start <= t.start and t.end <= mention.end
         out = []
-        for one in self.hearer.spoken(line, language, taken):
+        for one in self.hearer.values.find(line, language, taken):
             said = self._meant(one, gold)
             if said == "mentioned" and (again := self._meant(one, force)) != "mentioned":
                 # It is in force already; whether it is meant again or only spoken of, the labels do not tell.

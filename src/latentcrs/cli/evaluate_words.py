@@ -1,4 +1,4 @@
-"""`latentcrs-lab heard`: how well words are understood."""
+"""`latentcrs evaluate heard`: how well words are understood."""
 
 from __future__ import annotations
 
@@ -11,18 +11,12 @@ import typer
 from latentcrs.cli.options import MOST, a_model
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("heard")(heard)
-
-
 def heard(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set: the catalogue that people talk about.")],
     labels: Annotated[
-        str | None,
+        Path | None,
         typer.Option(
-            help="Labelled messages or dialogues (JSON lines), or a set of the package: movies, games, albums; else "
-            "heard/*.dev.jsonl under $LATENTCRS_DATA."
+            help="Labelled messages or dialogues (JSON lines); else heard/*.dev.jsonl under $LATENTCRS_DATA."
         ),
     ] = None,
     llm: Annotated[
@@ -38,15 +32,11 @@ def heard(
     """How well real people are heard: the opposite, the uninvited, titles, acts, and what is in force after each
     turn.
 
-    Example: latentcrs-lab heard data/ml-1m --labels labels.jsonl --json
+    Example: latentcrs evaluate heard data/ml-1m --labels labels.jsonl --json
     """
     from latentcrs.base.progress import console, show
     from latentcrs.data import PreparedDataset
-    from latentcrs.hear.hearer import Hearer
-    from latentcrs.hear.open import open_extractor
-    from latentcrs.llm import open_chat_model
-    from latentcrs_lab.hear.measured import (
-        SETS,
+    from latentcrs.evaluate.heard import (
         ExtractorHearer,
         dev_labels,
         evaluate_heard,
@@ -54,7 +44,10 @@ def heard(
         read_labels,
         trade_off,
     )
-    from latentcrs_lab.hear.simulated import evaluate_simulated
+    from latentcrs.evaluate.heard_simulated import evaluate_simulated
+    from latentcrs.hear.hearer import Hearer
+    from latentcrs.hear.open import open_extractor
+    from latentcrs.llm import open_chat_model
 
     prepared = PreparedDataset(dataset)
     items, columns = prepared.items, prepared.info.columns
@@ -68,7 +61,7 @@ def heard(
         for figure, told in figures.items():
             console.print(f"  {figure.replace('_', ' '):28} {_shown(told)}", highlight=False)
         return
-    paths = dev_labels() if labels is None else [SETS.get(labels) or Path(labels)]
+    paths = dev_labels() if labels is None else [labels]
     lines = {path.name: read_labels(path) for path in paths}
     model = None if llm is None else ExtractorHearer(open_extractor("llm", items, columns, open_chat_model(llm)))
     tallies = {name: evaluate_heard(model or hearer, items, columns, found) for name, found in lines.items()}

@@ -10,10 +10,10 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.data import PreparedDataset
 from latentcrs.data.rules import Rule
+from latentcrs.evaluate.heard import Masks
 from latentcrs.hear import Hearer
 from latentcrs.users.attributes import AttributesUser
 from latentcrs.users.conditions import Condition
-from latentcrs_lab.hear.measured import Masks
 
 AROUND = 4
 """Years that "around" a year spans."""

@@ -23,17 +23,14 @@ from latentcrs.base.errors import UserError
 from latentcrs.converse.bookkeeping import applicable, update
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
+from latentcrs.evaluate.predicates import SAID, Predicate, canonical
 from latentcrs.hear.hearer import Hearer as HeadHearer
 from latentcrs.hear.reading import Context, Extractor, HeardRule, Reading
 from latentcrs.llm import ModelError
 from latentcrs.recommend.titles import TitleFinder
 from latentcrs.store.session import Session
-from latentcrs_lab.hear.predicates import SAID, Predicate, canonical
 
 KINDS = {"rule": "rule", "wish": "wish", "taken back": "dropped"}
-SETS = {name: Path(__file__).parent / "utterances" / f"{name}.jsonl" for name in ("movies", "games", "albums")}
-"""The labelled messages that come with the package, by name; see the README beside them."""
-
 SAME_USE = {"wants_similar": "liked", "rejected": "disliked", "not_seen": "named"}
 """Stances of which the same is made: what is liked and what others are to be like joins the history, what is
 disliked or
@@ -251,7 +248,7 @@ class _Judge:
         """One message, alone."""
         tally, text = self.tally, line["text"]
         said_before = line.get("said_before_by_recommender", "")
-        listed = [n for title in line.get("recommender_named", ()) for n in self.finder.index.named(title)[:1]]
+        listed = [n for title in line.get("recommender_named", ()) for n in self.finder.named(title)[:1]]
         reading = hearer.read(
             text, Context(listed=tuple(listed), reply=said_before, before=tuple(line.get("before", ())))
         )
@@ -284,7 +281,7 @@ class _Judge:
         for turn in line["turns"]:
             text = turn["text"]
             if turn["role"] != "seeker":
-                named = [n for title in turn.get("titles", ()) for n in self.finder.index.named(title)[:1]]
+                named = [n for title in turn.get("titles", ()) for n in self.finder.named(title)[:1]]
                 reply, listed = text, named or listed
                 continue
             asking = bool(session.rules or session.wishes)
@@ -341,7 +338,7 @@ class _Judge:
 
     def _titles(self, mentions: Iterable[Mapping[str, str]], reading: Reading, text: str) -> None:
         for mention in mentions:
-            numbers = self.finder.index.named(mention["title"])
+            numbers = self.finder.named(mention["title"])
             if not numbers:
                 continue
             bare = re.sub(r"\s*\(\d{4}\)\s*$", "", mention["title"]).lower()

@@ -1,17 +1,10 @@
-"""Whether intents hear words: how much more of a value intents believe in when somebody asks for it.
-
-    python lab/scripts/heard_intents.py BUNDLE [--by COLUMN] [--n 300] [--dataset FOLDER] [--json]
-
-Lift is the share of a value that intents expect when people ask for it, as a multiple of that without words, averaged
-over the values; shown is the share of the three intents believed in most whose commonest value is the asked one.
-"""
+"""Whether intents hear words: how much more of a value intents believe in when somebody asks for it."""
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,7 +16,6 @@ from latentcrs.base.progress import step
 from latentcrs.data.nouns import guess_noun
 from latentcrs.evaluate.intent_categories import map_column
 from latentcrs.evaluate.opened import EvaluationBundle
-from latentcrs.evaluate.tables import print_rows
 from latentcrs.fit.rows import training_sequences
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.bundle import relevance
@@ -57,6 +49,10 @@ class HeardIntents:
     lift: float
     shown: float
     values: list[ValueHeard]
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as `--json` prints them."""
+        return asdict(self)
 
 
 @torch.inference_mode()
@@ -123,29 +119,3 @@ def membership(column: pl.Series) -> tuple[list[str], NDArray[np.bool_]]:
     for item, value in flat.filter(pl.col("value").is_in(values)).iter_rows():
         has[item, places[value]] = True
     return values, has
-
-
-def main() -> None:
-    """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--by", help="the category column that is asked for")
-    parser.add_argument("--n", type=int, default=PEOPLE, help="people of the log who ask")
-    parser.add_argument("--dataset", type=Path, help="where the data set lies, if it was moved")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    found = heard_intents(options.bundle, options.dataset, options.n, options.by)
-    if options.json:
-        print(json.dumps(asdict(found)))
-        return
-    rows = [
-        [each.value, f"{each.items:,}", f"{each.q:.3f}", f"{each.f:.3f}", f"{each.lift:.2f}", f"{each.shown:.0%}"]
-        for each in found.values
-    ]
-    rows.append(["all", "", "", "", f"{found.lift:.2f}", f"{found.shown:.0%}"])
-    title = f"What intents expect when {found.people} people ask for a value of {found.column}"
-    print_rows(title, (found.column, "items", "before", "after words", "lift", "shown"), rows)
-
-
-if __name__ == "__main__":
-    main()
