@@ -136,9 +136,9 @@ def test_what_was_just_read_alone_is_not_read_again(sentences: list[str], monkey
     encoder = open_encoder("minilm", "cpu", precision="float32")
     assert isinstance(encoder, MiniLM)
     passes: list[int] = []
-    forward = MiniLM._of_ids
+    forward = MiniLM._layer_states
     monkeypatch.setattr(
-        MiniLM, "_of_ids", lambda self, ids, *rest: passes.append(len(ids)) or forward(self, ids, *rest)
+        MiniLM, "_layer_states", lambda self, ids, *rest: passes.append(len(ids)) or forward(self, ids, *rest)
     )
     read = encoder.states(sentences[:1])[0].vector
     heard: list[int] = []

@@ -59,6 +59,7 @@ def test_beside_behaviour_it_ranks_what_was_asked_for(
     bundle: Path, small_movielens_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
+    monkeypatch.delenv("LATENTCRS_PRECISION")  # the vectors that are kept there are the machine's own
     opened = EvaluationBundle(bundle, device="cpu")
     for beside in WITH_BM25.values():
         assert 0 < opened.bm25_weight(beside) < 1

@@ -52,7 +52,7 @@ def test_sizes_that_are_no_numbers_are_refused(bundle: Path) -> None:
 
 
 def test_sentence_transformers_gives_the_same_vectors_of_the_same_texts(small_movielens: Path) -> None:
-    options = ["--sample", "32", "--repeats", "1", "--device", "cpu", "--json"]
+    options = ["--sample", "8", "--repeats", "1", "--device", "cpu", "--json"]
     ran = CliRunner().invoke(app, ["bench", "embed", str(small_movielens), *options])
     assert ran.exit_code == 0, ran.output
     told = json.loads(ran.stdout)

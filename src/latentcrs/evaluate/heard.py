@@ -248,7 +248,7 @@ class _Judge:
         """One message, alone."""
         tally, text = self.tally, line["text"]
         said_before = line.get("said_before_by_recommender", "")
-        listed = [n for title in line.get("recommender_named", ()) for n in self.finder.named(title)[:1]]
+        listed = [n for title in line.get("recommender_named", ()) for n in self.finder.index.named(title)[:1]]
         reading = hearer.read(
             text, Context(listed=tuple(listed), reply=said_before, before=tuple(line.get("before", ())))
         )
@@ -281,7 +281,7 @@ class _Judge:
         for turn in line["turns"]:
             text = turn["text"]
             if turn["role"] != "seeker":
-                named = [n for title in turn.get("titles", ()) for n in self.finder.named(title)[:1]]
+                named = [n for title in turn.get("titles", ()) for n in self.finder.index.named(title)[:1]]
                 reply, listed = text, named or listed
                 continue
             asking = bool(session.rules or session.wishes)
@@ -338,7 +338,7 @@ class _Judge:
 
     def _titles(self, mentions: Iterable[Mapping[str, str]], reading: Reading, text: str) -> None:
         for mention in mentions:
-            numbers = self.finder.named(mention["title"])
+            numbers = self.finder.index.named(mention["title"])
             if not numbers:
                 continue
             bare = re.sub(r"\s*\(\d{4}\)\s*$", "", mention["title"]).lower()

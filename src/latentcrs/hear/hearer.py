@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,6 @@ class Hearer:
         self.items, self.columns = items, dict(columns)
         self._encoder, self._heads, self._given_finder = encoder, heads, finder
         self.hard = hard
-        self._reply = lru_cache(maxsize=64)(self._vector)
 
     @cached_property
     def gazetteer(self) -> Gazetteer:
@@ -135,7 +134,7 @@ class Hearer:
         text = utterance if len(utterance) <= LONGEST else f"{utterance[: LONGEST // 2]} {utterance[-LONGEST // 2 :]}"
         if not any(c.isalnum() for c in text):
             return Reading(acts=("other",))
-        read = Read.of(text, self.encoder.states([text])[0])
+        read, sentences, reply = self._read(text, context.reply[-300:])
         line, language = read.line, language_of(text)
         half = language not in ENCODERS_LANGUAGES
         taken = [False] * len(line.tokens)
@@ -155,7 +154,7 @@ class Hearer:
         sort = self._sort(line, language, taken, bool(context.listed))
         for one in spoken:
             taken[one.first : one.last] = [True] * (one.last - one.first)
-        acts, sure = self._acts(read, context)
+        acts, sure = self._acts([read, *sentences], reply)
         asks = bool({"request", "more"} & set(acts))
         said = {rule.column for one in spoken for rule in one.rules}
         compared = self.values.comparisons(line, language, taken, context, asks)
@@ -187,6 +186,14 @@ class Hearer:
             language=language if half else "",
             notes=(*self._notes(spoken, line, language if half else ""), *_missed(absent)),
         )
+
+    def _read(self, text: str, reply: str) -> tuple[Read, list[Read], Floats]:
+        """`text`, its sentences where it has several, and the vector of the reply before it, in one pass."""
+        sentences = [part for part in _SENTENCE.split(text) if any(c.isalnum() for c in part)]
+        texts = [text, *(sentences if len(sentences) > 1 else ())]
+        states = self.encoder.states([*texts, reply] if reply else texts)
+        whole, *parts = (Read.of(*pair) for pair in zip(texts, states, strict=False))
+        return whole, parts, states[-1].vector if reply else np.zeros_like(whole.vector)
 
     # What is named.
 
@@ -265,21 +272,12 @@ class Hearer:
 
     # What is done.
 
-    def _vector(self, text: str) -> Floats:
-        return self.encoder.states([text])[0].vector
-
-    def _acts(self, read: Read, context: Context) -> tuple[tuple[Act, ...], int]:
+    def _acts(self, parts: Sequence[Read], reply: Floats) -> tuple[tuple[Act, ...], int]:
         """The acts, the likeliest first, and how many of them are sure. Each sentence is looked at by itself too:
         half of what people say does several things.
         """
-        reply = self._reply(context.reply[-300:]) if context.reply else np.zeros_like(read.vector)
-        head = self.heads["act"]
-        p = head(utterance_features(read, reply))
-        sentences = [part for part in _SENTENCE.split(read.line.text) if any(c.isalnum() for c in part)]
-        if len(sentences) > 1:
-            for text, states in zip(sentences, self.encoder.states(sentences), strict=True):
-                alone = head(utterance_features(Read.of(text, states), reply))
-                p = {name: max(p[name], alone[name]) for name in p}
+        each = [self.heads["act"](utterance_features(part, reply)) for part in parts]
+        p = {name: max(one[name] for one in each) for name in each[0]}
         order = sorted(p, key=lambda name: -p[name])
         acts = [name for n, name in enumerate(order) if n == 0 or (p[name] >= ACT and n < 3)]
         return tuple(acts), sum(p[name] >= SURE for name in acts)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -58,10 +59,11 @@ class Reason:
         return " · ".join(parts) or "popular with people like you"
 
 
-def words_of(text: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def words_of(text: str) -> frozenset[str]:
     """The telling words of a sentence: lower case, plural s taken off, without words that every request has."""
     found = {word.strip("'") for word in WORD.findall(text.lower())}
-    return {singular(word) for word in found if word not in STOPWORDS and (len(word) > 2 or word.isdigit())}
+    return frozenset(singular(word) for word in found if word not in STOPWORDS and (len(word) > 2 or word.isdigit()))
 
 
 def singular(word: str) -> str:

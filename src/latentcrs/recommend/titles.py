@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -87,10 +88,14 @@ class TitleFinder:
         self._popular = pl.Series(self.weights).rank("average").to_numpy().astype(np.float64) / max(len(titles), 1)
         if len(self.weights) and np.ptp(self.weights) == 0:
             self._popular[:] = 0.85  # nothing is known: as popular as what people mention mostly is
-        self._index = TitleIndex(titles, self.years, self.weights)
+        self.index = TitleIndex(titles, self.years, self.weights)
+        self._found = lru_cache(maxsize=64)(self._find)  # what is heard is looked through again to rank and explain
 
-    def find(self, text: str, least: float = LEAST) -> list[TitleMention]:
-        """The titles in `text` of a certainty of at least `least`, in order; they do not overlap."""
+    def find(self, text: str) -> list[TitleMention]:
+        """The titles in `text`, in order; they do not overlap."""
+        return list(self._found(text))
+
+    def _find(self, text: str) -> tuple[TitleMention, ...]:
         candidates = self.candidates(text)
         certain = _certainty([candidate.features for candidate in candidates])
         chosen = _apart(candidates, certain)
@@ -99,26 +104,21 @@ class TitleFinder:
         for candidate, beside in zip(candidates, listed, strict=True):
             candidate.features["listed"] = beside
         certain = _certainty([candidate.features for candidate in candidates])
-        found = [(candidates[i], float(certain[i])) for i in _apart(candidates, certain) if certain[i] >= least]
-        return [
-            TitleMention(c.start, c.end, c.numbers, round(p, 3)) for c, p in sorted(found, key=lambda f: f[0].start)
-        ]
-
-    def named(self, title: str) -> tuple[int, ...]:
-        """See `TitleIndex.named`."""
-        return self._index.named(title)
+        found = [(candidates[i], float(certain[i])) for i in _apart(candidates, certain) if certain[i] >= LEAST]
+        found.sort(key=lambda pair: pair[0].start)
+        return tuple(TitleMention(c.start, c.end, c.numbers, round(p, 3)) for c, p in found)
 
     def candidates(self, text: str) -> list[Candidate]:
         """Every span of `text` that may be a title."""
         tokens = tokens_of(text)
         case = _case(tokens)
-        spans = self._index.spans(text, tokens)
+        spans = self.index.spans(text, tokens)
         return [self._candidate(text, tokens, span, *found, case) for span, found in spans.items()]
 
     def _candidate(
         self, text: str, tokens: Sequence[Token], span: tuple[int, int], key: str, ratio: float, case: str
     ) -> Candidate:
-        name = self._index.names[key]
+        name = self.index.names[key]
         first, last = span
         start, end = tokens[first].start, tokens[last].end
         before = tokens[first - 1] if first else None
@@ -185,8 +185,8 @@ class TitleFinder:
 
     def _by_ordinal(self, ordinal: int, key: str, numbers: tuple[int, ...]) -> tuple[int, ...]:
         """ "the first Alien": the oldest of that name; "the second Toy Story": the one with a 2 behind it."""
-        if ordinal > 1 and f"{key}{ordinal}" in self._index.names:
-            return self._index.names[f"{key}{ordinal}"].numbers
+        if ordinal > 1 and f"{key}{ordinal}" in self.index.names:
+            return self.index.names[f"{key}{ordinal}"].numbers
         dated = sorted(numbers, key=lambda n: self.years[n] or 9999)
         return (
             tuple([dated[ordinal - 1], *(n for n in numbers if n != dated[ordinal - 1])])

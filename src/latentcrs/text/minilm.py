@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import torch
     from tokenizers import Tokenizer
+    from torch import Tensor
 
 
 class MiniLM(LocalEncoder):
@@ -34,7 +35,7 @@ class MiniLM(LocalEncoder):
     kind = SentenceEncoder.kind
     recipe = SentenceEncoder.recipe
 
-    _linears: dict[str, Callable[[torch.Tensor], torch.Tensor]]
+    _linears: dict[str, Callable[[Tensor], Tensor]]
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -111,51 +112,51 @@ class MiniLM(LocalEncoder):
 
         self.load()
         with self._lock, torch.inference_mode():
-            clean = _encodable(texts)
-            read = []
-            counts = self._count(clean) if clean else np.empty(0, np.int64)
-            found: list[TokenStates | None] = [None] * len(clean)
-            for rows in length_batches(counts, self._budget):
-                part = self._tokenizer.encode_batch([clean[row] for row in rows])
-                layers: list[torch.Tensor] = []
-                vectors = self._of_ids([one.ids for one in part], layers).float().cpu().numpy()
-                for place, (row, one) in enumerate(zip(rows.tolist(), part, strict=True)):
-                    taken = [layers[n][place, : len(one.ids)].float().cpu().numpy() for n in STATE_LAYERS]
-                    found[row] = TokenStates(list(one.offsets), np.concatenate(taken, axis=1), vectors[place])
-            read += [one for one in found if one is not None]
-            if len(read) == 1:
-                self._remember(texts[0], read[0].vector)
-            return read
+            tokens = self._tokenizer.encode_batch(_encodable(texts))
+            found: dict[int, TokenStates] = {}
+            for rows in length_batches(np.array([len(one.ids) for one in tokens], np.int64), self._budget):
+                # All in one row, where each sees itself alone: what is heard is not padded to the reply before it.
+                part = [tokens[row] for row in rows]
+                ids = torch.tensor([[token for one in part for token in one.ids]], device=self.device)
+                whose = torch.tensor([n for n, one in enumerate(part) for _ in one.ids], device=self.device)
+                places = torch.cat([torch.arange(len(one.ids), device=self.device) for one in part])
+                layers = self._layer_states(ids, places, whose[:, None] == whose)
+                last = layers[-1][0].float()
+                sums = last.new_zeros(len(part), last.shape[1]).index_add_(0, whose, last)
+                vectors = torch.nn.functional.normalize(sums, dim=1).cpu().numpy()
+                states = torch.cat([layers[n][0] for n in STATE_LAYERS], 1).float().cpu().numpy()
+                each = np.split(states, np.cumsum([len(one.ids) for one in part])[:-1])
+                for row, one, own, vector in zip(rows.tolist(), part, each, vectors, strict=True):
+                    found[row] = TokenStates(list(one.offsets), own, vector)
+            if found:
+                self._remember(texts[0], found[0].vector)
+            return [found[row] for row in range(len(tokens))]
 
-    def _forward(self, texts: list[str]) -> torch.Tensor:
-        return self._of_ids([found.ids for found in self._tokenizer.encode_batch(texts)])
-
-    def _of_ids(self, tokens: list[list[int]], layers: list[torch.Tensor] | None = None) -> torch.Tensor:
-        """The vectors of texts given as tokens, (B, width). layers: gets the hidden states (B, L, width) of each
-        layer."""
+    def _forward(self, texts: list[str]) -> Tensor:
         import torch
 
-        lengths = torch.tensor([len(ids) for ids in tokens])
-        longest = int(lengths.max())
-        ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in tokens])  # (B, L)
-        there = torch.arange(longest) < lengths[:, None]  # (B, L)
-        ids, there = ids.to(self.device), there.to(self.device)
-        hidden = self._hidden(ids, None if bool((lengths == longest).all()) else there[:, None, None, :], layers)
-        weight = there.unsqueeze(-1).float()
-        mean = (hidden.float() * weight).sum(1) / weight.sum(1)  # (B, width)
-        return torch.nn.functional.normalize(mean, dim=1)
+        tokens = [found.ids for found in self._tokenizer.encode_batch(texts)]
+        lengths = torch.tensor([len(ids) for ids in tokens], device=self.device)
+        longest = max(map(len, tokens))
+        ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in tokens], device=self.device)
+        places = torch.arange(longest, device=self.device)
+        there = places < lengths[:, None]  # (B, L)
+        mask = None if all(len(row) == longest for row in tokens) else there[:, None, None, :]
+        last = self._layer_states(ids, places, mask)[-1].float()
+        return torch.nn.functional.normalize((last * there.unsqueeze(-1)).sum(1), dim=1)
 
-    def _hidden(
-        self, ids: torch.Tensor, mask: torch.Tensor | None, layers: list[torch.Tensor] | None = None
-    ) -> torch.Tensor:
-        """BERT's last hidden states, (B, L, width), of tokens (B, L). mask: which tokens are there; None for all."""
+    def _layer_states(self, ids: Tensor, places: Tensor, mask: Tensor | None) -> list[Tensor]:
+        """BERT's hidden states after each layer, (B, L, width), of tokens (B, L) at `places` (L,) of their texts.
+        mask: which tokens each one sees; None for all.
+        """
         import torch
         from torch.nn import functional as F
 
         x = self._model["embeddings.word_embeddings.weight"][ids]
-        places = self._model["embeddings.position_embeddings.weight"][: ids.shape[1]]
-        x += self._model["embeddings.token_type_embeddings.weight"][0] + places
+        positions = self._model["embeddings.position_embeddings.weight"][places]
+        x += self._model["embeddings.token_type_embeddings.weight"][0] + positions
         x = self._norm("embeddings.LayerNorm", x)
+        layers = []
         # In place where nobody reads the old: fresh memory costs three times the addition.
         for number in range(self._layers):
             layer = f"encoder.layer.{number}"
@@ -167,11 +168,10 @@ class MiniLM(LocalEncoder):
             )
             inner = torch.ops.aten.gelu_(self._linears[f"{layer}.intermediate.dense"](x))
             x = self._norm(f"{layer}.output.LayerNorm", self._linears[f"{layer}.output.dense"](inner).add_(x))
-            if layers is not None:
-                layers.append(x)
-        return x
+            layers.append(x)
+        return layers
 
-    def _norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
+    def _norm(self, name: str, x: Tensor) -> Tensor:
         from torch.nn import functional as F
 
         weight, bias = self._model[f"{name}.weight"], self._model[f"{name}.bias"]
