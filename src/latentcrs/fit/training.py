@@ -208,7 +208,7 @@ def inputs_mark(dataset: PreparedDataset, behaviour: BehaviourEncoder, encoder: 
         name: dataset.info.checksums[name] for name in ("interactions.parquet", "items.parquet", "requests.parquet")
     }
     files |= {name: dataset.info.checksums[name] for name in ("spoken.parquet",) if name in dataset.info.checksums}
-    seen = [config.em.max_history, config.em.raw_rows_only, *["clues", "listening"] * config.model.clues]
+    seen = [config.em.max_history, config.em.raw_rows_only, *["clues", "telling"] * config.model.clues]
     trained = [behaviour.report.get("validation_ndcg@20"), *filter(None, [behaviour.report.get("tuned")])]
     sections = [seen, encoder.id, config.behaviour.model_dump()]
     return fingerprint(files, *sections, *trained, release=since("behaviour", "inputs"))

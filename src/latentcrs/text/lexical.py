@@ -15,9 +15,9 @@ K1, B = 1.5, 0.75
 AT_ONCE = 2048
 _JOINED = re.compile(r"\b[^\W\d_]+(?:-[^\W\d_]+)+\b")
 FAINT, COMMON = 0.1, 0.08
-UNHEARD, FULLY = 5.0, 3.0
-"""Requests that a word is believed to tell something without having been heard in any, and how much more often items
-that answer have a word that was said, from which on it tells all it can.
+UNHEARD, FULLY = 3.0, 3.0
+"""Answers with a word that it must be expected to bring before what it brought is believed as much as that it tells
+something; and how much more often items that answer have a word that was said, from which on it tells all it can.
 """
 
 
@@ -93,10 +93,11 @@ class Lexical:
             said = sp.csr_matrix(self._said(requests[part]) > 0, dtype=np.float32)
             heard += np.asarray(said.sum(0)).ravel()
             hits += np.asarray(said.multiply(has[targets[part]]).sum(0)).ravel()
-        lift = (hits + 1) / (heard * share + 1)
+        by_chance = heard * share
         fully = np.minimum(FULLY, 1 + (1 / share - 1) / 2)  # a word that half of all items have lifts no more
-        found = np.clip(np.log(lift) / np.log(fully), 0, 1)
-        telling = ((UNHEARD + heard * found) / (UNHEARD + heard)).astype(np.float32)
+        found = np.clip(np.log((hits + 1) / (by_chance + 1)) / np.log(fully), 0, 1)
+        expected = fully * by_chance  # if it told all it can: of a rare word, a few requests show nothing
+        telling = ((UNHEARD + expected * found) / (UNHEARD + expected)).astype(np.float32)
         return Lexical(self.words, self.weights, self.idf, self.average, telling)
 
     def tells(self, word: str) -> bool:
