@@ -20,7 +20,7 @@ def test_the_suite_has_every_part_and_every_axis_along_which_cost_grows() -> Non
     assert {run.part for run in runs} == set(PARTS)
     named = {run.name for run in runs}
     assert len(named) == len(runs)
-    assert {"step", "prepare-20000000", "retrieve-3000000", "workers", "serve-kill"} <= named
+    assert {"prepare-20000000", "retrieve-3000000", "serve-kill"} <= named
 
 
 def test_every_command_of_the_suite_is_one_that_exists() -> None:

@@ -16,10 +16,9 @@ from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs.intent import load_config
 from latentcrs.recommend import load_bundle
-from latentcrs_lab.bench.step_cost import FULL, SAMPLED, STAGES, bench_step
-from latentcrs_lab.cli.main import app
 from plain_em import PlainEM
 from sasrec_beside_replay import OURS, PEER, SHARE, QualityBenchmark, Run, bench_quality, ours
+from training_step import FULL, SAMPLED, STAGES, bench_step, main
 
 SMALL = ["model.intents=16", "em.batch=32", "model.dropout=0"]
 
@@ -77,8 +76,8 @@ def test_a_step_is_timed_at_every_size_the_full_softmax_at_small_ones_alone() ->
 
 def test_sizes_that_are_no_numbers_or_too_small_are_refused() -> None:
     for sizes, said in (("many", "numbers with commas"), ("3000,10", "fewer than 1,000")):
-        ran = CliRunner().invoke(app, ["bench", "step", "--sizes", sizes])
-        assert ran.exit_code != 0 and said in str(ran.exception)
+        with pytest.raises(UserError, match=said):
+            main(sizes)
 
 
 def test_time_to_quality_is_the_first_time_that_it_is_reached() -> None:

@@ -1,4 +1,4 @@
-"""Pictures of how cost grows: with users, items and workers."""
+"""Pictures of how cost grows with users and items."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ class Panel:
     y: str
     lines: dict[str, Line]
     peers: tuple[str, ...] = ()
-    log: bool = True
 
 
 def draw(results: Results, folder: Path) -> dict[str, dict[str, str]]:
@@ -41,8 +40,7 @@ def draw(results: Results, folder: Path) -> dict[str, dict[str, str]]:
     found = {name: run["result"] for name, run in results.items()}
     for part, made in (
         ("prepare", [_prepared(found)]),
-        ("train", [_steps(found)]),
-        ("retrieve", [_searched(found), _bulk(found), _workers(found)]),
+        ("retrieve", [_searched(found), _bulk(found)]),
     ):
         panels_ = [panel for panel in made if panel.lines and min(map(len, panel.lines.values())) > 1]
         if panels_:
@@ -61,14 +59,6 @@ def _prepared(found: Mapping[str, Any]) -> Panel:
             lines.setdefault("latentcrs", []).append((result["users"], one["ours"]["seconds"]))
             lines.setdefault("pandas", []).append((result["users"], one["pandas"]["seconds"]))
     return Panel("k-core", "users", "seconds", lines, ("pandas",))
-
-
-def _steps(found: Mapping[str, Any]) -> Panel:
-    """A training step by items."""
-    curves = found.get("step", {"curves": []})["curves"]
-    lines = {curve["name"]: [(float(n), ms) for n, ms in curve["milliseconds"].items()] for curve in curves}
-    dense = "sampled, dense gradients"
-    return Panel("Training step", "items", "milliseconds", lines, (dense,))
 
 
 def _searched(found: Mapping[str, Any]) -> Panel:
@@ -94,13 +84,6 @@ def _bulk(found: Mapping[str, Any]) -> Panel:
     return Panel("Bulk, best 20", "items", "microseconds a user", lines, ("implicit",))
 
 
-def _workers(found: Mapping[str, Any]) -> Panel:
-    """Bulk recommendation by workers."""
-    rows = [one for one in found.get("workers", {"found": []})["found"] if one["workers"]]
-    lines = {"Ray": [(one["workers"], one["per_second"]) for one in rows]} if rows else {}
-    return Panel("Bulk on Ray", "workers", "users a second", lines, log=False)
-
-
 def _draw(made: list[Panel], path: Path) -> None:
     figure, axes = panels(1, len(made), HEIGHT)
     for panel, place in zip(made, axes, strict=True):
@@ -110,7 +93,7 @@ def _draw(made: list[Panel], path: Path) -> None:
 
 
 def _panel(panel: Panel, axes: Axes) -> None:
-    """The lines, each named at its right end, and the axes from what is measured; workers from nought."""
+    """The lines, each named at its right end, and the axes from what is measured."""
     from matplotlib.ticker import LogLocator
 
     colours = iter(OF_OURS)
@@ -124,13 +107,9 @@ def _panel(panel: Panel, axes: Axes) -> None:
             ends.append((points[-1][1], name, colour))
         else:  # not measured further out
             axes.annotate(name, points[-1], (0, 6), textcoords="offset points", color=colour, ha="center", fontsize=9)
-    if panel.log:
-        axes.set(xscale="log", yscale="log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(lambda value, _: _short(value))
-    else:
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set(xscale="log", yscale="log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: _short(value))
     axes.set_xticks(ticks, [_short(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)
@@ -140,7 +119,7 @@ def _panel(panel: Panel, axes: Axes) -> None:
 def _label(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     """The names of lines above their right ends, moved up where two would touch."""
     lowest, highest = axes.get_ylim()
-    axes.set_ylim(lowest, highest * (1.6 if axes.get_yscale() == "log" else 1.15))
+    axes.set_ylim(lowest, highest * 1.6)
     from matplotlib.patheffects import withStroke
 
     place = axes.transData.transform

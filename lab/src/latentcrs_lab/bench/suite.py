@@ -57,12 +57,10 @@ def runs_of(bundle: str, dataset: str, data: str) -> list[Run]:
     return [
         *(of("prepare", f"prepare-{rows}", "prepare", "--data", data, "--rows", rows) for rows in ROWS),
         of("train", "train", "train", "--data", data),
-        of("train", "step", "step"),
         of("embed", "embed", "embed", dataset),
         of("turn", "turn", "turn", bundle),
         *(of("retrieve", f"retrieve-{n}", "retrieve", "--bundle", bundle, "--items", n) for n in ITEMS),
         of("retrieve", "bulk", "bulk", bundle),
-        of("retrieve", "workers", "workers", bundle),
         of("serve", "serve", "serve", bundle),
         of("serve", "serve-kill", "serve", bundle, "--kill"),
         of("serve", "serve-pause", "serve", bundle, "--pause", 10),

@@ -10,14 +10,10 @@ import typer
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import console, show
-from latentcrs_lab.cli import bench_bulk, bench_stages, bench_training
+from latentcrs_lab.cli import bench_bulk, bench_stages
 
 group = typer.Typer(rich_markup_mode="markdown")
-COMMANDS = (
-    bench_stages.prepare, bench_stages.train,
-    bench_training.step,
-    bench_bulk.embed, bench_bulk.bulk, bench_bulk.workers,
-)  # fmt: skip
+COMMANDS = (bench_stages.prepare, bench_stages.train, bench_bulk.embed, bench_bulk.bulk)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""`latentcrs-lab bench bulk`, `embed` and `workers`: whole catalogues and logs, beside peers and on many workers."""
+"""`latentcrs-lab bench bulk` and `embed`: whole catalogues and logs beside peers."""
 
 from __future__ import annotations
 
@@ -73,38 +73,6 @@ def embed(
             for row in found.encodings
         ],
         conditions=f"{hardware_line(found.hardware)} {IN_TURN}",
-    )
-    tell(found, report, as_json)
-
-
-def workers(
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    counts: Annotated[str, typer.Option("--workers", help="Numbers of Ray's workers.")] = "1,2",
-    copies: Annotated[int, typer.Option(min=1, max=MOST, help="How often every user is taken.")] = 10,
-    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-) -> None:
-    """Users a second of bulk recommendation by one, two and more workers of Ray.
-
-    Example: `latentcrs-lab bench workers models/ml-1m --workers 1,2,4`
-    """
-    from latentcrs_lab.bench.workers import ALONE, K, bench_workers  # late: PyTorch takes seconds
-
-    found = bench_workers(bundle, numbers("--workers", counts), copies, repeats)
-    report = Report(
-        f"The best {K} for every user of {found.dataset}, {found.copies} times over ({found.users * found.copies:,} "
-        "users), one thread a worker",
-        ("workers", "users a second", "times one worker", "first block after"),
-        [
-            (
-                str(one.workers) if one.workers else ALONE,
-                f"{one.per_second:,.0f}",
-                f"{found.growth(one.workers):.2f}",
-                f"{one.first_seconds:.1f} s",
-            )
-            for one in found.found
-        ],
-        conditions=f"Medians of {repeats} rounds. {hardware_line(found.hardware, found.busy)}",
     )
     tell(found, report, as_json)
 

@@ -1,4 +1,7 @@
-"""The step benchmark: what one training step costs as the catalogue grows, under each softmax."""
+"""What one training step costs as the catalogue grows, under each softmax.
+
+python lab/scripts/training_step.py [--sizes 3000,300000] [--repeats 5] [--json]
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 
 from latentcrs.base.device import quick_products, resolve_device
 from latentcrs.base.errors import UserError
@@ -19,9 +23,13 @@ from latentcrs.behaviour.sasrec import SASRec, SASRecConfig
 from latentcrs.behaviour.softmax import Proposal
 from latentcrs.behaviour.training import descend, optimizers_of
 from latentcrs.bench.machine import hardware
+from latentcrs.bench.report import Report
+from latentcrs.cli.measured import hardware_line, tell
+from latentcrs.cli.options import MOST, Device
 from latentcrs.data import Histories
 from latentcrs.intent import EM, GenerativeModel, InferenceModel, Rows, Softmax, load_config
 from latentcrs_lab.bench.memory import PeakMemory
+from latentcrs_lab.cli.numbers import numbers
 
 SIZES = (3_000, 30_000, 300_000, 3_000_000)
 FULL_MOST = 50_000
@@ -161,3 +169,38 @@ def em_step(items: int, device: torch.device) -> Callable[[], None]:
             optimizer.step()
 
     return one
+
+
+def main(
+    sizes: Annotated[str, typer.Option(help="Numbers of items, with commas between.")] = "3000,30000,300000,3000000",
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Steps of each, after one to warm up.")] = 5,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """What one training step costs as the catalogue grows: full softmax, sampled softmax, EM stages.
+
+    Item numbers are synthetic. The largest default size takes about 7 GB.
+
+    Example: `python lab/scripts/training_step.py --sizes 3000,300000`
+    """
+    items = sorted(set(numbers("--sizes", sizes)))
+    found = bench_step(items, repeats, device)
+    report = Report(
+        f"One training step, milliseconds by number of items (median of {repeats}; synthetic item numbers)",
+        ("", *(f"{size:,}" for size in items), "last / first", "peak MiB"),
+        [
+            (
+                curve.name,
+                *(f"{curve.milliseconds[size]:,.0f}" if size in curve.milliseconds else "–" for size in items),
+                f"{curve.growth:.1f}",
+                f"{curve.peak_mib:,.0f}",
+            )
+            for curve in found.curves
+        ],
+        conditions=hardware_line(found.hardware),
+    )
+    tell(found, report, as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

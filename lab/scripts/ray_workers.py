@@ -1,4 +1,7 @@
-"""The workers benchmark: users a second of bulk recommendation by one, two and more workers of Ray."""
+"""Users a second of bulk recommendation by one, two and more workers of Ray.
+
+python lab/scripts/ray_workers.py BUNDLE [--workers 1,2,4] [--copies 10] [--repeats 3] [--json]
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import typer
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.base.spread import Spread, here
 from latentcrs.bench.machine import hardware
+from latentcrs.bench.report import Report
+from latentcrs.cli.measured import hardware_line, tell
+from latentcrs.cli.options import MOST
 from latentcrs.recommend.bulk import open_ranker, user_blocks
 from latentcrs.recommend.bundle import read_manifest
 from latentcrs.recommend.users import trained_dataset
 from latentcrs.scale.engine import engine_of
+from latentcrs_lab.cli.numbers import numbers
 
 K = 20
 BLOCK = 1024
@@ -99,3 +107,37 @@ def bench_workers(
     finally:
         torch.set_num_threads(threads)
     return WorkersBenchmark(dataset.info.name, dataset.info.users, copies, found, busy, hardware("cpu"))
+
+
+def main(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    counts: Annotated[str, typer.Option("--workers", help="Numbers of Ray's workers.")] = "1,2",
+    copies: Annotated[int, typer.Option(min=1, max=MOST, help="How often every user is taken.")] = 10,
+    repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Users a second of bulk recommendation by one, two and more workers of Ray.
+
+    Example: `python lab/scripts/ray_workers.py models/ml-1m --workers 1,2,4`
+    """
+    found = bench_workers(bundle, numbers("--workers", counts), copies, repeats)
+    report = Report(
+        f"The best {K} for every user of {found.dataset}, {found.copies} times over ({found.users * found.copies:,} "
+        "users), one thread a worker",
+        ("workers", "users a second", "times one worker", "first block after"),
+        [
+            (
+                str(one.workers) if one.workers else ALONE,
+                f"{one.per_second:,.0f}",
+                f"{found.growth(one.workers):.2f}",
+                f"{one.first_seconds:.1f} s",
+            )
+            for one in found.found
+        ],
+        conditions=f"Medians of {repeats} rounds. {hardware_line(found.hardware, found.busy)}",
+    )
+    tell(found, report, as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)
