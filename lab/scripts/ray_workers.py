@@ -1,6 +1,6 @@
 """Users a second of bulk recommendation by one, two and more workers of Ray.
 
-python lab/scripts/ray_workers.py BUNDLE [--workers 1,2,4] [--copies 10] [--repeats 3] [--json]
+python lab/scripts/ray_workers.py BUNDLE [--workers 1 --workers 2] [--copies 10] [--repeats 3] [--json]
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from latentcrs.recommend.bulk import open_ranker, user_blocks
 from latentcrs.recommend.bundle import read_manifest
 from latentcrs.recommend.users import trained_dataset
 from latentcrs.scale.engine import engine_of
-from latentcrs_lab.cli.numbers import numbers
 
 K = 20
 BLOCK = 1024
@@ -111,16 +110,16 @@ def bench_workers(
 
 def main(
     bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    counts: Annotated[str, typer.Option("--workers", help="Numbers of Ray's workers.")] = "1,2",
+    counts: Annotated[list[int] | None, typer.Option("--workers", min=1, help="So many of Ray's; several.")] = None,
     copies: Annotated[int, typer.Option(min=1, max=MOST, help="How often every user is taken.")] = 10,
     repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Users a second of bulk recommendation by one, two and more workers of Ray.
 
-    Example: `python lab/scripts/ray_workers.py models/ml-1m --workers 1,2,4`
+    Example: `python lab/scripts/ray_workers.py models/ml-1m --workers 1 --workers 4`
     """
-    found = bench_workers(bundle, numbers("--workers", counts), copies, repeats)
+    found = bench_workers(bundle, counts or (1, 2), copies, repeats)
     report = Report(
         f"The best {K} for every user of {found.dataset}, {found.copies} times over ({found.users * found.copies:,} "
         "users), one thread a worker",

@@ -1,6 +1,6 @@
 """What one training step costs as the catalogue grows, under each softmax.
 
-python lab/scripts/training_step.py [--sizes 3000,300000] [--repeats 5] [--json]
+python lab/scripts/training_step.py [--sizes 3000 --sizes 300000] [--repeats 5] [--json]
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from latentcrs.cli.options import MOST, Device
 from latentcrs.data import Histories
 from latentcrs.intent import EM, GenerativeModel, InferenceModel, Rows, Softmax, load_config
 from latentcrs_lab.bench.memory import PeakMemory
-from latentcrs_lab.cli.numbers import numbers
 
 SIZES = (3_000, 30_000, 300_000, 3_000_000)
 FULL_MOST = 50_000
@@ -172,7 +171,7 @@ def em_step(items: int, device: torch.device) -> Callable[[], None]:
 
 
 def main(
-    sizes: Annotated[str, typer.Option(help="Numbers of items, with commas between.")] = "3000,30000,300000,3000000",
+    sizes: Annotated[list[int] | None, typer.Option(min=1, help="A number of items; several.")] = None,
     repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Steps of each, after one to warm up.")] = 5,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -181,9 +180,9 @@ def main(
 
     Item numbers are synthetic. The largest default size takes about 7 GB.
 
-    Example: `python lab/scripts/training_step.py --sizes 3000,300000`
+    Example: `python lab/scripts/training_step.py --sizes 3000 --sizes 300000`
     """
-    items = sorted(set(numbers("--sizes", sizes)))
+    items = sorted(set(sizes or SIZES))
     found = bench_step(items, repeats, device)
     report = Report(
         f"One training step, milliseconds by number of items (median of {repeats}; synthetic item numbers)",

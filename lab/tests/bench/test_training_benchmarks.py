@@ -18,7 +18,7 @@ from latentcrs.intent import load_config
 from latentcrs.recommend import load_bundle
 from plain_em import PlainEM
 from sasrec_beside_replay import OURS, PEER, SHARE, QualityBenchmark, Run, bench_quality, ours
-from training_step import FULL, SAMPLED, STAGES, bench_step, main
+from training_step import FULL, SAMPLED, STAGES, bench_step
 
 SMALL = ["model.intents=16", "em.batch=32", "model.dropout=0"]
 
@@ -74,10 +74,9 @@ def test_a_step_is_timed_at_every_size_the_full_softmax_at_small_ones_alone() ->
     assert all(curve.growth > 0 and curve.peak_mib > 50 for curve in found.curves)
 
 
-def test_sizes_that_are_no_numbers_or_too_small_are_refused() -> None:
-    for sizes, said in (("many", "numbers with commas"), ("3000,10", "fewer than 1,000")):
-        with pytest.raises(UserError, match=said):
-            main(sizes)
+def test_a_size_too_small_to_sample_from_is_refused() -> None:
+    with pytest.raises(UserError, match="fewer than 1,000"):
+        bench_step([3000, 10])
 
 
 def test_time_to_quality_is_the_first_time_that_it_is_reached() -> None:

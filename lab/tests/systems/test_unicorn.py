@@ -18,7 +18,7 @@ from latentcrs.systems.filtering import AttributeFilter
 from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import RECOMMEND, AskingPolicy, Sessions
 from latentcrs.users.open import open_user
-from latentcrs_lab.systems.practice import Practice
+from latentcrs_lab.systems.practice import Practice, practice_of
 from latentcrs_lab.systems.unicorn import Unicorn, UnicornSettings, train_unicorn
 from latentcrs_lab.systems.unicorn.embeddings import NodeEmbeddings, Preference, in_order
 from latentcrs_lab.systems.unicorn.episodes import exploring, play, played
@@ -27,7 +27,7 @@ from latentcrs_lab.systems.unicorn.network import GraphConvolution, QNetwork, no
 from latentcrs_lab.systems.unicorn.policy import acts_of
 from latentcrs_lab.systems.unicorn.pretraining import Feedback, Teller, ranking_loss
 from latentcrs_lab.systems.unicorn.replay import LEAST, POWER, Replay, Transitions
-from latentcrs_lab.systems.unicorn.train import Learner, practice_of
+from latentcrs_lab.systems.unicorn.train import Learner
 from latentcrs_lab.systems.unicorn.transe import MARGIN, TransE, train_transe
 
 HAS = np.array([[int(mark) for mark in row] for row in "1100 1010 0110 1110 1001 1100 1001".split()], bool)
@@ -383,12 +383,13 @@ def test_a_killed_training_goes_on_to_the_same_policy(
     reports = (load_tensors(path)[1] for path in tmp_path.glob("unicorn-*"))
     report = next(each for each in reports if "validation_return" in each)
     assert report["validation_return"] == pytest.approx(max(gain for gain, *_ in report["curve"]), abs=1e-4)
-    found = played(again, practice_of(dataset, hearing, "valid", QUICK.validation_rows))[1]
+    valid = dataset.requests.filter(split="valid")
+    found = played(again, practice_of(dataset, hearing, valid, QUICK.validation_rows))[1]
     assert found == pytest.approx(report["validation_return"])  # the best weights were kept
     calls.clear()
     kept = train_unicorn(dataset, hearing, QUICK)
     assert not calls
-    valid = practice_of(dataset, hearing, "valid", QUICK.validation_rows)
+    valid = practice_of(dataset, hearing, dataset.requests.filter(split="valid"), QUICK.validation_rows)
     (one, gain), (other, same) = played(kept, valid), played(trained, valid)
     assert one.tolist() == other.tolist() and gain == same
 
@@ -403,7 +404,7 @@ def test_transe_of_a_data_set_brings_items_to_their_facets_and_histories_to_what
     items, parts, has = nodes.items.detach().numpy(), nodes.facets.detach().numpy(), hearing.facets.has
     fits = items @ parts.T  # of unit length: nearest where the product is largest
     assert fits[has].mean() > fits[~has].mean() + 0.1
-    valid = practice_of(dataset, hearing, "valid", QUICK.validation_rows)
+    valid = practice_of(dataset, hearing, dataset.requests.filter(split="valid"), QUICK.validation_rows)
     with torch.no_grad():
         users = nodes.users(valid.histories.last(settings.newest)) - nodes.anyone  # head and relation: near the tail
     near = users.numpy() @ items.T

@@ -32,9 +32,8 @@ from latentcrs.store.session import Session
 
 KINDS = {"rule": "rule", "wish": "wish", "taken back": "dropped"}
 SAME_USE = {"wants_similar": "liked", "rejected": "disliked", "not_seen": "named"}
-"""Stances of which the same is made: what is liked and what others are to be like joins the history, what is
-disliked or
-rejected is left out."""
+"""Stances of which the same is made: what is liked and what others are to be like joins the history, what is disliked
+or rejected is left out."""
 
 
 class Hearer(Protocol):

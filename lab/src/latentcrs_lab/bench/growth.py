@@ -30,23 +30,24 @@ class Panel:
     peers: tuple[str, ...] = ()
 
 
-def draw(results: Results, folder: Path) -> dict[str, dict[str, str]]:
-    """Draw what there are two points of into `folder`: section -> name of the picture -> what it shows.
+def draw(results: Results, folder: Path) -> dict[str, str]:
+    """Draw what there are two points of into `folder`, a picture for each section: section -> what it shows.
 
     Raises:
         UserError: matplotlib is missing.
     """
-    drawn: dict[str, dict[str, str]] = {}
+    drawn: dict[str, str] = {}
     found = {name: run["result"] for name, run in results.items()}
-    for part, made in (
-        ("prepare", [_prepared(found)]),
-        ("retrieve", [_searched(found), _bulk(found)]),
-    ):
-        panels_ = [panel for panel in made if panel.lines and min(map(len, panel.lines.values())) > 1]
-        if panels_:
+    for part, made in (("prepare", [_prepared(found)]), ("retrieve", [_searched(found), _bulk(found)])):
+        told = [panel for panel in made if panel.lines and min(map(len, panel.lines.values())) > 1]
+        if told:
             folder.mkdir(parents=True, exist_ok=True)
-            _draw(panels_, folder / f"{part}.png")
-            drawn[part] = {part: "; ".join(f"{panel.title}: {panel.y} by {panel.x}" for panel in panels_)}
+            figure, axes = panels(1, len(told), HEIGHT)
+            for panel, place in zip(told, axes, strict=True):
+                _panel(panel, place)
+            figure.tight_layout(w_pad=2)
+            save_png(figure, folder / f"{part}.png")
+            drawn[part] = "; ".join(f"{panel.title}: {panel.y} by {panel.x}" for panel in told)
     return drawn
 
 
@@ -84,52 +85,22 @@ def _bulk(found: Mapping[str, Any]) -> Panel:
     return Panel("Bulk, best 20", "items", "microseconds a user", lines, ("implicit",))
 
 
-def _draw(made: list[Panel], path: Path) -> None:
-    figure, axes = panels(1, len(made), HEIGHT)
-    for panel, place in zip(made, axes, strict=True):
-        _panel(panel, place)
-    figure.tight_layout(w_pad=2)
-    save_png(figure, path)
-
-
 def _panel(panel: Panel, axes: Axes) -> None:
-    """The lines, each named at its right end, and the axes from what is measured."""
+    """The lines, and the axes from what is measured."""
     from matplotlib.ticker import LogLocator
 
     colours = iter(OF_OURS)
-    ends: list[tuple[float, str, str]] = []
-    ticks = sorted({x for points in panel.lines.values() for x, _ in points})
     for name, measured in panel.lines.items():
-        points = sorted(measured)
         colour = FAINT if name in panel.peers else next(colours)
-        axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4)
-        if points[-1][0] == ticks[-1]:
-            ends.append((points[-1][1], name, colour))
-        else:  # not measured further out
-            axes.annotate(name, points[-1], (0, 6), textcoords="offset points", color=colour, ha="center", fontsize=9)
+        axes.plot(*zip(*sorted(measured), strict=True), color=colour, marker="o", markersize=4, label=name)
+    ticks = sorted({x for points in panel.lines.values() for x, _ in points})
     axes.set(xscale="log", yscale="log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(lambda value, _: _short(value))
     axes.set_xticks(ticks, [_short(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)
-    _label(axes, ends)
-
-
-def _label(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
-    """The names of lines above their right ends, moved up where two would touch."""
-    lowest, highest = axes.get_ylim()
-    axes.set_ylim(lowest, highest * 1.6)
-    from matplotlib.patheffects import withStroke
-
-    place = axes.transData.transform
-    before = -100.0
-    for y, name, colour in sorted(ends):
-        at = max(float(place((axes.get_xlim()[0], y))[1]) + 7, before + 14)
-        before = at
-        height = (at - axes.bbox.y0) / axes.bbox.height
-        label = axes.text(1.0, height, name, color=colour, ha="right", va="bottom", transform=axes.transAxes)
-        label.set(fontsize=9, path_effects=[withStroke(linewidth=3, foreground="white")])
+    axes.legend(loc="upper left")
 
 
 def _short(number: float) -> str:

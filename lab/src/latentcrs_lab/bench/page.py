@@ -39,8 +39,8 @@ def write_page(results: Results, page: Path) -> None:
         if not of:
             continue
         lines += [f"## {title}", ""]
-        for name, words in pictures.get(part, {}).items():
-            lines += [f"![{words}]({folder.name}/{name}.png)", ""]
+        if part in pictures:
+            lines += [f"![{pictures[part]}]({folder.name}/{part}.png)", ""]
         for run in of.values():
             lines += ["```", run["command"], "```", "", *markdown(run["result"]["report"])]
             took = f"In all {run['seconds']:,.0f} s, at most {run['peak_mib']:,.0f} MiB; {run['date']}, LatentCRS "

@@ -10,7 +10,6 @@ import typer
 from latentcrs.bench.report import Report
 from latentcrs.cli.measured import hardware_line, tell
 from latentcrs.cli.options import MOST, Device, an_encoder
-from latentcrs_lab.cli.numbers import numbers
 
 if TYPE_CHECKING:
     from latentcrs_lab.bench.alternating import Comparison
@@ -23,8 +22,8 @@ def bulk(
     k: Annotated[int, typer.Option(min=1, max=MOST, help="Items for each user.")] = 20,
     users: Annotated[int, typer.Option(min=1, max=MOST, help="The most users of one run.")] = 10_000,
     items: Annotated[
-        str, typer.Option(help="Sizes of made-up catalogues beside the bundle's own.")
-    ] = "10000,100000,1000000",
+        list[int] | None, typer.Option(min=1, help="Size of a made-up catalogue beside the bundle's own; several.")
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -32,9 +31,9 @@ def bulk(
 
     Example: `latentcrs-lab bench bulk models/ml-1m`
     """
-    from latentcrs_lab.bench.bulk import PEER, bench_bulk  # late: PyTorch takes seconds
+    from latentcrs_lab.bench.bulk import CATALOGUES, PEER, bench_bulk  # late: PyTorch takes seconds
 
-    found = bench_bulk(bundle, k, users, numbers("--items", items), repeats)
+    found = bench_bulk(bundle, k, users, items or CATALOGUES, repeats)
     report = Report(
         f"The best {found.k} of {found.width}-wide factors, users a second; peer: {PEER}",
         ("data", "items", "users", "ours", "peer", "times", "by cpu", "MiB", "peer's", "same"),

@@ -38,27 +38,15 @@ _TITLES = (
     "them"
 ).split(";")
 _OPENINGS = (
-    "",
-    "",
-    "",
-    "",
-    "",
-    "Hi! ",
-    "Hello, ",
-    "Ok. ",
-    "yes, ",
-    "That one was good. ",
-    "I have not seen that. ",
-    "Thanks! ",
-)
+    *[""] * 5, "Hi! ", "Hello, ", "Ok. ", "yes, ", "That one was good. ", "I have not seen that. ", "Thanks! ",
+)  # fmt: skip
 _SMALL = frozenset("a the movies movie films film something".split())
 
 
 @dataclass(frozen=True)
 class Example:
     """One thing to learn. head: which. first, last: the words of the mention (0, 0 for the utterance). said: its
-    label,
-    or several. group: the message or dialogue it is from, "" for made ones.
+    label, or several. group: the message or dialogue it is from, "" for made ones.
     """
 
     head: str

@@ -43,6 +43,7 @@ from latentcrs.hear.language import language_of, patterns, tokenise
 from latentcrs.hear.reading import ACTS, STANCES
 from latentcrs_lab.hear import SETS
 from latentcrs_lab.hear.examples import Example, made
+from latentcrs_lab.plots import FAINT, figure, save_png
 
 FOLDS = 5
 MEASURE_ONLY = frozenset({"opendialkg"})
@@ -66,8 +67,7 @@ def save_heads(heads: Mapping[str, Head], path: Path, encoder: str, figures: Map
 
 
 class LabelledExamples:
-    """Examples of labelled messages and dialogues: mentions as the hearer finds them, with what the labels say of
-    them."""
+    """Examples of labelled messages and dialogues: mentions as the hearer finds them, and what the labels say."""
 
     def __init__(self, hearer: Hearer) -> None:
         self.hearer, self.columns = hearer, hearer.columns
@@ -182,8 +182,7 @@ _MORE = re.compile(r"\b(?:any|some|one|what) (?:other|more|else)|\banother|\bany
 
 def also_done(text: str, label: Mapping[str, Any], gold: Iterable[tuple[str, Predicate]]) -> set[str]:
     """What a message does beside its one labelled act, by what else is labelled of it: an answer that asks for
-    something
-    is a request too.
+    something is a request too.
     """
     acts: set[str] = set()
     for mention in label.get("mentions", ()):
@@ -297,11 +296,6 @@ def plot_calibration(trainer: Trainer, folds: Sequence[Mapping[str, Head]], path
     """Write a picture of how often what real people name is asked for, by the probability that the heads give it
     where they were not trained on it, and how many mentions lie where.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     rows = [n for n, example in enumerate(trainer.of["stance"]) if example.group]
     X, examples = trainer.features["stance"], trainer.of["stance"]
     p = np.array([folds[fold_of(examples[n].group)]["stance"](X[n])["rule"] for n in rows])
@@ -309,19 +303,19 @@ def plot_calibration(trainer: Trainer, folds: Sequence[Mapping[str, Head]], path
     bins = np.minimum((p * 10).astype(int), 9)
     counts = np.bincount(bins, minlength=10)
     held = counts > 0
-    figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
+    picture, axes = figure(400, 500)
     axes.bar(
         (np.arange(10) + 0.5) / 10, counts / counts.sum(), width=0.09, color="#cbd5e1", label="share of mentions"
     )
-    axes.plot([0, 1], [0, 1], "--", color="#94a3b8", lw=1)
+    axes.plot([0, 1], [0, 1], "--", color=FAINT, lw=1)
     found = np.bincount(bins, asked, 10)[held] / counts[held]
     means = np.bincount(bins, p, 10)[held] / counts[held]
     axes.plot(means, found, "o-", color="#0f766e", label="asked for")
     axes.axvline(HARD, color="#b45309", lw=1, label=f"filters from here ({HARD:g})")
     axes.set(xlabel="probability that it is asked for", ylabel="share", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(loc="upper left", frameon=False)
-    figure.savefig(path, dpi=140)
-    plt.close(figure)
+    axes.legend(loc="upper left")
+    picture.tight_layout()
+    save_png(picture, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

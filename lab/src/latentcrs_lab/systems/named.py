@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 from rapidfuzz import fuzz, process
 
 from latentcrs.data.titles import split_title
+from latentcrs.recommend.title_index import TitleIndex, words_of_title
 
 SAME = 90.0
 """Of 100: how alike the letters of two titles are from which on they are taken for one (a slip or two in a title)."""
 LEAST = 8
-"""Characters from which on a title may be misspelt: "Alien" is not "Aliens"."""
+"""Letters from which on a title may be misspelt: "Alien" is not "Aliens"."""
 YEARS_APART = 1
 """How far the year that a misspelt title comes with may be from the catalogue's."""
-_BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
-_ALSO = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
-_PARTS = re.compile(r"\s+or:\s+|:\s+|\s+[-–—/|]\s+")
+_BRACKETS = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
+_PARTS = re.compile(r":\s+|\s+[-–—]\s+")
 _AFTER_YEAR = re.compile(r"(\(\d{4}\)).*$", re.DOTALL)
 _LISTED = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
-_ARTICLES = frozenset({"the", "a", "an"})
-_ROMAN = {
-    "i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "x": "10",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,80 +42,66 @@ class NamedTitles:
 
     def __init__(self, items: pl.DataFrame, counts: Sequence[int], year: str | None = None) -> None:
         """items: the catalogue, with `title`. counts: how often each item was chosen. year: the column of years."""
-        titles = items.with_columns(pl.col("title").fill_null("")).select(split_title("title"))
-        self._years: list[int | None] = (items[year] if year else titles["year"]).to_list()
-        self._counts = counts
-        whole: dict[str, list[int]] = defaultdict(list)
-        first: dict[str, list[int]] = defaultdict(list)
-        other: dict[str, list[int]] = defaultdict(list)
-        for item, title in enumerate(titles["title"].to_list()):
-            whole[key_of(title)].append(item)
-            bare = _BRACKETS.sub(" ", title)
-            parts = _PARTS.split(bare)
-            first[key_of(bare)].append(item)
-            first[key_of(parts[0])].append(item)
-            if len(parts) > 2:
-                first[key_of(f"{parts[0]} {parts[-1]}")].append(item)
-            for also in [*_BRACKETS.findall(title), *parts[1:]]:
-                other[key_of(_ALSO.sub("", also))].append(item)
-        self._whole, self._first = dict(whole), dict(first)
-        # What stands behind a dash or in brackets names an item only where no other has it ("- PlayStation 3").
-        self._other = {key: found for key, found in other.items() if len(set(found)) == 1}
-        self._keys = [key for key in self._whole if len(key) >= LEAST]
+        titles = items["title"].fill_null("")
+        years = items[year] if year else titles.to_frame().select(split_title("title"))["year"]
+        self._index = TitleIndex(titles.to_list(), years.to_list(), np.asarray(counts, np.float64))
+        # "M" and "Seven", which in a sentence would be no title.
+        keys = [_key(_BRACKETS.sub(" ", title)) for title in titles]
+        self._short: dict[str, list[int]] = defaultdict(list)
+        for item in np.argsort(-np.asarray(counts), kind="stable").tolist():
+            if len(keys[item]) == 1:
+                self._short[keys[item]].append(item)
+        self._keys = [key for key, name in self._index.names.items() if name.sort == "whole" and len(key) >= LEAST]
 
     def find(self, written: Sequence[str]) -> list[TitleMatch]:
         """The items that titles mean, in their order; a title of nothing but marks names none."""
-        if not written:
-            return []
         clean = [
             _AFTER_YEAR.sub(r"\1", _LISTED.sub("", " ".join(title.split()))).strip("\"'“”* ") for title in written
         ]
         split = pl.DataFrame({"title": clean}, schema={"title": pl.String}).select(split_title("title"))
         return [
-            self._one(title, key_of(name), year)
+            self._one(title, _BRACKETS.sub(" ", name).strip() or name, year)
             for title, (name, year) in zip(written, split.iter_rows(), strict=True)
         ]
 
-    def _one(self, title: str, key: str, year: int | None) -> TitleMatch:
-        if not key:
-            return TitleMatch(title)
-        for names in (self._whole, self._first, self._other):
-            if key in names:
-                return TitleMatch(title, self._of(names[key], year))
-        near = self._near(key, year)
+    def _one(self, title: str, name: str, year: int | None) -> TitleMatch:
+        called, parts = self._called(name), _PARTS.split(name)
+        if not called and len(parts) > 1:  # what stands between is left out: "Star Wars: A New Hope"
+            called = [item for item in self._called(parts[0]) if item in self._called(parts[-1])]
+        if called:
+            return TitleMatch(title, self._nearest(called, year))
+        near = self._misspelt(_key(name), year)
         return TitleMatch(title, near, near=near is not None)
 
-    def _of(self, items: Sequence[int], year: int | None) -> int:
-        """Which of the items that are called alike."""
+    def _called(self, name: str) -> Sequence[int]:
+        """The items that are called so, the most chosen one first. What stands behind a dash names an item only where
+        no other has it ("- PlayStation 3").
+        """
+        found = self._index.names.get(key := _key(name))
+        if found is None:
+            return self._short.get(key, ())
+        if found.sort == "series" or (found.sort == "part" and len(found.numbers) > 1):
+            return ()
+        return found.numbers
 
-        def closeness(item: int) -> tuple[int, int]:
-            its = self._years[item]
-            apart = abs(its - year) if its is not None and year is not None else 0
-            return -apart, self._counts[item]
+    def _nearest(self, items: Sequence[int], year: int | None) -> int:
+        return min(items, key=lambda item: self._apart(item, year))
 
-        return max(items, key=closeness)
+    def _apart(self, item: int, year: int | None) -> int:
+        its = self._index.years[item]
+        return abs(its - year) if its is not None and year is not None else 0
 
-    def _near(self, key: str, year: int | None) -> int | None:
+    def _misspelt(self, key: str, year: int | None) -> int | None:
         """The item whose title is written most alike, with the same numbers: "Rocky II" is not "Rocky III"."""
         if len(key) < LEAST:
             return None
         for name, *_ in process.extract(key, self._keys, scorer=fuzz.ratio, score_cutoff=SAME, limit=5):
-            if _numbers(name) == _numbers(key):
-                item = self._of(self._whole[name], year)
-                its = self._years[item]
-                if year is None or its is None or abs(its - year) <= YEARS_APART:
+            if re.findall(r"\d+", name) == re.findall(r"\d+", key):
+                item = self._nearest(self._index.names[name].numbers, year)
+                if self._apart(item, year) <= YEARS_APART:
                     return item
         return None
 
 
-def key_of(title: str) -> str:
-    """A title in small letters without accents, marks and its article, its Roman numbers as digits."""
-    plain = unicodedata.normalize("NFKD", title.replace("&", " and ").replace("'", "").replace("’", ""))
-    words = re.findall(r"\w+", "".join(c for c in plain if not unicodedata.combining(c)).casefold())
-    if len(words) > 1 and words[0] in _ARTICLES:
-        words = words[1:]
-    return " ".join(words[:1] + [_ROMAN.get(word, word) for word in words[1:]])
-
-
-def _numbers(key: str) -> list[str]:
-    return [word for word in key.split() if word.isdigit()]
+def _key(title: str) -> str:
+    return "".join(words_of_title(title))

@@ -6,9 +6,9 @@ from latentcrs.systems.open import Baseline, System, SystemParts
 
 
 def _crm(parts: SystemParts) -> Baseline:
-    from latentcrs_lab.systems.crm import open_crm
+    from latentcrs_lab.systems.crm import Crm, train_crm
 
-    return open_crm(parts.dataset)
+    return Crm(parts.dataset, train_crm(parts.dataset))
 
 
 def _unicorn(parts: SystemParts) -> Baseline:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.systems.facets import Facets
+from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import RECOMMEND, Acts, Sessions
 
 
@@ -59,3 +60,12 @@ class Practice:
         sessions.refused(showing, acts.items[showing])
         sessions.turns += 1
         return found
+
+
+def practice_of(
+    dataset: PreparedDataset, hearing: FacetHearing, requests: pl.DataFrame, most: int | None = None
+) -> Practice:
+    """Sessions of requests with what is heard in them; of at most `most`, evenly spread."""
+    if most is not None and len(requests) > most:
+        requests = requests[np.linspace(0, len(requests) - 1, most).astype(int)]
+    return Practice(dataset, hearing.facets, requests, *hearing.of_requests(requests))

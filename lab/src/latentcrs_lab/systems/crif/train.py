@@ -22,7 +22,7 @@ from latentcrs_lab.systems.crif.preference import Preference
 from latentcrs_lab.systems.crif.representation import Representation
 from latentcrs_lab.systems.crif.settings import CrifSettings
 from latentcrs_lab.systems.crif.turn import Turn
-from latentcrs_lab.systems.practice import Practice
+from latentcrs_lab.systems.practice import practice_of
 
 VALIDATED = 1500
 """Requests that the offline phase is validated on."""
@@ -53,7 +53,7 @@ def train_crif(dataset: PreparedDataset, hearing: FacetHearing, settings: CrifSe
         decision = Decision(settings.decision.hidden)
         decision.load_state_dict(load_tensors(path)[0])
         return Crif(turn, decision)
-    played = play(_practice(dataset, hearing, requests, settings.decision.sessions), turn, settings.decision.turns)
+    played = play(practice_of(dataset, hearing, requests, settings.decision.sessions), turn, settings.decision.turns)
     decision, report = train_decision(played, settings.decision)
     save_tensors(path, decision.state_dict(), report)
     return Crif(turn, decision)
@@ -62,13 +62,6 @@ def train_crif(dataset: PreparedDataset, hearing: FacetHearing, settings: CrifSe
 def practice_requests(dataset: PreparedDataset) -> pl.DataFrame:
     """Every other request of the validation split, from the first; the others are for choosing settings."""
     return dataset.requests.filter(pl.col("split") == "valid").gather_every(2)
-
-
-def _practice(dataset: PreparedDataset, hearing: FacetHearing, requests: pl.DataFrame, most: int) -> Practice:
-    """At most `most` of the requests, evenly spread."""
-    if len(requests) > most:
-        requests = requests[np.linspace(0, len(requests) - 1, most).astype(int)]
-    return Practice(dataset, hearing.facets, requests, *hearing.of_requests(requests))
 
 
 def _representation(
@@ -81,7 +74,7 @@ def _representation(
     if finished.is_file():
         representation.load_state_dict(load_tensors(finished)[0])
         return representation
-    practice = _practice(dataset, hearing, requests, VALIDATED)
+    practice = practice_of(dataset, hearing, requests, VALIDATED)
     sessions = practice.begin(np.arange(len(practice)))
 
     def validate() -> float:

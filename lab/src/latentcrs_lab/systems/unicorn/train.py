@@ -17,7 +17,7 @@ from latentcrs.base.progress import say, step
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.fit.training import fingerprint, work_folder
 from latentcrs.systems.hearing import FacetHearing
-from latentcrs_lab.systems.practice import Practice
+from latentcrs_lab.systems.practice import Practice, practice_of
 from latentcrs_lab.systems.unicorn.embeddings import NodeEmbeddings
 from latentcrs_lab.systems.unicorn.episodes import exploring, mean_turns, play, played
 from latentcrs_lab.systems.unicorn.network import QNetwork
@@ -63,7 +63,8 @@ def train_unicorn(
         for part, path in files.items():
             path.unlink(missing_ok=True)
             checkpoints[part].remove()
-    valid = practice_of(dataset, hearing, "valid", settings.validation_rows)
+    train, valid = (dataset.requests.filter(pl.col("split") == split) for split in ("train", "valid"))
+    judged = practice_of(dataset, hearing, valid, settings.validation_rows)
     nodes = NodeEmbeddings(len(facets.has), len(facets), settings.width, settings.newest)
     if files["nodes"].is_file():
         nodes.load_state_dict(load_tensors(files["nodes"])[0])
@@ -71,7 +72,7 @@ def train_unicorn(
         if settings.pretraining == "transe":
             nodes, report = train_transe(dataset, facets, settings, checkpoints["nodes"])
         else:
-            nodes, report = train_ranking(dataset, facets, valid, settings, checkpoints["nodes"])
+            nodes, report = train_ranking(dataset, facets, judged, settings, checkpoints["nodes"])
         save_tensors(files["nodes"], nodes.state_dict(), report)
         checkpoints["nodes"].remove()
     torch.manual_seed(settings.seed)
@@ -80,19 +81,11 @@ def train_unicorn(
         policy.network.load_state_dict(load_tensors(files["policy"])[0])
         say("UNICORN: taken as it was trained before on these requests")
     else:
-        report = train_policy(policy, practice_of(dataset, hearing, "train"), valid, checkpoints["policy"])
+        report = train_policy(policy, practice_of(dataset, hearing, train), judged, checkpoints["policy"])
         save_tensors(files["policy"], policy.network.state_dict(), report)
         checkpoints["policy"].remove()
     policy.network.eval()
     return policy
-
-
-def practice_of(dataset: PreparedDataset, hearing: FacetHearing, split: str, most: int | None = None) -> Practice:
-    """The sessions of a split; at most so many, evenly spread."""
-    requests = dataset.requests.filter(pl.col("split") == split)
-    if most is not None and len(requests) > most:
-        requests = requests[np.linspace(0, len(requests) - 1, most).astype(int)]
-    return Practice(dataset, hearing.facets, requests, *hearing.of_requests(requests))
 
 
 class Learner:
