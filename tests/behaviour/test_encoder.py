@@ -15,8 +15,7 @@ from torch.nn import functional as F
 
 from latentcrs.base.errors import UserError
 from latentcrs.behaviour import NETWORKS, BehaviourEncoder, TrainingConfig
-from latentcrs.behaviour.row_adam import RowAdam
-from latentcrs.behaviour.training import descend, optimizers_of
+from latentcrs.behaviour.training import RowAdam, descend, optimizers_of
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.data.ranking import ndcg_at, ranks_of_scores, target_ranks
 from latentcrs.fit.rows import held_out, training_sequences

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from latentcrs.base.errors import UserError, first_line
 from latentcrs.base.files import atomic_file
-from latentcrs.recommend.index_lists import NearLists
-from latentcrs.recommend.index_scan import ListScanner
+from latentcrs.recommend.index_lists import ListScanner, NearLists
 
 Kind = Literal["full", "half", "lists"]
 
