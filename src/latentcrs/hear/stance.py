@@ -44,13 +44,13 @@ def judge(
         return
     p = head(mention_features(read, one.first, one.last, language))
     wanted = p["rule"] + p["wish"]
+    right = next((word for word in reversed(near) if word not in ("a", "an", "any", "the", "from")), "")
+    refuses = right in word_set(language, "refuse") or right in dislike or stem(right) in dislike
     insists, alone = insisted(read.line, one.first, one.last, language)
     if alone or (insists and not denied and p["mentioned"] > 0.5):
         one.stance, one.p = "rule", hard
     elif denied and p["refused"] + p["dropped"] > DENIED and wanted > 0.5:
         # A word denies and the head is not sure. Right in front ("no horror") it is believed; else neither is.
-        right = next((word for word in reversed(near) if word not in ("a", "an", "any", "the", "from")), "")
-        refuses = right in word_set(language, "refuse") or right in dislike or stem(right) in dislike
         one.stance, one.p = ("refused", HARD_NOT) if refuses else ("mentioned", 1 - p["refused"])
     elif wanted >= SOFT:
         filters = p["rule"] >= hard or (insists and not denied)
@@ -59,7 +59,9 @@ def judge(
         others = ("refused", "dropped", "mentioned")
         one.stance = max(others, key=lambda name: p[name])
         one.p = p[one.stance]
-        if one.stance == "refused" and not denied:
+        if denied and refuses and one.stance != "dropped":
+            one.stance, one.p = "refused", max(p["refused"], HARD_NOT)
+        elif one.stance == "refused" and not denied:
             one.stance = "mentioned"
     if asked and not denied and one.stance in ("mentioned", "wish"):
         one.stance, one.p = "rule", hard
