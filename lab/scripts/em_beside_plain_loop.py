@@ -24,8 +24,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.base.uninterrupted import uninterrupted
 from latentcrs.bench.machine import hardware
-from latentcrs.bench.report import Report
-from latentcrs.cli.measured import hardware_line, tell
+from latentcrs.bench.report import Report, hardware_line, tell
 from latentcrs.cli.options import MOST, Device
 from latentcrs.data import Histories
 from latentcrs.fit.rows import rows_of, training_counts

@@ -21,8 +21,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.base.spread import Spread, here
 from latentcrs.bench.machine import hardware
-from latentcrs.bench.report import Report
-from latentcrs.cli.measured import hardware_line, tell
+from latentcrs.bench.report import Report, hardware_line, tell
 from latentcrs.cli.options import MOST
 from latentcrs.recommend.bulk import open_ranker, user_blocks
 from latentcrs.recommend.bundle import read_manifest

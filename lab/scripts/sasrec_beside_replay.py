@@ -27,8 +27,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.behaviour import BehaviourEncoder, TrainingConfig
 from latentcrs.bench.machine import hardware
-from latentcrs.bench.report import Report
-from latentcrs.cli.measured import hardware_line, tell
+from latentcrs.bench.report import Report, hardware_line, tell
 from latentcrs.cli.options import MOST
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.fit.rows import held_out, training_sequences

@@ -23,8 +23,7 @@ from latentcrs.behaviour.sasrec import SASRec, SASRecConfig
 from latentcrs.behaviour.softmax import Proposal
 from latentcrs.behaviour.training import descend, optimizers_of
 from latentcrs.bench.machine import hardware
-from latentcrs.bench.report import Report
-from latentcrs.cli.measured import hardware_line, tell
+from latentcrs.bench.report import Report, hardware_line, tell
 from latentcrs.cli.options import MOST, Device
 from latentcrs.data import Histories
 from latentcrs.intent import EM, GenerativeModel, InferenceModel, Rows, Softmax, load_config

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latentcrs.base.errors import UserError
-from latentcrs.bench.report import Report
-from latentcrs.cli.measured import hardware_line, span, tell
+from latentcrs.bench.report import Report, hardware_line, span, tell
 from latentcrs.cli.options import MOST, Device, a_model
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latentcrs.bench.report import Report
-from latentcrs.cli.measured import hardware_line, tell
+from latentcrs.bench.report import Report, hardware_line, tell
 from latentcrs.cli.options import MOST, Device, an_encoder
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
     python -m latentcrs_lab.hear.train data/ml-1m --heard FOLDER
 
 DATASET is MovieLens-1M as `latentcrs data prepare` writes it; FOLDER holds labelled messages of real people (see
-`latentcrs-lab heard`). Without --out nothing is written. Everything is drawn from one seed.
+`latentcrs evaluate heard`). Without --out nothing is written. Everything is drawn from one seed.
 """
 
 from __future__ import annotations
