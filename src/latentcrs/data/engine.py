@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentcrs.data.pairs import FramePairs, HeldPairs, Pairs
+from latentcrs.data.core import FramePairs, HeldPairs, Pairs
 from latentcrs.data.raw import RawData
 
 ROWS_AT_ONCE = 6_000_000

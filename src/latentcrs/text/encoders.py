@@ -66,9 +66,8 @@ class TextEncoder(Protocol):
 
 @dataclass(frozen=True)
 class TokenStates:
-    """One text as a model reads it. offsets: the characters of each token, (L, 2);
-    empty ones for marks that the model
-    adds. states: (L, width). vector: of the whole text, as `encode` gives it.
+    """One text as a model reads it. offsets: the characters of each token, (L, 2); empty ones for marks that the
+    model adds. states: (L, width). vector: of the whole text, as `encode` gives it.
     """
 
     offsets: list[tuple[int, int]]
