@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from brief import SETTINGS
+from brief import SETTINGS, train_paper_briefly
 from needs import require
 from once import IN_A_WORKER, made_once
 
@@ -142,11 +142,7 @@ def bundle(small_movielens: Path, small_movielens_cache: Path, tmp_path_factory:
 
 @pytest.fixture
 def brief_paper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model of the paper, which evaluations train beside a bundle's, is trained briefly."""
-    from latentcrs.evaluate import opened
-
-    whole = opened.load_config
-    monkeypatch.setattr(opened, "load_config", lambda name: whole(name, ["em.epochs=2", "em.min_steps=0"]))
+    train_paper_briefly(monkeypatch)
 
 
 @pytest.fixture(scope="session")

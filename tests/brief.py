@@ -1,5 +1,12 @@
 """Settings of a brief training, for tests and for processes that they start."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
 SETTINGS = [
     "behaviour.network.width=16",
     "behaviour.network.length=30",
@@ -15,3 +22,11 @@ SETTINGS = [
     "em.batch=256",
 ]
 """Laid over the default preset: the same model as it is, small and brief."""
+
+
+def train_paper_briefly(patch: pytest.MonkeyPatch) -> None:
+    """The model of the paper, which evaluations train beside a bundle's, is trained briefly."""
+    from latentcrs.evaluate import opened
+
+    whole = opened.load_config
+    patch.setattr(opened, "load_config", lambda name: whole(name, ["em.epochs=2", "em.min_steps=0"]))

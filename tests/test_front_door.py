@@ -90,15 +90,27 @@ def test_every_public_name_has_an_example_that_runs() -> None:
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_every_example_of_a_docstring_runs(
-    module: str, model: latentcrs.Recommender, few: Frames, brief: dict[str, Any], cached: None, tmp_path: Path
+    module: str,
+    model: latentcrs.Recommender,
+    few: Frames,
+    brief: dict[str, Any],
+    cached: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     interactions, items = few
     interactions.write_csv(tmp_path / "log.csv")
     items.with_columns(pl.col(pl.List(pl.String)).list.join("|")).write_csv(tmp_path / "items.csv")
+    whole = latentcrs.LatentCRS
+
+    def briefly(**settings: Any) -> latentcrs.LatentCRS:
+        return whole(**{**settings, **brief}, device="cpu")
+
+    monkeypatch.setattr(latentcrs, "LatentCRS", briefly)
     names = {
         "latentcrs": latentcrs,
         "Dataset": latentcrs.Dataset,
-        "LatentCRS": lambda **settings: latentcrs.LatentCRS(**{**settings, **brief}, device="cpu"),
+        "LatentCRS": briefly,
         "interactions": interactions,
         "items": items,
         "folder": tmp_path,

@@ -64,6 +64,16 @@ def test_calibrated_parts_fit_what_was_not_trained_on_better(
     assert loss(opened, valid) < before - 0.01
 
 
+def test_what_is_scored_beforehand_counts_as_what_is_scored_batch_by_batch(
+    opened: Bundle, valid: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "STEPS", 20)
+    beforehand = calibrate(opened.generative, valid)["scales"]
+    monkeypatch.setattr(calibration, "AT_ONCE", 0)
+    assert calibrate(opened.generative, valid)["scales"] == pytest.approx(beforehand, abs=0.005)
+    assert max(abs(scale - 1) for scale in beforehand) > 0.05
+
+
 def test_what_lacks_the_additions_is_not_calibrated() -> None:
     assert load_config("default").model.calibrated
     assert not load_config("paper").model.calibrated

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from brief import train_paper_briefly
 from latentcrs.base.errors import UserError
 from latentcrs.data import PreparedDataset
 from latentcrs_lab.cli.main import app
@@ -50,6 +51,7 @@ def page(
         patch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
         patch.setenv("LATENTCRS_TRAINING", str(out / "work"))
         patch.setattr(OTHERS, QUICK)
+        train_paper_briefly(patch)
         patch.setattr(ABLATIONS, [change for change in ablation.ABLATIONS if change.name in CHANGES])
         return evaluate_paper(dataset, out, ASKED, [*settings, *BRIEF], n=20, device="cpu")
 

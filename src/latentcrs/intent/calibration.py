@@ -15,8 +15,8 @@ from latentcrs.intent.stage import Rows
 
 STEPS, BATCH, RATE, KEPT = 250, 256, 0.03, 0.02
 """KEPT: the weight of how far the scales are from one."""
-MOST = 20_000
-"""Items of the softmax: of a larger catalogue a sample, the targets among it."""
+MOST, AT_ONCE = 20_000, 1 << 22
+"""Items of the softmax: of a larger catalogue a sample, the targets among it; rows times items scored beforehand."""
 
 
 def calibrate(model: GenerativeModel, rows: Rows, seed: int = 0) -> dict[str, Any]:
@@ -25,23 +25,23 @@ def calibrate(model: GenerativeModel, rows: Rows, seed: int = 0) -> dict[str, An
     A stacking of the parts (Wolpert, Neural Networks 1992): some of them remember the training requests, and count
     for more there than they are worth.
     """
-    assert rows.clues is not None
     device, n = model.V.device, len(model.V)
     draw = np.random.default_rng(seed)
     share = None if rows.weights is None else rows.weights / rows.weights.sum()
+    model.scales.fill_(1.0)
     with torch.no_grad():
         parts = model.item_parts()
+    few = n <= MOST and len(rows) * n <= AT_ONCE
+    whole = part_scores(model, parts, rows, np.arange(len(rows)), np.arange(n)) if few else None
     scales = torch.ones(PARTS, device=device, requires_grad=True)
     adam = torch.optim.Adam([scales], lr=RATE)
-    model.scales.fill_(1.0)
     with step("how much each part counts", STEPS) as bar:
         for _ in range(STEPS):
             batch = draw.choice(len(rows), BATCH, p=share)
             chosen = np.arange(n) if n <= MOST else draw.choice(n, MOST, replace=False)
             targets = rows.targets.cpu().numpy()[batch]
             chosen = np.union1d(chosen, targets) if n > MOST else chosen
-            with torch.no_grad():
-                found = part_scores(model, parts, rows, batch, chosen)
+            found = part_scores(model, parts, rows, batch, chosen) if whole is None else whole[:, batch]
             scores = torch.einsum("pbn,p->bn", found, scales)
             people, gone = rows.histories[batch].pairs()
             place = np.searchsorted(chosen, gone)
@@ -59,6 +59,7 @@ def calibrate(model: GenerativeModel, rows: Rows, seed: int = 0) -> dict[str, An
     return {"scales": [round(scale, 3) for scale in scales.tolist()]}
 
 
+@torch.no_grad()
 def part_scores(
     model: GenerativeModel, parts: list[Tensor], rows: Rows, batch: np.ndarray, chosen: np.ndarray
 ) -> Tensor:
