@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 DEMO_STAMP := .venv/.installed-for-demo
 PIP_INSTALL := $(BIN)/python -m pip install --no-input --disable-pip-version-check -c constraints.txt
 # Both workers have to hash alike, to collect the same tests. Compiled code is kept: many processes are started.
-PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} $(BIN)/python -m pytest -q -n 2 --dist loadfile
+PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18

@@ -172,10 +172,15 @@ def hearing(small_movielens: Path) -> FacetHearing:
     return hearing
 
 
+@pytest.hookimpl(trylast=True)  # after their order was drawn
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow = set()
     for item in items:
-        if not WANTED & set(getattr(item, "fixturenames", ())):
+        if WANTED & set(getattr(item, "fixturenames", ())):
+            slow.add(item.path)
+        else:
             item.add_marker("quick")
+    items.sort(key=lambda item: item.path not in slow)  # files that take long begin first: workers end together
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

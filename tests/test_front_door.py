@@ -27,7 +27,7 @@ MODULES = {
 }
 """Modules whose public names are the front door."""
 BRIEFER = [*SETTINGS, "model.calibrated=false"]
-"""Calibration is most of a brief training, and nothing here is about it."""
+"""Nothing here is about calibration."""
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,7 @@ def calibrate(model: GenerativeModel, rows: Rows, seed: int = 0) -> dict[str, An
     draw = np.random.default_rng(seed)
     share = None if rows.weights is None else rows.weights / rows.weights.sum()
     model.scales.fill_(1.0)
-    with torch.no_grad():
-        parts = model.item_parts()
+    parts = [part.detach() for part in model.item_parts()]
     few = n <= MOST and len(rows) * n <= AT_ONCE
     whole = part_scores(model, parts, rows, np.arange(len(rows)), np.arange(n)) if few else None
     scales = torch.ones(PARTS, device=device, requires_grad=True)
