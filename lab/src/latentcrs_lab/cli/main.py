@@ -5,17 +5,17 @@ from __future__ import annotations
 import typer
 
 from latentcrs.cli.main import run
-from latentcrs_lab.cli import bench, paper
+from latentcrs_lab.cli import bench, paper, report
 
 app = typer.Typer(
     name="latentcrs-lab",
-    help="The laboratory of LatentCRS: every table and figure of the paper, and benchmarks beside named peers.",
+    help="The laboratory of LatentCRS: every table and figure, and benchmarks beside named peers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for group in (paper, bench):
+for group in (report, paper, bench):
     group.register(app)
 
 

@@ -1,4 +1,4 @@
-"""`latentcrs-lab ablation`, `sensitivity`, `paper` and `intent-map`: the experiments of the paper."""
+"""`latentcrs-lab ablation`, `sensitivity`, `curves` and `intent-map`: the experiments of the paper."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from latentcrs.cli.options import LAST_SEED, MOST, Device, a_model
+from latentcrs.cli.options import LAST_SEED, Device
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
     app.command("ablation")(ablation)
     app.command("sensitivity")(sensitivity)
-    app.command("paper")(paper)
+    app.command("curves")(curves)
     app.command("intent-map")(intent_map)
 
 
@@ -37,7 +37,7 @@ def ablation(
     """
     from latentcrs.evaluate.tables import print_rows
     from latentcrs_lab.paper.ablation import ablations  # late: PyTorch takes seconds
-    from latentcrs_lab.paper.page import ABLATION_HEADER, ablation_rows
+    from latentcrs_lab.report.tables import ABLATION_HEADER, ablation_rows
 
     only = [name.strip() for name in names.split(",")] if names else None
     result = ablations(dataset, preset, set_ or [], device, only).as_json()
@@ -51,7 +51,6 @@ def sensitivity(
     dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
     preset: Annotated[str, typer.Option(help="default or paper.")] = "paper",
     names: Annotated[str | None, typer.Option("--only", help="Of K, alpha_m, alpha_e, kl; with commas.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Draw the curves into this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the points as JSON.")] = False,
     device: Device = "auto",
 ) -> None:
@@ -59,16 +58,13 @@ def sensitivity(
 
     What was trained before is not trained again.
 
-    Example: latentcrs-lab sensitivity data/ml-1m --out sensitivity.png
+    Example: latentcrs-lab sensitivity data/ml-1m
     """
     from latentcrs.evaluate.tables import print_rows
-    from latentcrs_lab.paper.figures import draw_sensitivity
     from latentcrs_lab.paper.sensitivity import sensitivity as run  # late: PyTorch takes seconds
 
     only = [name.strip() for name in names.split(",")] if names else None
     result = run(dataset, preset, device=device, names=only).as_json()
-    if out is not None:
-        draw_sensitivity(result, out)
     if as_json:
         print(json.dumps(result))
         return
@@ -80,46 +76,32 @@ def sensitivity(
         print_rows(f"{name}, test split", (name, "Recall@5", "NDCG@20"), rows)
 
 
-def paper(
-    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the page and of what the run keeps; DATASET-paper by default.")
-    ] = None,
-    only: Annotated[str | None, typer.Option(help="Only these steps, with commas; --list-steps names them.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Lay KEY=VALUE over every preset.")] = None,
-    list_steps: Annotated[bool, typer.Option("--list-steps", help="Name the steps and end.")] = False,
-    llm: Annotated[
-        str | None,
-        typer.Option(callback=a_model, help="For variant V, Table 6 and the user llm: 'local', or an address."),
-    ] = None,
-    n: Annotated[int, typer.Option(min=2, max=MOST, help="Sampled requests and conversations.")] = 500,
+def curves(
+    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
     seed: Annotated[int, typer.Option(min=0, max=LAST_SEED, help="Of simulated users and samples.")] = 0,
-    beside: Annotated[
-        str | None, typer.Option(help="Data set of the paper beside ours: ml-1m, video-games or cds.")
-    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the points as JSON.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Every table and figure of the paper on one data set, in one run that can be interrupted: a Markdown page, and
-    the same as one HTML file with its pictures inside.
+    """How accuracy changes with the conditions told, the items of a history, and how often the target was chosen.
 
-    Example: latentcrs-lab paper data/ml-1m --out results/ml-1m
+    Example: latentcrs-lab curves models/ml-1m
     """
-    from latentcrs.base.errors import UserError
-    from latentcrs.base.progress import show
-    from latentcrs.llm import open_chat_model
-    from latentcrs_lab.paper import STEPS, evaluate_paper  # late: PyTorch takes seconds
+    from latentcrs.evaluate.opened import EvaluationBundle  # late: PyTorch takes seconds
+    from latentcrs.evaluate.tables import print_rows, title_of
+    from latentcrs_lab.paper.curves import by_conditions, by_history, by_interactions
 
-    if list_steps:
-        print("\n".join(STEPS))
+    opened = EvaluationBundle(bundle, device=device)
+    found = {
+        "conditions": by_conditions(opened, seed),
+        "history": by_history(opened, seed),
+        "interactions": by_interactions(opened),
+    }
+    if as_json:
+        print(json.dumps({name: [point.as_json() for point in points] for name, points in found.items()}))
         return
-    steps = [name.strip() for name in only.split(",")] if only else list(STEPS)
-    if unknown := [name for name in steps if name not in STEPS]:
-        raise UserError(f"There is no step {unknown[0]!r}; choose of {', '.join(STEPS)}.")
-    folder = out or dataset.resolve().with_name(f"{dataset.resolve().name}-paper")
-    model = None if llm is None else open_chat_model(llm)
-    page = evaluate_paper(dataset, folder, steps, set_ or [], model, n, seed, beside, device)
-    for path in (page, page.with_suffix(".html")):
-        show(f"wrote {path}")
+    for name, points in found.items():
+        rows = [[title_of(one.system), one.at, f"{one.n:,}", f"{one.recall:.4f}"] for one in points]
+        print_rows(f"By {name}, test split", ("system", name, "requests", "Recall@5"), rows)
 
 
 def intent_map(

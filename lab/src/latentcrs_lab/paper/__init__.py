@@ -1,6 +1,1 @@
-"""Every table and figure of the paper in one resumable run, as one page with ours beside theirs."""
-
-from latentcrs_lab.paper.report import evaluate_paper
-from latentcrs_lab.paper.steps import STEPS
-
-__all__ = ["STEPS", "evaluate_paper"]
+"""The experiments of the paper: ablations, sensitivity, curves, the map of intents, and what the paper reports."""

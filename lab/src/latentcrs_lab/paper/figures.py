@@ -37,7 +37,7 @@ _CURVES = {
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """Every figure that `results` (see `steps.PaperRun.run`) has the figures for, as PNG in `folder`, by name."""
+    """Every figure that `results` has the figures for, as PNG in `folder`, by name."""
     drawn: dict[str, Path] = {}
 
     def keep(name: str, draws: Callable[[Path], None]) -> None:
@@ -48,7 +48,7 @@ def draw(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     if talks := results.get("multi-turn"):
         keep("multi-turn", lambda path: _talks(talks["systems"], path))
     if curves := results.get("sensitivity"):
-        keep("sensitivity", lambda path: draw_sensitivity(curves, path))
+        keep("sensitivity", lambda path: _sensitivity(curves, path))
     for name, label in _CURVES.items():
         if points := results.get(name):
             keep(name, lambda path, points=points, label=label: _curve(points, label, path))  # type: ignore[misc]
@@ -69,7 +69,7 @@ def _talks(systems: Mapping[str, Any], path: Path) -> None:
     save_png(made, path)
 
 
-def draw_sensitivity(result: Mapping[str, Any], path: Path) -> None:
+def _sensitivity(result: Mapping[str, Any], path: Path) -> None:
     """Figure 3: test Recall@5 of variant B by each parameter; the preset's own value is the full dot."""
     made, grid = panels(2, 2, 560)
     for axes, (name, points) in zip(grid, result["curves"].items(), strict=False):
