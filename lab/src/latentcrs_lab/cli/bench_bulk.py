@@ -51,7 +51,7 @@ def embed(
     encoder: Annotated[
         str, typer.Option(callback=an_encoder, help="minilm, or a sentence-transformers model.")
     ] = "minilm",
-    sample: Annotated[int, typer.Option(min=32, max=MOST, help="Texts of each kind.")] = 512,
+    sample: Annotated[int, typer.Option(min=1, max=MOST, help="Texts of each kind.")] = 512,
     repeats: Annotated[int, typer.Option(min=1, max=MOST, help="Rounds; medians are told.")] = 3,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
