@@ -8,7 +8,7 @@ from typing import Any
 
 from latentcrs.converse.conversation import Conversation
 from latentcrs.data.rules import Rule
-from latentcrs.hear import Heard, HeardRule
+from latentcrs.hear import Context, Heard, HeardRule
 from latentcrs.llm import Call, ChatRequest, Completion
 
 Talk = Callable[..., Conversation]
@@ -47,7 +47,7 @@ class RulesByHeart:
         }
         self.asked: list[str] = []
 
-    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
+    def extract(self, utterance: str, context: Context | None = None, call: Call | None = None) -> Heard:
         self.asked.append(utterance)
         return self.heard.get(utterance, Heard())
 
@@ -60,7 +60,7 @@ class Failing:
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
-    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
+    def extract(self, utterance: str, context: Context | None = None, call: Call | None = None) -> Heard:
         raise self.error
 
     def complete(self, request: ChatRequest) -> Completion:
@@ -80,7 +80,7 @@ class Says:
     def complete(self, request: ChatRequest) -> Completion:
         self.prompts.append("\n".join(message.content for message in request.messages))
         self.calls.append(request.call)
-        return Completion(self.says(request.messages[0].content), 10, 2, 1.0, self.id)
+        return Completion(self.says(self.prompts[-1]), 10, 2, 1.0, self.id)
 
 
 def graded(grades: Sequence[object]) -> str:

@@ -52,7 +52,7 @@ class WordsAlone:
 
     name = "words alone"
 
-    def extract(self, utterance: str, before: object = (), call: object = None) -> Heard:
+    def extract(self, utterance: str, context: object = None, call: object = None) -> Heard:
         """See `Extractor.extract`."""
         lowered, rules = utterance.lower(), []
         for genre in ("Comedy", "Drama", "Action"):

@@ -71,7 +71,7 @@ def test_v_needs_a_model(talk: Talk) -> None:
 # V.
 
 
-def test_the_model_grades_the_top_twenty_of_f(talk: Talk, recommender: Recommender) -> None:
+def test_the_model_grades_the_top_of_f(talk: Talk, recommender: Recommender) -> None:
     begun, model = judged_by(talk, [1] * JUDGED, history=["1"])
     turn = begun.reply(ASKED)
     prompt = model.prompts[0]
@@ -165,8 +165,8 @@ def test_control_items_fit_nothing_and_stand_elsewhere_at_every_turn(talk: Talk,
 
 
 def test_a_model_that_takes_control_items_for_fitting_is_not_heard(talk: Talk) -> None:
-    for grades, heeded in (([3, 1, 2] * 8, False), ([1] * 24, True)):
-        begun = talk(HEARD, variant="v", model=Says(lambda _, g=grades: graded(g)), controls=4)
+    for grade, heeded in ((3, False), (1, True)):
+        begun = talk(HEARD, variant="v", model=Says(lambda _, g=grade: graded([g] * (JUDGED + 4))), controls=4)
         turn = begun.reply(ASKED)
         assert shown(turn) == f_order(talk)[:5]
         assert any("nothing to do with the request" in failure for failure in begun.failures) is not heeded
@@ -240,7 +240,7 @@ def test_a_second_answer_that_fits_is_used(talk: Talk) -> None:
 
 
 def test_words_around_the_judgement_and_a_fence_are_passed_over(talk: Talk) -> None:
-    model = Says(lambda prompt: f"Here it is:\n```json\n{graded([0] * 4 + [2] + [0] * 15)}\n```")
+    model = Says(lambda prompt: f"Here it is:\n```json\n{graded([0] * 4 + [2] + [0] * (JUDGED - 5))}\n```")
     turn = talk(HEARD, variant="v", model=model).reply(ASKED)
     assert shown(turn)[1] == f_order(talk)[4] and turn.notes == []
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from latentcrs.converse.conversation import Conversation
+from latentcrs.converse.judge import JUDGED
 from latentcrs.data import PreparedDataset
 from latentcrs.data.ranking import both_ranks_of
 from latentcrs.evaluate.hard_rules import HardRules
@@ -111,28 +112,30 @@ def test_rules_raise_recall(recommender: Recommender, rows: Rows, rules: HardRul
     assert (f <= 5).mean() > (b <= 5).mean()
 
 
-@pytest.mark.parametrize("grades", [[2] * 20, None], ids=["all alike", "the model fails"])
+@pytest.mark.parametrize("grades", [[2] * JUDGED, None], ids=["all alike", "the model fails"])
 def test_a_judgement_that_says_nothing_leaves_the_order_of_f(
     recommender: Recommender, rows: Rows, rules: HardRules, texts: list[str], grades: list[int] | None
 ) -> None:
     f, judged = ranks_of_f_and_v(recommender, rows, rules, texts, Judge(grades))
-    assert judged.ranks.tolist() == f[:SOME].tolist()
-    assert judged.failed == (SOME if grades is None else 0)
+    ranks, asked, failed = judged
+    assert ranks.tolist() == f[:SOME].tolist()
+    assert asked == (f[:SOME] <= JUDGED).sum() > 0  # nobody else's rank can change
+    assert failed == (asked if grades is None else 0)
 
 
 def test_a_judgement_moves_an_item_up_past_its_equals_only(
     recommender: Recommender, rows: Rows, rules: HardRules, texts: list[str]
 ) -> None:
-    f, judged = ranks_of_f_and_v(recommender, rows, rules, texts, Judge([0, 3] + [0] * 18))
-    below = f[:SOME] > 20
-    assert judged.ranks[below].tolist() == f[:SOME][below].tolist()
-    assert (np.abs(judged.ranks - f[:SOME]) <= 6).all()  # three grades, two places each
-    assert (judged.ranks != f[:SOME]).any()  # the second came before the first
+    f, judged = ranks_of_f_and_v(recommender, rows, rules, texts, Judge([0, 3] + [0] * (JUDGED - 2)))
+    below = f[:SOME] > JUDGED
+    assert judged[0][below].tolist() == f[:SOME][below].tolist()
+    assert (np.abs(judged[0] - f[:SOME]) <= 6).all()  # three grades, two places each
+    assert (judged[0] != f[:SOME]).any()  # the second came before the first
 
 
 def ranks_of_f_and_v(
     recommender: Recommender, rows: Rows, rules: HardRules, texts: list[str], judge: Judge
-) -> tuple[np.ndarray, object]:
+) -> tuple[np.ndarray, tuple[np.ndarray, int, int]]:
     def filtered(part: slice) -> torch.Tensor:
         return rules.over(scores_of(recommender, rows, part), part)
 

@@ -12,8 +12,7 @@ from pydantic import BaseModel, Field
 
 from latentcrs.llm import Call, ChatRequest, Message, ModelError, answer
 from latentcrs.llm.model import longest_text
-from latentcrs.llm.openai_model import OpenAIModel
-from latentcrs.llm.patience import LARGEST_ANSWER
+from latentcrs.llm.openai_model import LARGEST_ANSWER, OpenAIModel
 
 KEY = "sk-this-must-stay-secret"
 ASK = [Message("system", "You answer."), Message("user", "A comedy?")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +169,10 @@ def test_a_language_model_is_measured_as_the_heads_are_and_its_failures_are_coun
     class Model:
         name = "llm"
 
-        def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
+        def extract(self, utterance: str, context: Context | None = None, call: Call | None = None) -> Heard:
             if utterance == "silence":
                 raise ModelError("invalid", "no answer")
-            assert before == ("a drama",)
+            assert context is not None and context.before == ("a drama",)
             return Heard(rules=(genre("Comedy"),))
 
     hearer = ExtractorHearer(Model())

@@ -63,7 +63,7 @@ def heard(
         return
     paths = dev_labels() if labels is None else [labels]
     lines = {path.name: read_labels(path) for path in paths}
-    model = None if llm is None else ExtractorHearer(open_extractor("llm", items, columns, open_chat_model(llm)))
+    model = None if llm is None else ExtractorHearer(open_extractor("llm", hearer, open_chat_model(llm)))
     tallies = {name: evaluate_heard(model or hearer, items, columns, found) for name, found in lines.items()}
     messages = [line for found in lines.values() for line in found if "turns" not in line and model is None]
     traded = trade_off(hearer, lambda: evaluate_heard(hearer, items, columns, messages)) if messages else []

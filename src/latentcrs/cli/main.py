@@ -28,8 +28,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # One file each: it has the `group` of this name, or one command, the function that is called like it.
 COMMANDS = (
-    *("data", "simulate", "embed", "train", "evaluate", "intents", "chat", "bench", "demo", "models", "tokens"),
-    *("serve", "keys", "mcp", "recommend_all", "export", "items", "stats"),
+    *("data", "describe", "simulate", "embed", "train", "evaluate", "intents", "chat", "bench", "demo"),
+    *("models", "tokens", "serve", "keys", "mcp", "recommend_all", "export", "items", "stats"),
 )
 for command in COMMANDS:
     module = importlib.import_module(f"latentcrs.cli.{command}")

@@ -35,7 +35,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
     encoders, language_models = encoders_at_hand(), language_models_at_hand()
     if as_json:
         listed = [{"kind": "encoder", **asdict(encoder)} for encoder in encoders]
-        listed += [{"kind": "language model", **asdict(model)} for model in language_models]
+        listed += [{"kind": "language model", **model} for model in language_models]
         typer.echo(json.dumps(listed, indent=2))
         return
     table = Table("encoder", "width", "terms", "where", box=None)
@@ -48,8 +48,8 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
     for heading in ("MB", "at hand", "terms"):
         table.add_column(heading)
     for model in language_models:
-        at_hand = "yes" if model.ready else "fetched" if model.where else "no"
-        table.add_row(model.spec, f"{model.megabytes:,}", at_hand, model.terms)
+        at_hand = "yes" if model["ready"] else "fetched" if model["where"] else "no"
+        table.add_row(str(model["spec"]), f"{model['megabytes']:,}", at_hand, str(model["terms"]))
     console.print(table)
     console.print("\nlatentcrs models fetch NAME fetches one; --llm local takes the best of those.", highlight=False)
 

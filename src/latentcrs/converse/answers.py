@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentcrs.data import ColumnKind
+from latentcrs.data.dataset import MACHINE_WRITTEN
 from latentcrs.data.roles import roles_of
+from latentcrs.recommend.explain import BY_MODEL
 
 LONGEST_STORY = 320
 _SAID = {
@@ -90,6 +92,7 @@ def story_of(item: Mapping[str, Any], columns: Mapping[str, ColumnKind]) -> str:
         story = item.get(column) if kind == "text" else None
         if story:
             text = " ".join(str(story).split())
+            text = f"{BY_MODEL.capitalize()}: {text}" if column == MACHINE_WRITTEN else text
             return text if len(text) <= LONGEST_STORY else text[:LONGEST_STORY].rsplit(" ", 1)[0] + " …"
     return ""
 

@@ -20,6 +20,7 @@ from latentcrs.converse.steps import timed
 from latentcrs.data.roles import addresses
 from latentcrs.hear import Context, Extractor, Heard, HeardRule, Hearer, Reading
 from latentcrs.hear.language import denies, word_set
+from latentcrs.hear.llm import ModelHearer
 from latentcrs.hear.open import hearer_of
 from latentcrs.llm import Call, ChatModel, Meter, ModelError
 from latentcrs.llm.model import encodable
@@ -57,11 +58,11 @@ TALK = frozenset({"question", "thanks", "greeting", "small talk", "unsure", "acc
 class Conversation:
     """One person talking with one bundle. A turn that fails or is interrupted leaves it as it was.
 
-    extractor: hears the rules; `fallback` does where the extractor needs a language model and that fails. model:
-    judges in variant v (`places`, `controls`: see `judge`), and words the replies where `talks`. policy: the
-    operator's; `session.always` holds beside it. asks: whether it asks back (see `asking`). store: every turn is
-    committed to it before it is returned. failures: the last turn's `notes` with all that is known of what failed,
-    for whoever runs the model; turns, which clients read, have the kind alone.
+    extractor: hears the rules; where its language model fails, the words alone are heard. model: judges in variant v
+    (`places`, `controls`: see `judge`), and words the replies where `talks`. policy: the operator's; `session.always`
+    holds beside it. asks: whether it asks back (see `asking`). store: every turn is committed to it before it is
+    returned. failures: the last turn's `notes` with all that is known of what failed, for whoever runs the model;
+    turns, which clients read, have the kind alone.
     """
 
     def __init__(
@@ -70,7 +71,6 @@ class Conversation:
         extractor: Extractor,
         session: Session | None = None,
         *,
-        fallback: Extractor | None = None,
         model: ChatModel | None = None,
         talks: bool = False,
         places: float = PLACES,
@@ -78,9 +78,9 @@ class Conversation:
         store: ConversationStore | None = None,
         id: str = "",
     ) -> None:
-        self.recommender, self.extractor, self.fallback = recommender, extractor, fallback or extractor
-        own = next((one for one in (extractor, fallback) if isinstance(one, Hearer)), None)
-        self.hearer = own or hearer_of(recommender)
+        self.recommender, self.extractor = recommender, extractor
+        own = extractor.hearer if isinstance(extractor, ModelHearer) else extractor
+        self.hearer = own if isinstance(own, Hearer) else hearer_of(recommender)
         self.session = session or Session()
         self.model, self._meter = model, Meter()
         self.talks, self.places, self.controls, self.store, self.id = talks, places, controls, store, id
@@ -233,12 +233,13 @@ class Conversation:
         reading = self.hearer.read(text, context)
         if self.extractor is self.hearer:
             return reading
-        before = list(session.said)
         try:
-            heard = self.extractor.extract(text, before, self.call("rules", turn))
+            heard = self.extractor.extract(text, context, self.call("rules", turn))
         except ModelError as error:
             self._went_on(turn, "rules by words alone", error)
-            heard = reading if self.fallback is self.hearer else self.fallback.extract(text, before)
+            return reading
+        if isinstance(heard, Reading):
+            return heard
         # What is in force follows whoever heard the rules, also in what they end.
         return reading.model_copy(update={name: getattr(heard, name) for name in Heard.model_fields})
 

@@ -13,17 +13,19 @@ from latentcrs.data import ColumnKind
 from latentcrs.llm import Call, ChatModel, Message, ModelError, answer
 from latentcrs.llm.prompts import prompt
 
-JUDGED = 20
+JUDGED = 10
 PLACES = 2.0
 """Places an item moves up for each grade above its neighbours. Not the grade alone: the order that is judged already
 knows the person, and one wrong grade must not throw its best item out.
 """
-CONTROLS = 4
+CONTROLS = 3
 """Items that have nothing to do with the request, hidden among the judged ones at other places every time: a model
 that does not see that they do not fit is not judging, and its grades are not used. (As gold questions keep crowd
 workers honest; a small model repeats a pattern whatever it is shown.)
 """
 LONGEST_ITEM = 240
+JUDGED_ITEM, JUDGED_REQUEST = 56, 280
+"""Characters of an item, and of what was said last, that a judge reads: title, year and kind."""
 
 
 def grades(
@@ -51,8 +53,11 @@ def grades(
     schema: type[BaseModel] = create_model(
         "Judgement", grades=(Annotated[list[grade], Field(min_length=count, max_length=count)], ...)
     )
-    text = prompt("judge", request=request, liked=list(liked), items=[described(item, columns) for item in asked])
-    judged = answer(model, [Message("user", text)], call, schema, max_tokens=8 * count + 40)
+    shown = [described(item, columns, JUDGED_ITEM) for item in asked]
+    text = prompt("judge", request=request[-JUDGED_REQUEST:], liked=liked[-3:], items=shown)
+    # What is always the same stands first: a model in this process reads it once.
+    messages = [Message("system", prompt("judge_rules")), Message("user", text)]
+    judged = answer(model, messages, call, schema, max_tokens=4 * count + 40)
     given: list[int] = judged.grades  # type: ignore[attr-defined]
     if any(given[place] > 1 for place in hidden):
         raise ModelError("invalid", "The model takes items for fitting that have nothing to do with the request.")
@@ -64,11 +69,11 @@ def reordered(given: Sequence[int], places: float = PLACES) -> list[int]:
     return np.argsort(np.arange(len(given)) - places * np.asarray(given, float), kind="stable").tolist()
 
 
-def described(item: Mapping[str, Any], columns: Mapping[str, ColumnKind]) -> str:
+def described(item: Mapping[str, Any], columns: Mapping[str, ColumnKind], longest: int = LONGEST_ITEM) -> str:
     """An item as one line of a prompt."""
     facts = [
         ", ".join(map(str, value[:4])) if isinstance(value, list) else str(value)
         for column, kind in columns.items()
         if kind not in ("text", "link") and (value := item.get(column)) not in (None, [])
     ]
-    return " | ".join([str(item["title"]), *facts, story_of(item, columns)])[:LONGEST_ITEM]
+    return " | ".join([str(item["title"]), *facts, story_of(item, columns)])[:longest]

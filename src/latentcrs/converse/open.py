@@ -5,12 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from latentcrs.base.device import resolve_device
 from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
-from latentcrs.hear.open import Extractors
+from latentcrs.hear.open import Extractors, RulesBy
 from latentcrs.llm import ChatModel, open_chat_model
 from latentcrs.recommend import Recommender, load
 from latentcrs.recommend.users import trained_dataset, user_history
@@ -27,7 +26,7 @@ def open_conversation(
     likes: Sequence[str] = (),
     history: Sequence[str] = (),
     variant: Variant | None = None,
-    rules: Literal["lexical", "llm"] = "lexical",
+    rules: RulesBy = "lexical",
     llm: str | ChatModel | None = None,
     talks: bool = False,
     store: ConversationStore | str | Path | None = None,
@@ -78,10 +77,8 @@ def open_conversation(
         past += [recommender.find_item(title) for title in likes]
         session = Session(user=user, history=list(dict.fromkeys(past)), variant=variant or "f", k=k or 5)
     model = open_chat_model(llm) if llm is None or isinstance(llm, str) else llm
-    by, id = Extractors(recommender, rules, model), stored.id if stored else new_id()
-    opened = Conversation(
-        recommender, by.chosen, session, fallback=by.lexical, model=model, talks=talks, store=kept, id=id
-    )
+    heard_by, id = Extractors(recommender, rules, model).chosen, stored.id if stored else new_id()
+    opened = Conversation(recommender, heard_by, session, model=model, talks=talks, store=kept, id=id)
     if stored is not None:
         opened.recent = stored.turns[-10:]
     elif kept is not None:

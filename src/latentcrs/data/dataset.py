@@ -21,6 +21,8 @@ ColumnKind = Literal["category", "multi-category", "number", "year", "text", "li
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 MANIFEST = "dataset.json"
+MACHINE_WRITTEN = "machine_written"
+"""The column in which a language model describes items (`latentcrs describe`)."""
 FORMAT = 1
 """Of a prepared data set: counted up when what is in its folder changes so that older ones cannot be read."""
 
@@ -198,16 +200,23 @@ class PreparedDataset:
 
     def write_requests(self, requests: pl.DataFrame) -> None:
         """Write `requests` (columns of `REQUESTS_SCHEMA`) into the folder, replacing what was there."""
-        requests = requests.select([pl.col(name).cast(kind) for name, kind in REQUESTS_SCHEMA.items()])
-        target, others = self.path / "requests.parquet", dict(self.info.checksums)
-        if others.pop("requests.parquet", None) is not None:
-            # Killed before the end, the folder has no requests rather than wrong ones.
+        self._write("requests", requests.select([pl.col(name).cast(kind) for name, kind in REQUESTS_SCHEMA.items()]))
+
+    def write_items(self, items: pl.DataFrame, columns: dict[str, ColumnKind], notes: list[str]) -> None:
+        """Write the catalogue anew, the same items with more told of them, and what `dataset.json` says of it."""
+        self._write("items", items, columns=columns, notes=notes)
+
+    def _write(self, name: str, table: pl.DataFrame, **told: object) -> None:
+        target, others = self.path / f"{name}.parquet", dict(self.info.checksums)
+        if others.pop(target.name, None) is not None:
+            # Killed before the end, the folder has no requests, or a table without a checksum.
             write_manifest(self.path, self.info.model_copy(update={"checksums": others}))
         with atomic_file(target) as temporary:
-            requests.write_parquet(temporary)
-        self.info = self.info.model_copy(update={"checksums": {**others, "requests.parquet": sha256_of(target)}})
+            table.write_parquet(temporary)
+        checksums = {**others, target.name: sha256_of(target)}
+        self.info = self.info.model_copy(update={**told, "checksums": checksums})
         write_manifest(self.path, self.info)
-        self.__dict__.pop("requests", None)
+        self.__dict__.pop(name, None)
 
     @cached_property
     def sequence(self) -> NDArray[np.int32]:

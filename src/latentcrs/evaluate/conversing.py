@@ -38,13 +38,12 @@ class BundleDialogues:
         extractor: Extractor,
         variant: Variant,
         model: ChatModel | None = None,
-        fallback: Extractor | None = None,
         asks: bool = False,
     ) -> None:
         """model: judges in variant v. asks: it asks back."""
         self.asks = asks
         self.name, self.recommender, self.extractor, self.variant = name, recommender, extractor, variant
-        self.model, self.fallback = model, fallback
+        self.model = model
         self._item_ids: list[str] = recommender.bundle.items["item_id"].to_list()
         self._talks: dict[int, Conversation] = {}
         self._taken: dict[int, tuple[int, int]] = {}
@@ -56,14 +55,9 @@ class BundleDialogues:
 
     def _conversation(self, dialogue: Dialogue) -> Conversation:
         history = [self._item_ids[number] for number in dict.fromkeys(dialogue.history.tolist())]
-        conversation = Conversation(
-            self.recommender,
-            self.extractor,
-            Session(history=history, variant=self.variant, k=SHOWN),
-            fallback=self.fallback,
-            model=self.model,
-            id=f"{self.name}:{dialogue.user}:{dialogue.cut}",
-        )
+        session = Session(history=history, variant=self.variant, k=SHOWN)
+        id = f"{self.name}:{dialogue.user}:{dialogue.cut}"
+        conversation = Conversation(self.recommender, self.extractor, session, model=self.model, id=id)
         conversation.asks = self.asks
         return conversation
 

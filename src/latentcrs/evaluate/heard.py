@@ -53,7 +53,7 @@ class ExtractorHearer:
     def read(self, utterance: str, context: Context) -> Reading:
         """What the extractor hears; nothing where it fails."""
         try:
-            heard = self.extractor.extract(utterance, context.before)
+            heard = self.extractor.extract(utterance, context)
         except ModelError:
             self.failed += 1
             return Reading()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,14 +17,6 @@ from latentcrs.llm import Call, ChatModel, ModelError
 from latentcrs.recommend import Recommender
 
 
-@dataclass(frozen=True)
-class JudgedRanks:
-    """Ranks of the targets by variant V and how many judgements failed (F's order stood there)."""
-
-    ranks: NDArray[np.int64]
-    failed: int
-
-
 def judged_ranks(
     recommender: Recommender,
     model: ChatModel,
@@ -38,34 +29,41 @@ def judged_ranks(
     chosen: NDArray[np.int64],
     places: float = PLACES,
     controls: int = CONTROLS,
-) -> JudgedRanks:
-    """Ranks of the `chosen` requests (row numbers) under V, from F's `scores` and `ranks` of all rows.
+    judged: int = JUDGED,
+    liked: Sequence[Sequence[int]] | None = None,
+) -> tuple[NDArray[np.int64], int, int]:
+    """Ranks of the `chosen` requests (row numbers) under V, from F's `scores` and `ranks` of all rows; how many the
+    model was asked about, and how many of these judgements failed (F's order stood there).
 
-    A target below F's first 20 keeps its rank; within them the order is that of `converse.judge`, among items that
-    fail the same rules.
+    A target below F's first `judged` keeps its rank whatever the model says, which is then not asked; within them the
+    order is that of `converse.judge`, among items that fail the same rules. liked: the items of each row that the
+    judge is told of; by default what leaves the ranking, `histories`.
     """
-    bundle, found, failed = recommender.bundle, [], 0
+    bundle, found, asked, failed = recommender.bundle, [], 0, 0
     with step("judging", len(chosen)) as bar:
         for row in chosen.tolist():
+            bar.advance()
+            rank = int(ranks[row])
+            found.append(rank)
+            if rank > judged:
+                continue
             past = histories[slice(row, row + 1)].pairs()[1]
             order = scores(slice(row, row + 1))[0].clone()
             order[torch.from_numpy(past).to(order.device)] = -torch.inf
-            values, top = order.topk(JUDGED)
+            values, top = order.topk(judged)
             order[torch.from_numpy(past).to(order.device)] = torch.inf
             unfit = order.topk(controls, largest=False)[1]
             items, hidden = ([bundle.items.row(n, named=True) for n in some.tolist()] for some in (top, unfit))
-            liked = [str(bundle.items["title"][int(number)]) for number in past[-5:]]
-            rank = int(ranks[row])
+            told = [str(bundle.items["title"][int(number)]) for number in (liked[row] if liked else past)[-5:]]
+            asked += 1
             try:
                 call = Call("judge", "evaluation", row)
-                given = grades(model, call, requests[row], liked, items, bundle.columns, hidden)
+                given = grades(model, call, requests[row], told, items, bundle.columns, hidden)
             except ModelError:
                 failed += 1
-                given = [0] * len(items)
-            if rank <= JUDGED and int(targets[row]) in top.tolist():
+                continue
+            if int(targets[row]) in top.tolist():
                 level = np.round(-values.cpu().numpy() / FAR, 3)  # items that fail the same rules stand on one level
-                judged = sorted(reordered(given, places), key=lambda place: level[place])
-                rank = 1 + judged.index(top.tolist().index(int(targets[row])))
-            found.append(rank)
-            bar.advance()
-    return JudgedRanks(np.array(found, np.int64), failed)
+                ordered = sorted(reordered(given, places), key=lambda place: level[place])
+                found[-1] = 1 + ordered.index(top.tolist().index(int(targets[row])))
+    return np.array(found, np.int64), asked, failed

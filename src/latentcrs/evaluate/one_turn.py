@@ -175,12 +175,12 @@ def one_turn_of(
     if model is not None:
         scores = asked.scores(history)["latentcrs-f"]()
         with torch.inference_mode():
-            judged = judged_ranks(
+            judged, judgements, failed = judged_ranks(
                 asked.rules.recommender, model, asked.rules, scores,
                 ranks["latentcrs-f"][0], asked.texts, asked.targets, asked.histories, chosen,
             )  # fmt: skip
-        figures["latentcrs-v"] = _figures(judged.ranks, None)
-        about |= {"judge": model.id, "judgements_failed": judged.failed}
+        figures["latentcrs-v"] = _figures(judged, None)
+        about |= {"judge": model.id, "judgements": judgements, "judgements_failed": failed}
     info = opened.bundle.info
     return OneTurnResult(
         dataset=info.dataset.name,

@@ -95,8 +95,8 @@ def notes(result: OneTurnResult) -> list[str]:
     )
     if "judge" in result.about:
         lines.append(
-            f"V was judged by {result.about['judge']}; {result.about['judgements_failed']:,} judgements failed, and "
-            "F's order stood there. It is not measured with the history left in."
+            f"V was judged by {result.about['judge']}; {result.about['judgements_failed']:,} of "
+            f"{result.about['judgements']:,} judgements failed: F's order stood. The history is not left in."
         )
     lines += [f"{title_of(name)}: {report_line(report)}." for name, report in result.about.get("reports", {}).items()]
     if result.about["history"] is not None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from latentcrs.base.errors import UserError
 from latentcrs.evaluate.conversing import BundleDialogues, recommender_of
 from latentcrs.evaluate.multi_turn import SAMPLE, MultiTurnResult, evaluate_multi_turn, talk_rows
 from latentcrs.evaluate.opened import WITH_BM25, EvaluationBundle
-from latentcrs.hear.open import open_extractor
+from latentcrs.hear.hearer import Hearer
+from latentcrs.hear.open import RulesBy, open_extractor
 from latentcrs.llm import ChatModel
 from latentcrs.store.session import Variant
 from latentcrs.systems.open import LABORATORY, Conversationalist, find_system, reports_of, system_names
@@ -31,7 +31,7 @@ def multi_turn(
     n: int | None = None,
     split: str = "test",
     seed: int = 0,
-    rules: Literal["lexical", "llm"] = "lexical",
+    rules: RulesBy = "lexical",
     dataset: str | Path | None = None,
     device: str = "auto",
     fresh: bool = False,
@@ -87,8 +87,7 @@ def _system(opened: EvaluationBundle, name: str, rules: str, model: ChatModel | 
     shown = f"latentcrs-{name}" if name in VARIANTS else name
     recommender = recommender_of(opened, ranks)
     asked = model if name == "v" or rules == "llm" else None
-    items, columns = opened.bundle.items, opened.bundle.columns
-    lexical = open_extractor("lexical", items, columns)
-    hearing = open_extractor(rules, items, columns, asked) if ruled else lexical
+    hearer = Hearer(opened.bundle.items, opened.bundle.columns)
+    hearing = open_extractor(rules, hearer, asked) if ruled else hearer
     variant: Variant = "v" if name == "v" else "f" if ruled else "b"
-    return BundleDialogues(shown, recommender, hearing, variant, asked, lexical)
+    return BundleDialogues(shown, recommender, hearing, variant, asked)

@@ -31,6 +31,8 @@ ACT, SURE, TURN = 0.18, 0.4, 0.6
 """From which probability on an act is heard at all, is acted upon, and a turn is one to something new."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 ENCODERS_LANGUAGES = frozenset({"en"})
+Second = Callable[[Line, Context, list[HeardTitle], list[ValueMention]], list[HeardTitle]]
+"""Has the titles and mentions of a line with their stance; gives the titles back, and may change the mentions."""
 
 
 @cache
@@ -124,12 +126,12 @@ class Hearer:
         """The items, by row, that `text` names without liking them."""
         return [title.number for title in self.read(text).titles if title.stance in ("disliked", "rejected", "seen")]
 
-    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Reading:
+    def extract(self, utterance: str, context: Context | None = None, call: Call | None = None) -> Reading:
         """See `Extractor.extract`."""
-        return self.read(utterance, Context(before=tuple(before)))
+        return self.read(utterance, context)
 
-    def read(self, utterance: str, context: Context | None = None) -> Reading:
-        """What `utterance` says in `context`."""
+    def read(self, utterance: str, context: Context | None = None, second: Second | None = None) -> Reading:
+        """What `utterance` says in `context`. second: somebody else's word on what was found in it."""
         context = context or Context()
         text = utterance if len(utterance) <= LONGEST else f"{utterance[: LONGEST // 2]} {utterance[-LONGEST // 2 :]}"
         if not any(c.isalnum() for c in text):
@@ -148,6 +150,8 @@ class Hearer:
             judge(one, read, language, half, self.heads["stance"], self.hard, asked)
             if self._goes_on_refusing(one, line, language, context):  # "not Adam Sandler", then "or Jim Carrey"
                 one.stance, one.p = "refused", self.hard
+        titles = titles if second is None else second(line, context, titles, spoken)
+        for one in spoken:
             if one.stance == "refused":  # of nobody's work, whatever it was
                 # Of what several values make ("romcom") the first: without romance it is none.
                 one.rules = self.values.everywhere(one.rules[0], line, language)

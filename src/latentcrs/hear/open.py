@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import copy
 from pathlib import Path
 from typing import Literal
 from weakref import WeakKeyDictionary, ref
 
-import polars as pl
-
 from latentcrs.base.errors import UserError
-from latentcrs.data import ColumnKind
 from latentcrs.hear.heads import StateEncoder
 from latentcrs.hear.hearer import Hearer
-from latentcrs.hear.llm import LLMExtractor
+from latentcrs.hear.llm import ModelHearer
 from latentcrs.hear.reading import Extractor
 from latentcrs.llm import ChatModel
 from latentcrs.recommend import Recommender
@@ -80,39 +77,38 @@ def refused_in(recommender: Recommender, request: str) -> list[int]:
     return hearer_of(recommender).refused(request)
 
 
-def open_extractor(
-    name: str, items: pl.DataFrame, columns: Mapping[str, ColumnKind], model: ChatModel | None = None
-) -> Extractor:
-    """The extractor `name` over a catalogue: "lexical", which needs no language model, or "llm", which asks `model`.
+RulesBy = Literal["lexical", "llm"]  # who hears the rules: the heads over the words, or a language model
+
+
+def open_extractor(name: str, hearer: Hearer, model: ChatModel | None = None) -> Extractor:
+    """Who hears the rules, of `RulesBy`: `hearer` itself, or `model` what it finds.
 
     Raises:
         UserError: no such extractor, or no language model for it.
     """
     if name == "lexical":
-        return Hearer(items, columns)
+        return hearer
     if name != "llm":
         raise UserError(f"There is no extractor {name!r}; choose lexical or llm.")
     if model is None:
         raise UserError("Rules heard by a language model need one; name it with --llm, or set LATENTCRS_LLM_URL.")
-    return LLMExtractor(model, items, columns)
+    return ModelHearer(model, hearer)
 
 
 class Extractors:
     """Who hears the rules over one catalogue: made once, used by every conversation. lexical: by words alone."""
 
-    def __init__(self, recommender: Recommender, rules: Literal["lexical", "llm"], model: ChatModel | None) -> None:
+    def __init__(self, recommender: Recommender, rules: RulesBy, model: ChatModel | None) -> None:
         """Raises:
-        UserError: "llm" without a model.
+        UserError: a language model is to hear, and there is none.
         """
-        bundle, self.recommender, self.lexical = recommender.bundle, recommender, hearer_of(recommender)
-        self.chosen: Extractor = self.lexical
-        if rules == "llm":
-            self.chosen = open_extractor(rules, bundle.items, bundle.columns, model)
+        self.recommender, self.lexical = recommender, hearer_of(recommender)
+        self.chosen = open_extractor(rules, self.lexical, model)
 
     def over(self, recommender: Recommender) -> Extractors:
         """The same over a catalogue of which no words are others."""
         made = copy(self)
         made.recommender, made.lexical = recommender, handed_over(self.lexical, recommender)
-        if self.chosen is self.lexical:
-            made.chosen = made.lexical
+        by = self.chosen
+        made.chosen = ModelHearer(by.model, made.lexical) if isinstance(by, ModelHearer) else made.lexical
         return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -133,9 +132,8 @@ class Extractor(Protocol):
 
     name: str
 
-    def extract(self, utterance: str, before: Sequence[str] = (), call: Call | None = None) -> Heard:
-        """What `utterance` says; `before` are the user's earlier utterances in the conversation, oldest first. `call`
-        is where the cost of a model is booked.
+    def extract(self, utterance: str, context: Context | None = None, call: Call | None = None) -> Heard:
+        """What `utterance` says in `context`. `call` is where the cost of a model is booked.
 
         Never raises because of what was said.
         """

@@ -179,31 +179,16 @@ def is_in_process(id: str) -> bool:
     return id.endswith(".gguf") or any(id == model.name for model in KNOWN)
 
 
-@dataclass(frozen=True)
-class LanguageModelAtHand:
-    """A language model by name, as found here: `where` is "" where it was not fetched yet; `ready` says whether the
-    extra `local` is installed, too; `spec` is what `open_chat_model` takes.
+def language_models_at_hand() -> list[dict[str, str | int | bool]]:
+    """The known language models, without fetching any, the best one first. spec: what `open_chat_model` takes. where:
+    "" where it was not fetched yet. ready: whether the extra `local` is installed, too.
     """
-
-    spec: str
-    ready: bool
-    where: str
-    terms: str
-    megabytes: int
-
-
-def language_models_at_hand() -> list[LanguageModelAtHand]:
-    """The known language models, without fetching any, the best one first."""
+    found = [(model, model.place.is_file()) for model in KNOWN]
     return [
-        LanguageModelAtHand(
-            f"local:{model.name}",
-            model.place.is_file() and _runtime_installed(),
-            str(model.place) if model.place.is_file() else "",
-            model.terms,
-            model.megabytes,
-        )
-        for model in KNOWN
-    ]
+        {"spec": f"local:{model.name}", "ready": there and _runtime_installed(), "where": str(model.place) * there,
+         "terms": model.terms, "megabytes": model.megabytes}
+        for model, there in found
+    ]  # fmt: skip
 
 
 def _runtime_installed() -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import cache_folder
+from latentcrs.llm.completions import CachedModel, Completions
 from latentcrs.llm.database import SharedFile, reason
 from latentcrs.llm.model import Call, ChatModel, ChatRequest, Completion, ModelError
 
@@ -139,3 +140,10 @@ class RecordedModel:
             spent, cost = completion.milliseconds, (completion.input_tokens, completion.output_tokens)
             self.ledger.write(request.call, self.id, "ok", spent, *cost)
         return completion
+
+
+def remembered(model: ChatModel, path: Path) -> ChatModel:
+    """`model`, whose answers are kept in the file `path`; a ledger still sees every call."""
+    if isinstance(model, RecordedModel):
+        return RecordedModel(CachedModel(model.model, Completions(path)), model.ledger)
+    return CachedModel(model, Completions(path))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx2
@@ -15,13 +17,138 @@ import openai
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
 
-from latentcrs.llm.dialect import Dialect
+from latentcrs.base.waiting import model_seconds_left
 from latentcrs.llm.model import ChatRequest, Completion, ModelError, checked, longest_text
-from latentcrs.llm.patience import OutOfTime, wait_at_most, wait_no_longer
+from latentcrs.llm.schema import strict_schema
 
 AT_ONCE = 8
 CONNECT_SECONDS = 5.0
 NO_KEY = "none"  # the client wants one, and would look for another service's in the environment
+LARGEST_ANSWER = 8 << 20
+"""Bytes: far more than any answer that is asked for, and nothing that a process would miss."""
+SchemaMode = Literal["json_schema", "json_object", "prompt"]
+WEAKER: dict[SchemaMode, SchemaMode] = {"json_schema": "json_object", "json_object": "prompt"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How requests to one endpoint are written.
+
+    schema: how it is told the JSON schema of an answer. limit: its name for the most tokens of an answer (OpenAI's
+    reasoning models take only the newer one). omitted: parameters it refuses. lengths: whether schemas may bound the
+    length of a string.
+    """
+
+    schema: SchemaMode = "json_schema"
+    lengths: bool = True
+    limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    omitted: frozenset[str] = frozenset()
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """The body of a chat completion request, without the model's name."""
+        said, schema = [message.as_json() for message in request.messages], request.schema
+        body: dict[str, Any] = {"messages": said, self.limit: request.max_tokens}
+        body |= {"temperature": request.temperature, "seed": request.seed}
+        if request.on_text is not None:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if schema is not None:
+            wanted = strict_schema(schema, self.lengths)
+            if self.schema == "json_schema":
+                named = {"name": schema.__name__, "strict": True, "schema": wanted}
+                body["response_format"] = {"type": "json_schema", "json_schema": named}
+            else:
+                _tell(said, f"Answer with one JSON object that fits this JSON schema: {json.dumps(wanted)}")
+                if self.schema == "json_object":
+                    body["response_format"] = {"type": "json_object"}
+        return {name: value for name, value in body.items() if name not in self.omitted}
+
+    def without(self, refused: str) -> Dialect | None:
+        """The dialect that does without what an endpoint refused, by the words of its refusal; None where these name
+        nothing that could be left out.
+        """
+        named = set(re.findall(r"\w+", refused.lower()))
+        if "max_completion_tokens" in named and self.limit == "max_tokens":
+            return replace(self, limit="max_completion_tokens")
+        if self.lengths and {"maxlength", "minlength"} & named:
+            return replace(self, lengths=False)
+        for name in ("stream_options", "temperature", "seed"):
+            if name in named and name not in self.omitted:
+                return replace(self, omitted=self.omitted | {name})
+        return None
+
+    def with_weaker_schema(self) -> Dialect | None:
+        """The dialect that asks less where an answer must fit a schema; None where nothing is less."""
+        return replace(self, schema=WEAKER[self.schema]) if self.schema in WEAKER else None
+
+
+def _tell(said: list[dict[str, str]], words: str) -> None:
+    """Add `words` to the system message, or put them first as one."""
+    if said and said[0]["role"] == "system":
+        said[0] = {"role": "system", "content": f"{said[0]['content']}\n\n{words}"}
+    else:
+        said.insert(0, {"role": "system", "content": words})
+
+
+class OutOfTime(BaseException):
+    """No time is left for another attempt. No `Exception`: the client tries again, and waits, after any of those."""
+
+
+def wait_at_most(request: httpx2.Request) -> None:
+    """A request hook, for each attempt: bounds its time-outs by what whoever waits has left for a language model.
+
+    Raises:
+        OutOfTime: nothing is left.
+    """
+    left = model_seconds_left()
+    if left <= 0:
+        raise OutOfTime
+    if math.isfinite(left):
+        given = request.extensions.get("timeout", {})
+        kinds = ("connect", "read", "write", "pool")
+        request.extensions["timeout"] = {
+            kind: left if given.get(kind) is None else min(given[kind], left) for kind in kinds
+        }
+
+
+def wait_no_longer(response: httpx2.Response) -> None:
+    """A response hook: bounds what the client's own time-outs leave open.
+
+    A read time-out begins anew with every byte, so an endpoint that dribbles (or sends keep-alive comments) is never
+    given up. Here an answer's body has the read time-out and `LARGEST_ANSWER` bytes in all. And an endpoint that asks
+    for a longer pause (Retry-After) than the time-out is not asked again: somebody waits for the answer.
+    """
+    seconds = response.request.extensions.get("timeout", {}).get("read")
+    if seconds is None:
+        return
+    try:
+        if float(response.headers.get("retry-after", 0)) > seconds:
+            response.headers["x-should-retry"] = "false"  # understood by the openai client
+    except ValueError:  # a date: the client bounds it
+        pass
+    if isinstance(response.stream, httpx2.SyncByteStream):
+        response.stream = _Bounded(response.stream, seconds)
+
+
+class _Bounded(httpx2.SyncByteStream):
+    """A stream of bytes that raises `ReadTimeout` once `seconds` have passed, `ModelError` where it is too long."""
+
+    def __init__(self, stream: httpx2.SyncByteStream, seconds: float) -> None:
+        self._stream, self._until = stream, time.monotonic() + seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for piece in self._stream:
+            if time.monotonic() > self._until:
+                raise httpx2.ReadTimeout("the answer took too long")
+            size += len(piece)
+            if size > LARGEST_ANSWER:
+                raise ModelError(
+                    "answer too long", f"The language model's answer has more than {LARGEST_ANSWER:,} bytes."
+                )
+            yield piece
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class OpenAIModel:
@@ -153,15 +280,17 @@ class OpenAIModel:
             return ModelError("timeout", f"{self.id} did not answer in time ({self._timeout:g} s at most).")
         if isinstance(error, openai.APIConnectionError):
             return ModelError("unreachable", f"{self.id} cannot be reached.")
-        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            given = (
-                "does not accept the key in LATENTCRS_LLM_KEY" if self._key else "wants a key in LATENTCRS_LLM_KEY"
-            )
-            return ModelError("bad key", f"{self.id} {given}.")
         if isinstance(error, openai.RateLimitError):
             return ModelError("rate limited", f"{self.id} takes no more requests for now (429).")
-        words = self._one_line(getattr(error, "message", "")) or type(error).__name__
-        words = re.sub(r"^Error code: \d+ - ", "", words)
+        words = re.sub(r"^Error code: \d+( - )?", "", self._one_line(getattr(error, "message", "")))
+        if not words and isinstance(error, openai.APIStatusError):  # Gemini puts its errors into a list
+            found = re.search(r'"message":\s*"([^"]*)"', error.response.text)
+            words = self._one_line(found[1] if found else "")
+        words = words or type(error).__name__
+        refused = isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError)
+        if refused or (isinstance(error, openai.BadRequestError) and re.search("(?i)api.key", words)):  # as Gemini's
+            given = "does not accept the key in" if self._key else "wants a key in"
+            return ModelError("bad key", f"{self.id} {given} LATENTCRS_LLM_KEY.")
         if isinstance(error, openai.APIStatusError) and error.status_code < 500:
             if re.search("(?i)context.(length|size|window)|exceed_context", f"{error.code} {error.type} {words}"):
                 return ModelError("prompt too long", f"The prompt is too long for {self.id}: {words}")

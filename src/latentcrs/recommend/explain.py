@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from latentcrs.data import ColumnKind
+from latentcrs.data.dataset import MACHINE_WRITTEN
 from latentcrs.data.roles import role_of
 from latentcrs.recommend.index import ItemIndex
 
@@ -33,6 +34,7 @@ OF_REQUESTS = frozenset(
     "got listen listening suggestion recommendation idea popular classic".split()
 )
 """Words that people ask with: in a plot they match by chance."""
+BY_MODEL = "as a language model describes it"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def matching_words(
         elif kind == "text":
             for word in sorted((wanted & words_of(str(value))) - OF_REQUESTS):
                 if tells(word) and not any(word in words_of(entry) for entry in found):
-                    found[word] = None
+                    found[word if column != MACHINE_WRITTEN else f"{word} ({BY_MODEL})"] = None
     return list({word.lower(): word for word in reversed(found)}.values())[::-1][:most]  # "War" and "war" once
 
 

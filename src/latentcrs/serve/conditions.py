@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -13,8 +14,9 @@ from rapidfuzz import fuzz, process, utils
 from latentcrs.base.errors import UserError
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import ALWAYS_THERE, Rule
-from latentcrs.hear.askable import Askable, askable_columns
 
+FEW = 60  # values of a column that are all offered; of longer lists whoever asks writes the value
+SHOWN = 8
 MOST_VALUES = 20
 SUGGESTED, LEAST_ALIKE = 3, 75
 Words = Annotated[str, Field(min_length=1, max_length=100)]
@@ -28,6 +30,58 @@ OPERATORS: dict[str, Literal["has any", "has all", "not", ">=", "<=", "contains"
     "contains_none": "not",
 }
 """What a condition may say of its column -> the operator of the rule that it becomes."""
+
+
+@dataclass(frozen=True)
+class Askable:
+    """One column as whoever asks of it sees it.
+
+    values: its category values, the most frequent first. low, high: the decades that its years span.
+    """
+
+    name: str
+    kind: ColumnKind
+    values: tuple[str, ...] = ()
+    low: int = 0
+    high: int = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether all its values are offered, so that no other can be said."""
+        return 0 < len(self.values) <= FEW
+
+    @property
+    def about(self) -> str:
+        """The column in one line of a prompt."""
+        if self.kind == "year":
+            return f"a year, {self.low} to {self.high}"
+        if self.kind == "number":
+            return "a number"
+        shown = ", ".join(self.values if self.closed else self.values[:SHOWN])
+        return f"one of {shown}" if self.closed else f"a name, such as {shown}"
+
+
+def askable_columns(items: pl.DataFrame, columns: Mapping[str, ColumnKind]) -> list[Askable]:
+    """The columns that a condition can be on, free text apart, with their values; empty ones are left out."""
+    found = []
+    for name, kind in columns.items():
+        present = items[name].drop_nulls()
+        if kind in ("category", "multi-category"):
+            values = _by_frequency(present)
+            found += [Askable(name, kind, values)] if values else []
+        elif kind == "year" and len(present):
+            years = int(str(present.min())), int(str(present.max()))
+            found.append(Askable(name, kind, low=years[0] // 10 * 10, high=years[1] // 10 * 10 + 9))
+        elif kind == "number" and len(present):
+            found.append(Askable(name, kind))
+    return found
+
+
+def _by_frequency(values: pl.Series) -> tuple[str, ...]:
+    if isinstance(values.dtype, pl.List):
+        values = values.explode(empty_as_null=False)
+    counts = values.drop_nulls().alias("value").value_counts().sort("count", "value", descending=[True, False])
+    return tuple(counts["value"].to_list())
 
 
 class CatalogueConditions:

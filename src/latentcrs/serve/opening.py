@@ -34,8 +34,7 @@ def as_it_stands(service: Service, owner: str, id: str, found: Conversation | No
     if found is None or found.session.turns != head or found.recommender.bundle.info is not recommender.bundle.info:
         found = _loaded(service, owner, id, max(0, head - RECENT), extractors)
     if found.recommender is not recommender:  # items joined or changed
-        found.recommender, found.hearer, found.fallback = recommender, extractors.lexical, extractors.lexical
-        found.extractor = extractors.chosen
+        found.recommender, found.hearer, found.extractor = recommender, extractors.lexical, extractors.chosen
     found.policy, found.asks = service.policies.of(owner), service.asks
     if found.session.user is not None:
         session = found.session.model_copy(deep=True)
@@ -73,14 +72,7 @@ def _loaded(service: Service, owner: str, id: str, after: int, extractors: Extra
     if session.variant == "v" and service.model is None:
         session = session.model_copy(update={"variant": "f"})
     conversation = Conversation(
-        recommender,
-        extractors.chosen,
-        session,
-        fallback=extractors.lexical,
-        model=service.model,
-        talks=service.talks,
-        store=service.store,
-        id=id,
+        recommender, extractors.chosen, session, model=service.model, talks=service.talks, store=service.store, id=id
     )
     conversation.recent = stored.turns[-RECENT:]
     return conversation

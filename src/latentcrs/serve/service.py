@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from latentcrs.base.device import resolve_device
 from latentcrs.base.errors import UserError
@@ -16,7 +16,7 @@ from latentcrs.converse.bookkeeping import MOST_IN_FORCE, update
 from latentcrs.converse.conversation import Conversation, Mark
 from latentcrs.data.rules import Rule
 from latentcrs.hear import Heard, HeardRule
-from latentcrs.hear.open import Extractors
+from latentcrs.hear.open import Extractors, RulesBy
 from latentcrs.llm import ChatModel
 from latentcrs.llm.model import encodable
 from latentcrs.recommend import Recommender
@@ -59,7 +59,7 @@ class Service(ItemService):
         store: ConversationStore,
         *,
         model: ChatModel | None = None,
-        rules: Literal["lexical", "llm"] = "lexical",
+        rules: RulesBy = "lexical",
         talks: bool = False,
         device: str = "auto",
         live: int = 1000,
@@ -422,13 +422,13 @@ class Service(ItemService):
             yield conversation
 
 
-def check_model(model: ChatModel | None, rules: Literal["lexical", "llm"], talks: bool) -> None:
+def check_model(model: ChatModel | None, rules: RulesBy, talks: bool) -> None:
     """Refuse what only a language model can do, where there is none.
 
     Raises:
         UserError: it is to hear the rules, or to word the replies.
     """
-    wanted = "--rules llm" if rules == "llm" else "--talks" if talks else ""
+    wanted = f"--rules {rules}" if rules != "lexical" else "--talks" if talks else ""
     if wanted and model is None:
         raise UserError(f"{wanted} needs a language model; name one with --llm, or set LATENTCRS_LLM_URL.")
 

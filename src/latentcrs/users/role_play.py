@@ -15,9 +15,8 @@ from latentcrs.base.draws import Dice, mixed
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.nouns import NOUNS, guess_noun
 from latentcrs.data.roles import roles_of
-from latentcrs.llm.completions import CachedModel, Completions
 from latentcrs.llm.embedded import is_in_process
-from latentcrs.llm.ledger import RecordedModel
+from latentcrs.llm.ledger import remembered
 from latentcrs.llm.model import Call, ChatModel, ChatRequest, Message, ModelError
 from latentcrs.llm.prompts import prompt
 from latentcrs.users.dialogue import Dialogue, SystemTurn
@@ -51,10 +50,7 @@ class RolePlayUser:
         self.seed, self.failed = seed, 0
         self.last_error: ModelError | None = None
         self._dataset = dataset
-        kept = Completions(dataset.path / SPOKEN)
-        self._model: ChatModel = CachedModel(model, kept)
-        if isinstance(model, RecordedModel):  # the ledger still sees every call
-            self._model = RecordedModel(CachedModel(model.model, kept), model.ledger)
+        self._model = remembered(model, dataset.path / SPOKEN)
         self._titles: list[str | None] = dataset.items["title"].to_list()
         roles = roles_of(dataset.info.columns)
         stories = [column for column, role in roles.items() if role == "story"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentcrs.hear.askable import Askable
+from latentcrs.serve.conditions import Askable
 from latentcrs.text import TextEncoder
 from latentcrs_lab.systems.interec.plan import Plans
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, create_model
 
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Operator, Rule
-from latentcrs.hear.askable import Askable, askable_columns
+from latentcrs.serve.conditions import Askable, askable_columns
 
 MOST_STEPS, MOST_CONDITIONS, MOST_VALUES, MOST_TITLES = 5, 5, 5, 5
 Tool = Literal["query", "filter", "similar", "rank"]
