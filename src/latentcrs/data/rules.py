@@ -91,7 +91,8 @@ class Rule(BaseModel):
         if self.op == "has all":
             return f"{name}: {' and '.join(words)}"
         if self.op == "not":
-            return f"{name}: not {joined}" if words else f"{name} not {joined}"
+            without = " without" if self.column in ALWAYS_THERE else ": not" if words else " not"
+            return f"{name}{without} {joined}"
         return f"{name} says {joined}" if self.op == "contains" else f"{name} {self.op} {joined}"
 
     def _values(self) -> Sequence[str | float]:

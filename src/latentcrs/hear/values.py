@@ -29,9 +29,7 @@ class ValueFinder:
         self, line: Line, language: str, taken: Sequence[bool], context: Context | None = None
     ) -> list[ValueMention]:
         """The values and numbers that a line speaks of, outside of the words `taken`; their stance is not judged."""
-        context = context or Context()
-        spoken: list[ValueMention] = []
-        covered = list(taken)
+        context, spoken, covered = context or Context(), list[ValueMention](), list(taken)
 
         def take(one: ValueMention) -> None:
             if not any(covered[one.first : one.last]):
