@@ -61,7 +61,7 @@ def test_what_was_trained_before_is_taken_and_fresh_trains_it_again(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("LATENTCRS_CACHE", str(small_movielens_cache))
-    other = [*settings, "em.alpha_m=2"]  # the behaviour encoder is the same
+    other = [*settings, "em.alpha_m=2", "em.epochs=2", "model.calibrated=false"]  # the behaviour encoder is the same
     train(small_movielens, tmp_path / "other", settings=other, device="cpu")
     assert "taken as it was trained before" in capfd.readouterr().err
     train(small_movielens, tmp_path / "other", settings=other, device="cpu", fresh=True)

@@ -171,8 +171,11 @@ def test_long_work_ends_between_its_parts_when_nobody_waits_any_longer() -> None
 
 def test_a_client_that_leaves_is_waited_for_no_longer() -> None:
     class Left:
-        async def is_disconnected(self) -> bool:
-            return True
+        def __init__(self) -> None:
+            self.told = iter(("http.request", "http.disconnect"))
+
+        async def receive(self) -> dict[str, str]:
+            return {"type": next(self.told)}
 
     async def work() -> None:
         with pytest.raises(Gone):
