@@ -44,7 +44,6 @@ def talk(recommender: Recommender) -> Talk:
     def begin(
         heard: dict[str, Any] | None = None, *, extractor: Extractor | None = None, **given: Any
     ) -> Conversation:
-        given.pop("fallback", None)  # the words alone are heard where an extractor fails
         names = ("model", "store", "talks", "controls", "id")
         options = {"controls": 0} | {name: given.pop(name) for name in names if name in given}
         return Conversation(recommender, extractor or RulesByHeart(heard or {}), Session(**given), **options)

@@ -575,10 +575,7 @@ def test_a_listener_that_fails_before_the_turn_is_stored_leaves_it_untold(talk: 
 
 
 def test_an_extractor_whose_model_fails_is_stood_in_for_and_the_turn_says_so(talk: Talk) -> None:
-    begun = talk(
-        extractor=Failing(ModelError("timeout", "no answer within 20 s.")),
-        fallback=RulesByHeart({"a comedy": COMEDY}),
-    )
+    begun = talk(extractor=Failing(ModelError("timeout", "no answer within 20 s.")))
     turn = begun.reply("a comedy")
     assert turn.rules == ["genres: Comedy"] and begun.failures == ["rules by words alone: no answer within 20 s."]
     assert turn.notes == ["rules by words alone: language model unavailable"]
