@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from brief import SETTINGS, train_paper_briefly
 from needs import require
@@ -26,6 +27,8 @@ if IN_A_WORKER:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each
 for wait in ("READY", "HEALTH"):  # Ray ends a proxy that a busy machine does not start in five seconds
     os.environ.setdefault(f"RAY_SERVE_PROXY_{wait}_CHECK_TIMEOUT_S", "90")
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # how fast examples are made is no claim of any test
 WANTED = {"shared_data", "smollm2", "browser"}
 """Fixtures of what takes its time or is not everywhere. What hangs on none of them is marked `quick`."""
 REPOSITORY = Path(__file__).resolve().parent
