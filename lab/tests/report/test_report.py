@@ -52,7 +52,10 @@ def data(small_movielens: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small_movielens, tmp_path / "out" / "data" / "ml-1m"))
 
 
-def test_a_killed_run_goes_on_where_it_was_and_fills_the_pages(bundle: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_where_it_was_and_fills_the_pages(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LATENTCRS_DATA", raising=False)  # no data set but the bundle's: none is trained on
     page = tmp_path / "site" / "README.md"
     page.parent.mkdir()
     page.write_text(
@@ -63,11 +66,13 @@ def test_a_killed_run_goes_on_where_it_was_and_fills_the_pages(bundle: Path, tmp
     kept = tmp_path / "out" / "steps" / "ml-1m"
     with (tmp_path / "log").open("w") as log:
         first = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
-        while not (kept / "intents.json").exists():
-            assert first.poll() is None, (tmp_path / "log").read_text()
-            time.sleep(0.02)
-        os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
+        try:
+            while not (kept / "intents.json").exists():
+                assert first.poll() is None, (tmp_path / "log").read_text()
+                time.sleep(0.02)
+        finally:
+            os.killpg(first.pid, signal.SIGKILL)
+            first.wait()
     assert not (kept / "data.json").exists() and "old" in page.read_text()
     before = (kept / "intents.json").stat().st_mtime_ns
     subprocess.run(words, check=True, capture_output=True)

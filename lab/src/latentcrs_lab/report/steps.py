@@ -149,7 +149,7 @@ class Plan:
             yield Step(f"{name}/prepared", "prepared", ((*prepare, "--out", str(data)), simulate), raw, data)
             train = (PRODUCT, "train", str(data), "--out", str(bundle), *over)
             yield Step(f"{name}/trained", "trained", (train,), (data,), bundle, "train, valid")
-        yield of("data", "data", "show", data)
+        yield Step(f"{name}/data", "data", ((PRODUCT, "data", "show", str(data), "--json"),), (data,), split="all")
         people = [each for each in source.people if self._all((REQUESTS[each],))]
         on = [word for each in people for word in ("--on", each)]
         asked = tuple(self.home / REQUESTS[each] for each in people if self.home)
