@@ -129,7 +129,9 @@ def begin(address: str, id: str) -> None:
 
 
 def untimed(turn: Turn) -> Turn:
-    return turn.model_copy(update={"milliseconds": {}})
+    """A turn without what differs in rounding: a text that is read beside others, and its time."""
+    items = [item.model_copy(update={"score": round(item.score, 3)}) for item in turn.items]
+    return turn.model_copy(update={"milliseconds": {}, "items": items})
 
 
 def test_a_conversation_killed_again_and_again_goes_on_as_if_it_was_not(

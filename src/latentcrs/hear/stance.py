@@ -44,12 +44,12 @@ def judge(
         return
     p = head(mention_features(read, one.first, one.last, language))
     wanted = p["rule"] + p["wish"]
-    right = next((word for word in reversed(near) if word not in ("a", "an", "any", "the", "from")), "")
+    right = next((word for word in reversed(near) if word not in ("a", "an", "any", "the", "from", "us", "me")), "")
     refuses = right in word_set(language, "refuse") or right in dislike or stem(right) in dislike
     insists, alone = insisted(read.line, one.first, one.last, language)
     if alone or (insists and not denied and p["mentioned"] > 0.5):
         one.stance, one.p = "rule", hard
-    elif denied and p["refused"] + p["dropped"] > DENIED and wanted > 0.5:
+    elif denied and (refuses or p["refused"] + p["dropped"] > DENIED) and wanted > 0.5:
         # A word denies and the head is not sure. Right in front ("no horror") it is believed; else neither is.
         one.stance, one.p = ("refused", HARD_NOT) if refuses else ("mentioned", 1 - p["refused"])
     elif wanted >= SOFT:
