@@ -30,9 +30,9 @@ from latentcrs.hear.hearer import Hearer
 from latentcrs.hear.llm import ModelHearer
 from latentcrs.hear.reading import Context, Reading
 from latentcrs.llm import Call, open_chat_model
+from latentcrs_lab.cost_meter import CostMeter
 from latentcrs_lab.hear.examples import made
 from latentcrs_lab.hear.train import DRAWS, FOLDS, LabelledExamples, Trainer, fold_of, save_heads
-from latentcrs_lab.metered import Metered
 
 SHOWN = (
     "n", "opposites_per_100", "opposite_wishes_per_100", "uninvited_per_100", "precision", "recall", "f1",
@@ -91,7 +91,7 @@ def main() -> None:
     lines = [line for file in files for line in file if ("turns" in line) == given.dialogues]
     lines = random.Random(0).sample(lines, len(lines))[: given.sample]  # a smaller sample is part of a larger one
     for rules in given.rules.split(","):
-        model = None if rules == "lexical" else Metered(open_chat_model(given.llm, timeout=600))
+        model = None if rules == "lexical" else CostMeter(open_chat_model(given.llm, timeout=600))
         by = None if model is None else partial(Both if rules == "both" else ModelHearer, model)
         total, failed, began = Tally(), 0, time.perf_counter()
         for fold, heads in enumerate(folds):

@@ -30,7 +30,7 @@ from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.evaluate.people import SourceRequests, Systems
 from latentcrs.llm import open_chat_model
 from latentcrs.systems.open import reports_of
-from latentcrs_lab.metered import Metered
+from latentcrs_lab.cost_meter import CostMeter
 
 METRICS: dict[str, tuple[Any, int]] = {
     "recall@1": (recall_at, 1), "recall@5": (recall_at, 5), "recall@10": (recall_at, 10), "ndcg@10": (ndcg_at, 10)
@@ -65,7 +65,7 @@ def main() -> None:
     given = parser.parse_args()
     opened = EvaluationBundle(given.bundle, None, "cpu")
     scores, asked, out, liked = (simulated if given.simulated else of_people)(opened, given.n)
-    model, n, targets = Metered(open_chat_model(given.llm, timeout=600)), len(opened.bundle.items), asked.targets
+    model, n, targets = CostMeter(open_chat_model(given.llm, timeout=600)), len(opened.bundle.items), asked.targets
     others, counts = [name for name in given.others.split(",") if name], {"n": len(targets)}
     with torch.inference_mode():
         ranks = {name: ranks_in_parts(each, n, targets, out) for name, each in scores.items()}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentcrs.converse.acts import LONGEST, Kind, clean, items_meant, read_act
+from latentcrs.converse.acts import LONGEST, Act, Kind, clean, items_meant, read_act
 
 SHOWN = ("Toy Story", "Heat", "Alien", "The Sixth Sense", "Babe")
 ALL = (0, 1, 2, 3, 4)
@@ -479,3 +479,10 @@ def test_ten_thousand_characters_of_one_thing_are_read(piece: str) -> None:
     for ending in ("", "(x", "?"):
         act = read_act(utterance + ending, SHOWN)
         assert all(0 <= place < len(SHOWN) for place in act.items)
+
+
+def test_the_best_is_the_first_and_the_best_rated_an_order() -> None:
+    for said in ("which one is the best?", "ok, which of these would you pick?"):
+        assert read_act(said, ["Alien", "Big"]) == Act("why", (0,))
+    for said in ("which one is the best rated?", "which is the best comedy?"):
+        assert read_act(said, ["Alien", "Big"]).kind != "why"

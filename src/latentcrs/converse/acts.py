@@ -203,7 +203,7 @@ _FOREIGN = frozenset(
     "nicht mit möchte suche etwas bitte danke hallo filme lustigen aus io voglio vorrei cerco qualcosa gli della "
     "grazie ciao sono eu quero procuro obrigado uma não".split()
 )
-_IDLE = word_set("en", "talk") | word_set("en", "function") | {"whats", "start"} - {"rated"}
+_IDLE = (word_set("en", "talk") | word_set("en", "function") | {"whats", "start"}) - {"rated"}
 _ENGLISH = frozenset(
     "a an the and or of in on for with to from i is are it that this my me you something some any not like want need "
     "looking movie film game album show good about before after have no by at please more one what who".split()
@@ -275,10 +275,8 @@ def _about_items(text: PointedText, bare: str, shown: int, instead: bool, it: in
         return Act("refused", meant, rest=_around(text, found), instead=instead)
     if _WHY.match(text.text):
         return Act("why", text.meant() or (it,))
-    if (
-        _BEST.fullmatch(bare) and not set(re.findall(r"\w+", plain(bare))) - _IDLE
-    ):  # "which one is best?": what stands first
-        return Act("why", text.meant()[:1] or (0,))
+    if _BEST.fullmatch(bare) and _IDLE.issuperset(re.findall(r"\w+", plain(bare))):
+        return Act("why", text.meant()[:1] or (0,))  # "which one is best?": what stands first
     if _QUESTION.match(text.text) and (question := _question(text)):
         return question
     if found := _UNLIKE.search(text.text):

@@ -45,11 +45,11 @@ def wished_away(recommender: Recommender, reading: Reading) -> list[HeardRule]:
     text, or in many, there is none.
     """
     found = []
-    for words in reading.unwanted:
-        has = recommender.mask(Rule(column="text", op="contains", value=words)).mean()
-        if 0 < has < OFTEN and recommender.tells(words):
-            said = next(phrase for phrase in reading.denied if words in phrase)
-            found.append(HeardRule(rule=Rule(column="text", op="not", value=words), certainty=0.5, words=said))
+    for words in filter(recommender.tells, reading.unwanted):
+        rule = Rule(column="text", op="not", value=words)
+        if 0 < 1 - recommender.mask(rule).mean() < OFTEN:
+            said = next((phrase for phrase in reading.denied if words in phrase), words)
+            found.append(HeardRule(rule=rule, certainty=0.5, words=said))
     return found
 
 

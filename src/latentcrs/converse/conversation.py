@@ -230,18 +230,16 @@ class Conversation:
             told=session.told,
             it=session.it_at,
         )
-        reading = self.hearer.read(text, context)
-        if self.extractor is self.hearer:
-            return reading
         try:
             heard = self.extractor.extract(text, context, self.call("rules", turn))
         except ModelError as error:
             self._went_on(turn, "rules by words alone", error)
-            return reading
+            return self.hearer.read(text, context)
         if isinstance(heard, Reading):
             return heard
         # What is in force follows whoever heard the rules, also in what they end.
-        return reading.model_copy(update={name: getattr(heard, name) for name in Heard.model_fields})
+        rules = {name: getattr(heard, name) for name in Heard.model_fields}
+        return self.hearer.read(text, context).model_copy(update=rules)
 
     def _act(self, turn: Turn, session: Session, text: str, act: Act, reading: Reading) -> tuple[list[str], bool]:
         """Change the session by what was said; returns the items that it speaks of, and whether a list follows.

@@ -140,9 +140,8 @@ class Hearer:
         line, language = read.line, language_of(text)
         half = language not in ENCODERS_LANGUAGES
         taken = [False] * len(line.tokens)
-        titles = self._titles(read, taken, language)
-        absent = [title for title in titles if title.number >= len(self.items)]
-        titles = [title for title in titles if title not in absent]
+        named = self._titles(read, taken, language)
+        titles = [title for title in named if title.number < len(self.items)]
         titles += self._pointed(read, context, taken, language) if context.listed else []
         spoken = self.values.find(line, language, taken, context)
         for one in spoken:
@@ -188,7 +187,7 @@ class Hearer:
             sort=sort,
             about=self._about(line, language, taken, spoken) if {"question", "accept"} & set(acts) else "",
             language=language if half else "",
-            notes=(*self._notes(spoken, line, language if half else ""), *_missed(absent)),
+            notes=(*self._notes(spoken, line, language if half else ""), *self._missed(named)),
         )
 
     def _read(self, text: str, reply: str) -> tuple[Read, list[Read], Floats]:
@@ -334,9 +333,8 @@ class Hearer:
                 )
         return tuple(notes)
 
-
-def _missed(absent: Sequence[HeardTitle]) -> Iterator[str]:
-    """What is said of titles that were asked for and that the catalogue does not have."""
-    for title in absent:
-        if title.stance in ("asked_about", "accepted"):
-            yield f"“{title.words}” is not in this catalogue."
+    def _missed(self, named: Sequence[HeardTitle]) -> Iterator[str]:
+        """What is said of titles that were asked for and that the catalogue does not have."""
+        for title in named:
+            if title.number >= len(self.items) and title.stance in ("asked_about", "accepted"):
+                yield f"“{title.words}” is not in this catalogue."

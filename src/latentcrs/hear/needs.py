@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from latentcrs.hear.language import Line, stem, word_set
 from latentcrs.recommend.explain import OF_REQUESTS
 
-Telling = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 NEAR = 3
 """Words between one that denies and what it denies."""
 
 
-def telling_words(line: Line, taken: Sequence[bool], language: str) -> Telling:
-    """Runs of words that tell something and are neither a value nor a title: what is wanted ("feel-good"); what is
-    not, in phrases from the word that denies it on ("not too violent", "no gore and violence"); and the words of
-    those ("violent", "gore", "violence").
+class Telling(NamedTuple):
+    """needs: what is wanted ("feel-good"). denied: what is not, in phrases from the word that denies it on ("not too
+    violent", "no gore and violence"). unwanted: the words of those ("violent", "gore", "violence").
     """
+
+    needs: tuple[str, ...]
+    denied: tuple[str, ...]
+    unwanted: tuple[str, ...]
+
+
+def telling_words(line: Line, taken: Sequence[bool], language: str) -> Telling:
+    """Runs of words that tell something and are neither a value nor a title."""
     said = [token.word for token in line.tokens]
     negate = set[str]().union(*(word_set(language, name) for name in ("refuse", "dislike", "negate", "excess")))
     unsure = [word in word_set(language, "unsure") for word in said]
@@ -51,4 +58,4 @@ def telling_words(line: Line, taken: Sequence[bool], language: str) -> Telling:
         elif not goes_on and (run or word in ends or near < 0):
             denied = -1
         run = []
-    return tuple(dict.fromkeys(needs)), tuple(phrases.values()), tuple(dict.fromkeys(unwanted))
+    return Telling(tuple(dict.fromkeys(needs)), tuple(phrases.values()), tuple(dict.fromkeys(unwanted)))

@@ -16,6 +16,9 @@ from latentcrs.hear.language import Line, alternatives, key_of, patterns, phrase
 from latentcrs.hear.numbers import Numbers
 from latentcrs.hear.reading import Context
 
+CHILD = 12
+"""The age up to which somebody watches, reads and plays what is for children."""
+
 
 class ValueFinder:
     """Finds the values of one catalogue in what is said."""
@@ -55,10 +58,9 @@ class ValueFinder:
     def _ages(self, line: Line, language: str) -> Iterator[ValueMention]:
         """How old a child is that it is for, as what is for children."""
         values = self.gazetteer.phrases(language).get("kid", ())
-        years = words(language).get("age", words("en")["age"])
-        pattern = rf"(?<= )(\d{{1,2}}) (?:- )?(?:{alternatives(years['said'])})(?= )"
+        pattern = rf"(?<= )(\d{{1,2}}) (?:- )?(?:{alternatives(phrases(language, 'age')['said'])})(?= )"
         for match in re.finditer(pattern, line.line) if values else ():
-            if int(match[1]) <= years["child"]:
+            if int(match[1]) <= CHILD:
                 rules = [Rule(column=v.column, op="has any", value=[v.value]) for v in values]
                 yield ValueMention(*line.span(match), rules, False, 0.7, wished=True)
 
@@ -83,32 +85,27 @@ class ValueFinder:
         """Values that are pointed at: "the same director", "more by him" after an answer that named somebody; "both"
         of the two that one rule would have either of.
         """
-        said, kinds = [token.word for token in line.tokens], ("category", "multi-category")
-        place = list(context.listed[context.it : context.it + 1])
+        said, place = [token.word for token in line.tokens], context.listed[context.it : context.it + 1]
         same, persons = word_set(language, "same"), dict(patterns(language, "pointing"))["person"]
+        called = dict(patterns(language, "column"))
         for column, role in self.gazetteer.roles.items() if place else ():
-            spans = []
-            if self.columns[column] in kinds:
-                for name, pattern in patterns(language, "column"):
-                    spans += [line.span(match) for match in pattern.finditer(line.line) if name == role]
-                spans = [(first - 1, last) for first, last in spans if first and said[first - 1] in same]
-                spans += [
-                    line.span(m) for m in persons.finditer(line.line) if context.told == role and role in PEOPLE
-                ]
-            values = self._of(column, place) if spans else []
-            for first, last in spans if values else ():
-                if not any(covered[first:last]):
-                    rules = [Rule(column=column, op="has any", value=values)]
-                    yield ValueMention(first, last, rules, False, 0.9, pointed=True)
+            if self.columns[column] not in ("category", "multi-category"):
+                continue
+            spans = [line.span(match) for match in called[role].finditer(line.line)] if role in called else []
+            spans = [(first - 1, last) for first, last in spans if first and said[first - 1] in same]
+            if context.told == role and role in PEOPLE:
+                spans += [line.span(match) for match in persons.finditer(line.line)]
+            spans = [(first, last) for first, last in spans if not any(covered[first:last])]
+            if spans and (values := self._of(column, place)):
+                rule = Rule(column=column, op="has any", value=values)
+                yield from (ValueMention(first, last, [rule], False, 0.9, pointed=True) for first, last in spans)
         either = next((rule for rule in reversed(context.rules) if rule.op == "has any"), None)
         idle = word_set(language, "talk") | word_set(language, "function") | {",", ".", "!"}
-        if either is None or spoken or "both" not in said or not set(said) <= idle:
+        if either is None or spoken or "both" not in said or not idle.issuperset(said):
             return
-        if isinstance(either.value, list) and len(either.value) == 2 and self.columns.get(either.column) == kinds[1]:
-            first = said.index("both")
-            yield ValueMention(
-                first, first + 1, [either.model_copy(update={"op": "has all"})], False, 0.9, pointed=True
-            )
+        if len(np.ravel(either.value)) == 2 and self.columns.get(either.column) == "multi-category":
+            both, first = either.model_copy(update={"op": "has all"}), said.index("both")
+            yield ValueMention(first, first + 1, [both], False, 0.9, pointed=True)
 
     def comparisons(
         self, line: Line, language: str, taken: list[bool], context: Context, asks: bool

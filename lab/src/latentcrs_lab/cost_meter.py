@@ -7,8 +7,8 @@ import numpy as np
 from latentcrs.llm import ChatModel, ChatRequest, Completion
 
 
-class Metered:
-    """A chat model whose answers are remembered."""
+class CostMeter:
+    """Keeps the answers of a chat model, for what they cost."""
 
     def __init__(self, model: ChatModel) -> None:
         self.model, self.id, self.answers = model, model.id, list[Completion]()
