@@ -256,11 +256,11 @@ def test_scripts_of_other_sites_are_let_in_by_name_only(serve: Serve, service: S
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
     root = logging.getLogger()
-    before, stream = (root.handlers, root.level), io.StringIO()
+    before, config, stream = (root.handlers, root.level), structlog.get_config(), io.StringIO()
     log_as_json(stream)
     yield stream
     root.handlers, root.level = before
-    structlog.reset_defaults()
+    structlog.configure(**config)  # not the defaults, which write to standard output
 
 
 def test_the_log_is_json_and_has_nobodys_words(serve: Serve, fresh: Service, logged: io.StringIO) -> None:
