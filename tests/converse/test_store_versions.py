@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 
@@ -20,7 +19,6 @@ from latentcrs.base.errors import UserError
 from latentcrs.store import migrations
 from latentcrs.store.conversations import ConversationStore
 from latentcrs.store.database import open_engine, store_url
-from latentcrs.store.events import Event
 from latentcrs.store.tables import SCHEMA, TABLES, VERSIONS
 
 MADE = set(TABLES.tables) | {VERSIONS}
@@ -109,22 +107,6 @@ def test_an_older_schema_is_upgraded_and_a_newer_one_refused(
     assert older.forget("c") == 1
     with open_engine(store.url).connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM turns").scalar() == 0
-
-
-def test_a_store_of_the_first_version_keeps_its_conversations_and_gets_events(
-    store: ConversationStore, database: str
-) -> None:
-    hold(store, "c", 2, "alice")
-    kept = store.load("c")
-    with open_engine(store.url).execution_options(foreign_keys=False).begin() as connection:
-        command.downgrade(migrations.configuration(connection), "0001")
-        assert not {"events", "items"} & set(inspect(connection).get_table_names())
-    newer = ConversationStore(database)
-    assert newer.load("c") == kept
-    liked = Event(item_id="7", kind="like", at=datetime(2026, 1, 1, tzinfo=UTC))
-    newer.add_event("", "films", "alice", liked)
-    newer.add_items("films", [{"item_id": "x"}])
-    assert newer.events("", "alice") == [liked] and newer.items_after("films", 0) == [(1, {"item_id": "x"})]
 
 
 def test_processes_of_the_next_version_that_open_an_older_store_at_once_upgrade_it_once(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from elbo import elbo
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ from latentcrs.fit.training import Inputs
 from latentcrs.intent import EM, GenerativeModel, InferenceModel, Rows, Softmax
 from latentcrs.intent.config import EMSection, ModelSection
 from latentcrs.intent.em import stages
-from latentcrs.intent.losses import elbo, log_posterior
+from latentcrs.intent.losses import log_posterior
 from latentcrs.intent.stage import ndcg20, run_stage
 
 K = 24

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from elbo import elbo
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -112,7 +113,7 @@ def test_eq_4_the_elbo_is_what_q_expects_of_the_joint_less_q() -> None:
     expected = sum(
         q[b][j] * (math.log(likelihood[b][j]) + math.log(f[b][j]) - math.log(q[b][j])) for b in (0, 1) for j in (0, 1)
     )
-    found = losses.elbo(*(torch.tensor(value).log() for value in (q, f, likelihood)))
+    found = elbo(*(torch.tensor(value).log() for value in (q, f, likelihood)))
     assert float(found) == pytest.approx(expected / 2, rel=1e-5)
 
 
@@ -143,9 +144,9 @@ def test_the_elbo_under_the_posterior_is_the_log_likelihood_and_less_under_any_o
     log_f, likelihood = random(B, K, seed=13).log_softmax(1), random(B, K, seed=14)
     evidence = (log_f + likelihood).logsumexp(1).mean()
     posterior = losses.log_posterior(log_f, likelihood)
-    assert losses.elbo(posterior, log_f, likelihood).item() == pytest.approx(evidence.item())
+    assert elbo(posterior, log_f, likelihood).item() == pytest.approx(evidence.item())
     for other in (log_f, torch.full((B, K), -math.log(K), dtype=torch.float64)):
-        gap = evidence - losses.elbo(other, log_f, likelihood)
+        gap = evidence - elbo(other, log_f, likelihood)
         assert gap.item() == pytest.approx(losses.kl_divergence(other, posterior).item())
         assert gap > 0.01
 

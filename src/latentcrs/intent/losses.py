@@ -108,11 +108,6 @@ def direct_kl_loss(
     return lam * kl_divergence(log_q, log_f) + alpha_e * rec_e + alpha_m * rec_m
 
 
-def elbo(log_q: Tensor, log_f: Tensor, log_likelihood: Tensor) -> Tensor:
-    """Eq. 4: mean of sum_j q_j (log p(v | m_j) + log f_j - log q_j). All (B, K) -> scalar."""
-    return (log_q.exp() * (log_likelihood + log_f - log_q)).sum(1).mean()
-
-
 def intent_pool(q: Tensor, M: Tensor) -> Tensor:
     """Eq. 15: r = q M. (B, K), (K, d) -> (B, d)."""
     return q @ M

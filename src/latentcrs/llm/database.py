@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.pool import NullPool
-from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
-BUSY_SECONDS = 30.0
+from latentcrs.base.sqlite_files import BUSY_SECONDS, patiently
+
 LOG = logging.getLogger(__name__)
 
 
@@ -63,13 +63,7 @@ def _prepare(connection: Any, _: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
-# Two processes that make the file at once: SQLite reports these locks at once, without waiting its time-out.
-@retry(
-    retry=retry_if_exception_message(match=r"(?s).*(locked|already exists)"),
-    stop=stop_after_delay(BUSY_SECONDS),
-    wait=wait_random(0.01, 0.05),
-    reraise=True,
-)
+@patiently
 def _create(engine: Engine, tables: MetaData) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")

@@ -13,12 +13,11 @@ from urllib.parse import quote
 import platformdirs
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
 from latentcrs.base.errors import UserError
+from latentcrs.base.sqlite_files import BUSY_SECONDS, enter_wal
 
 VARIABLE = "LATENTCRS_STORE"
-BUSY_SECONDS = 30.0
 CONNECTION = {"connect_timeout": 10, "client_encoding": "utf8"}
 """What PostgreSQL's driver is told unless the URL says otherwise. connect_timeout: seconds."""
 WANTED = "a path, sqlite:///conversations.sqlite, or postgresql+psycopg://user:password@host/database"
@@ -178,19 +177,8 @@ def _parsed(address: str) -> URL:
 
 def _prepare(connection: sqlite3.Connection, _: Any) -> None:
     connection.isolation_level = None  # transactions begin in `_begin`, so that they hold changes of tables too
-    _enter_wal(connection)
+    enter_wal(connection)
     connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
-
-
-# Two processes that make the file at once: SQLite reports this lock without waiting its time-out.
-@retry(
-    retry=retry_if_exception_message(match=r".*locked"),
-    stop=stop_after_delay(BUSY_SECONDS),
-    wait=wait_random(0.01, 0.05),
-    reraise=True,
-)
-def _enter_wal(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin(connection: Connection) -> None:

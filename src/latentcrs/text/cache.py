@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from latentcrs.base.errors import UserError
 from latentcrs.base.files import cache_folder
 from latentcrs.base.progress import step
+from latentcrs.base.sqlite_files import enter_wal
 from latentcrs.text.encoders import TextEncoder
 
 # float16 halves the disk; its rounding (relative 5e-4) moves a cosine by about 1e-7, less than bfloat16 weights do.
@@ -46,24 +47,12 @@ class EmbeddingCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Autocommit: transactions are opened where they are wanted, below.
             self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._enter_wal()
+            enter_wal(self._db)
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA temp_store = MEMORY")
             self._db.execute("PRAGMA mmap_size = 1073741824")
             self._db.execute("CREATE TABLE IF NOT EXISTS embedding (hash BLOB PRIMARY KEY, vector BLOB NOT NULL)")
             self._db.execute("CREATE TEMP TABLE wanted (hash BLOB, place INTEGER)")
-
-    def _enter_wal(self) -> None:
-        # Two processes that create the file at once: SQLite reports this one lock without waiting its time-out.
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
 
     def close(self) -> None:
         self._db.close()

@@ -1,14 +1,11 @@
-"""The first tables."""
+"""The first tables that were released; the numbers before are of development."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
-down_revision = None
-branch_labels = None
-depends_on = None
+revision, down_revision = "0003", None
 
 
 def upgrade() -> None:
@@ -38,8 +35,27 @@ def upgrade() -> None:
             ["conversation"], ["conversations.id"], name="fk_turns_conversation", ondelete="CASCADE"
         ),
     )
+    op.create_table(
+        "events",
+        sa.Column("owner", sa.String, nullable=False),
+        sa.Column("catalogue", sa.String, nullable=False),
+        sa.Column("user_id", sa.String, nullable=False),
+        sa.Column("item_id", sa.String, nullable=False),
+        sa.Column("kind", sa.String, nullable=False),
+        sa.Column("at", sa.DateTime, nullable=False),
+        sa.PrimaryKeyConstraint("owner", "catalogue", "user_id", "item_id", name="pk_events"),
+    )
+    op.create_table(
+        "items",
+        sa.Column("catalogue", sa.String, nullable=False),
+        sa.Column("number", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("item", sa.JSON, nullable=False),
+        sa.Column("item_id", sa.String),
+        sa.PrimaryKeyConstraint("catalogue", "number", name="pk_items"),
+    )
+    op.create_index("ix_items_catalogue_item_id", "items", ["catalogue", "item_id"])
 
 
 def downgrade() -> None:
-    op.drop_table("turns")
-    op.drop_table("conversations")
+    for table in ("items", "events", "turns", "conversations"):
+        op.drop_table(table)
