@@ -9,7 +9,7 @@ import lzma
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import pyarrow as pa
 
@@ -62,17 +62,11 @@ def open_unpacked(path: Path) -> BinaryIO:
         UserError: it is no single table; see `packing`.
     """
     kind = packing(path)
-    if kind == "gzip":
-        return gzip.open(path, "rb")  # type: ignore[return-value]
-    if kind == "bzip2":
-        return bz2.open(path, "rb")  # type: ignore[return-value]
-    if kind == "xz":
-        return lzma.open(path, "rb")  # type: ignore[return-value]
     if kind in ("zstd", "lz4"):
         return pa.CompressedInputStream(pa.OSFile(str(path), "rb"), kind)
-    if kind == "zip":
-        return _only_member(path)
-    return path.open("rb")
+    opens: dict[str | None, Any] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open, "zip": _only_member}
+    stream: BinaryIO = opens.get(kind, Path.open)(path, "rb")
+    return stream
 
 
 def open_text(path: Path) -> TextIO:
@@ -84,7 +78,7 @@ def open_text(path: Path) -> TextIO:
     return io.TextIOWrapper(open_unpacked(path), "utf-8", newline="\n")
 
 
-def _only_member(path: Path) -> BinaryIO:
+def _only_member(path: Path, _: str) -> BinaryIO:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:

@@ -9,7 +9,7 @@ import polars as pl
 from latentcrs.base.errors import UserError
 from latentcrs.data.columns import TypedCatalogue, type_columns
 from latentcrs.data.dataset import ColumnKind
-from latentcrs.data.raw import RawData
+from latentcrs.data.raw import RawData, first_reason
 
 LINE, REASON = "__line__", "__reason__"  # names no catalogue is likely to use
 LISTED = 6  # of a long list: the encoder reads 256 word pieces, and the plot is to fit in too
@@ -40,14 +40,11 @@ def rows_with_ids(raw: RawData) -> tuple[pl.DataFrame, pl.DataFrame]:
     items = raw.items.with_columns(
         lines.cast(pl.Int64).alias(LINE), pl.col("item_id").cast(pl.String).str.strip_chars()
     )
-    absent = pl.col("item_id").is_null() | (pl.col("item_id") == "")
-    reason = (
-        pl.when(absent)
-        .then(pl.lit("catalogue row without an id"))
-        .when(~pl.col("item_id").is_first_distinct())
-        .then(pl.lit("second catalogue row of one item"))
-    )
-    items = items.with_columns(reason.alias(REASON))
+    reasons = {
+        "catalogue row without an id": pl.col("item_id").is_null() | (pl.col("item_id") == ""),
+        "second catalogue row of one item": ~pl.col("item_id").is_first_distinct(),
+    }
+    items = items.with_columns(first_reason(reasons).alias(REASON))
     good = items.filter(pl.col(REASON).is_null()).drop(LINE, REASON)
     if len(good) == 0:
         raise UserError(f"The catalogue {raw.files.get('items', raw.source)} holds no items.")

@@ -63,7 +63,6 @@ def known_encoding(name: str, where: str) -> str:
         codec = codecs.lookup(name)
         "".encode(codec.name)
     except (LookupError, ValueError):
-        raise UserError(
-            f"{where}: there is no encoding {name!r}; use utf-8, cp1252, utf-16, shift_jis, ..."
-        ) from None
+        examples = "utf-8, cp1252, utf-16, shift_jis, ..."
+        raise UserError(f"{where}: there is no encoding {name!r}; use {examples}") from None
     return codec.name

@@ -17,7 +17,7 @@ from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.dropped import DUPLICATE, NO_RATING, DroppedRows
 from latentcrs.data.engine import PolarsEngine, streaming, user_ranges
 from latentcrs.data.ordering import EncodedLog
-from latentcrs.data.raw import RawData
+from latentcrs.data.raw import RawData, first_reason
 from latentcrs.data.selection import Selection, file_name, text_problems
 
 NO_TIME = "timestamp missing"
@@ -138,19 +138,10 @@ def check(
         parts.append(left_out.with_columns(effect=pl.lit(LEFT_OUT)).pipe(in_schema))
     usable = chosen.readable - dropped.counts.get(DUPLICATE, 0)
     return Report(
-        raw.name,
-        chosen.rows,
-        usable,
-        len(chosen.items),
-        pl.concat(parts),
-        [*raw.notes, *chosen.notes],
-        refused=refused,
-        threshold=chosen.least,
-        columns=catalogue.kinds,
-        left_out=catalogue.left_out,
-        dropped=dropped.counts,
-        **left,
-    )
+        raw.name, chosen.rows, usable, len(chosen.items), pl.concat(parts), [*raw.notes, *chosen.notes],
+        refused=refused, threshold=chosen.least, columns=catalogue.kinds, left_out=catalogue.left_out,
+        dropped=dropped.counts, **left,
+    )  # fmt: skip
 
 
 def raw_problems(raw: RawData) -> pl.DataFrame:
@@ -187,12 +178,7 @@ def odd_times(raw: RawData, encoded: EncodedLog, item_ids: pl.Series) -> Iterato
         part = log.filter(nw.col("user") >= first, nw.col("user") < last).collect(**streaming(log)).to_polars()
         part = part.sort("user", "line")
         before = pl.col("timestamp").shift(1).over("user")
-        kind = (
-            pl.when(pl.col("timestamp").is_null())
-            .then(pl.lit(NO_TIME))
-            .when(pl.col("timestamp") < before)
-            .then(pl.lit(OUT_OF_ORDER))
-        )
+        kind = first_reason({NO_TIME: pl.col("timestamp").is_null(), OUT_OF_ORDER: pl.col("timestamp") < before})
         odd = part.with_columns(kind.alias("kind")).filter(pl.col("kind").is_not_null())
         yield in_file(raw, name_rows(encoded, item_ids, odd).with_columns(odd["kind"]))
 

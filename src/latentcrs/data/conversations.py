@@ -61,9 +61,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class Talk:
-    """One conversation. said: (by the seeker?, words with titles in place, words without them). again: what is named
-    once more, as (place, which of `mentions`).
-    """
+    """A conversation. said: (by the seeker?, words with titles, words without). again: (place, which mention)."""
 
     identity: str
     said: list[tuple[bool, str, str]]
@@ -248,9 +246,7 @@ def chosen_for_validation(identity: str) -> bool:
 
 
 def said_before(talk: Talk, target: Mention, both: bool = False) -> str:
-    """What the seeker (`both`: either speaker) said before `target` was named, less messages that say its title in
-    plain words.
-    """
+    """What the seeker (`both`: either speaker) said before `target` was named, less messages that say its title."""
     never = title_key(target.title)
     told = [
         words

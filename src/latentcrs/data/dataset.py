@@ -110,12 +110,9 @@ class PreparedDataset:
             text = manifest.read_text("utf-8")
             refuse_other_format(manifest, json.loads(text), FORMAT)
             self.info = DatasetInfo.model_validate_json(text)
-        except ValidationError as error:
-            raise UserError(
-                f"{manifest} cannot be read: {error.errors()[0]['msg']}; prepare the data set again."
-            ) from None
-        except ValueError as error:  # no UTF-8, no JSON
-            raise UserError(f"{manifest} cannot be read: {first_line(error)}; prepare the data set again.") from None
+        except ValueError as error:  # no UTF-8, no JSON, no manifest
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else first_line(error)
+            raise UserError(f"{manifest} cannot be read: {why}; prepare the data set again.") from None
 
     def file(self, name: str) -> Path:
         """Where a file of the data set is, for those who read it piece by piece.

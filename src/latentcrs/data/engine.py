@@ -80,9 +80,7 @@ class Engine(ABC):
 
 
 class PolarsEngine(Engine):
-    """One process: memory grows with users and items, with interactions only up to a bound. `work` is a folder for
-    what is kept.
-    """
+    """One process: memory grows with users and items, and not with interactions. `work`: a folder for these."""
 
     failures = (pl.exceptions.PolarsError, OSError)
     held = 32_000_000  # rows of a log that the k-core may have in memory: 256 MB

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import Any
 
 import polars as pl
@@ -44,9 +45,7 @@ def json_paths(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...
 
 
 def _plain(record: Mapping[str, Any], keys: tuple[str, ...]) -> bool:
-    value: Any = record
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
+    value = _at(record, keys)
     return value is not None and not isinstance(value, dict)
 
 
@@ -94,10 +93,7 @@ def flat_columns(rows: pl.LazyFrame, file: str, ours: tuple[str, ...]) -> tuple[
 
 def _field(name: str) -> pl.Expr:
     first, *others = name.split(".")
-    read = pl.col(first)
-    for field in others:
-        read = read.struct.field(field)
-    return read
+    return reduce(lambda read, field: read.struct.field(field), others, pl.col(first))
 
 
 def is_text(values: pl.Series) -> bool:
@@ -110,9 +106,7 @@ def is_text(values: pl.Series) -> bool:
 
 
 def unnest(frame: pl.DataFrame, keep: tuple[str, ...]) -> tuple[pl.DataFrame, list[str]]:
-    """`frame` with JSON objects in strings as columns `column.field`, and lists in any notation as lists, row by row;
-    and what was done. Columns in `keep` stay as they are.
-    """
+    """`frame` with JSON objects as columns `column.field` and lists as lists, but for `keep`; and what was done."""
     notes: list[str] = []
     columns: list[pl.Series] = []
     for values in frame:
@@ -147,9 +141,7 @@ def share_in_notation(values: pl.Series) -> float:
 
 
 def apart(values: pl.Series, notes: list[str]) -> list[pl.Series]:
-    """A column of strings, some of them in brackets, as one of lists, as one for each field of its objects, or as it
-    is where brackets mean nothing.
-    """
+    """A column of strings as one of lists, as one for each field, or as it is where brackets mean nothing."""
     distinct = values.drop_nulls().unique()
     parsed = {text: read_notation(text) for text in distinct if re.match(NOTATION, text)}
     objects = [value for value in parsed.values() if isinstance(value, dict)]
@@ -231,9 +223,7 @@ def _flat(value: Any) -> list[Any] | None:
 
 
 def read_notation(text: str) -> Any:
-    """What a text in brackets holds, as JSON, Python, NumPy or PostgreSQL write lists and objects: a list, a dict, or
-    None where it is none of them.
-    """
+    """The list or dict that a text in brackets is, as JSON, Python, NumPy or PostgreSQL write it; else None."""
     text = text.strip()
     array = re.match(r"array\((.*?)(?:,\s*dtype=[^)]*)?\)$", text, re.DOTALL)
     if array:

@@ -54,9 +54,7 @@ def guess_noun(dataset: PreparedDataset) -> str:
 
 
 def noun_of(name: str, kinds: Mapping[str, ColumnKind], items: pl.DataFrame) -> str:
-    """The key in `NOUNS` for the items of a catalogue, by its name, else by its columns, else by the commonest values
-    of its genres: Rock and Jazz are said of albums. "" when nothing fits.
-    """
+    """The key in `NOUNS` for a catalogue by its name, its columns, or its commonest genres; "" when nothing fits."""
     name, columns = re.sub(r"[_\s]", "-", name.lower()), {column.lower() for column in kinds}
     told = [noun for noun, pattern, _ in _DOMAINS if re.search(pattern, name)]
     told += [noun for noun, _, of_noun in _DOMAINS if columns & of_noun]
@@ -70,9 +68,7 @@ def noun_of(name: str, kinds: Mapping[str, ColumnKind], items: pl.DataFrame) -> 
 
 
 def nouns_of(dataset: PreparedDataset, domain: str) -> list[Noun]:
-    """What each item is called: `domain` (a key of `NOUNS`, or a word of one's own), but where a column says which
-    items are games and which accessories, it decides.
-    """
+    """What each item is called: `domain`, but where a column tells games from accessories, it decides."""
     usual = NOUNS.get(domain) or Noun((domain,), "get", "had")
     column = next((c for c, role in roles_of(dataset.info.columns).items() if role == "kind"), None)
     if column is None or isinstance(dataset.items.schema[column], pl.List):

@@ -15,6 +15,7 @@ RANGE = re.compile(r"^\s*(-|–|—|−|~|\.\.|…|to|till|until|bis|à|al|hasta
 SIGNS = re.compile(r"[-−–+]")
 GROUPED = {mark: rf"^[1-9]\d{{0,2}}(?:\{mark}\d{{3}})+$" for mark in ",."}
 MOSTLY = 0.95
+CURRENCIES = {"€": "EUR", "£": "GBP", "$": "USD", "¥": "JPY", "US$": "USD"}
 """The share of values that has to fit a kind before the rest counts as unreadable."""
 
 
@@ -83,9 +84,7 @@ def read_numbers(values: pl.Series, form: NumberForm) -> pl.Series:
 
 
 def take_apart(values: pl.Series) -> pl.DataFrame:
-    """(before, number, behind, other, last) of each string: a number and what stands around it; of a range also the
-    other number. All null where there is no number, or more than two.
-    """
+    """(before, number, behind, other, last) of each string: a number, or a range's two, and what is around."""
     groups = values.str.strip_chars().str.extract_groups(VALUE)
     return groups.struct.rename_fields(["before", "number", "behind", "other", "last"]).struct.unnest()
 
@@ -181,7 +180,7 @@ def learn_numbers(values: pl.Series, decimal: str | None = None) -> NumberForm |
     if money:
         shown = sorted({re.sub(r"[-−–+()\s]", "", text) for text in money})
         notes.append(f"currencies are taken off ({', '.join(shown[:5])})")
-        if len({_sort_of_money(text) for text in shown}) > 1:
+        if len({CURRENCIES.get(text, text.upper()) for text in shown}) > 1:
             notes.append("there is more than one currency, and amounts are not converted")
     if ranges.any():
         example = candidates.filter(ranges)[0]
@@ -190,10 +189,6 @@ def learn_numbers(values: pl.Series, decimal: str | None = None) -> NumberForm |
     if signs:
         notes.append("per cent signs are taken off")
     return form
-
-
-def _sort_of_money(text: str) -> str:
-    return {"€": "EUR", "£": "GBP", "$": "USD", "¥": "JPY", "US$": "USD"}.get(text, text.upper())
 
 
 def _all_thousands(candidates: pl.Series) -> bool:

@@ -73,7 +73,5 @@ def recall_at(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
 
 
 def ndcg_at(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
-    """NDCG@K of each row: with one relevant item the ideal gain is 1, so 1 / log2(rank + 1) within the first K
-    (Jarvelin & Kekalainen, TOIS 2002).
-    """
+    """NDCG@K of each row, with one relevant item: 1 / log2(rank + 1) in the first K (Jarvelin & Kekalainen, 2002)."""
     return np.where(ranks <= k, 1 / np.log2(ranks + 1.0), 0.0)

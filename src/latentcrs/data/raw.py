@@ -88,6 +88,20 @@ class Source:
     read: Callable[[Path, Path], RawData]
 
 
+def first_reason(reasons: dict[str, pl.Expr]) -> pl.Expr:
+    """The first of `reasons` whose expression holds in a row; null where none does."""
+    return pl.coalesce([pl.when(holds).then(pl.lit(reason)) for reason, holds in reasons.items()])
+
+
+def unusable(rating: pl.Expr, timestamp: pl.Expr, too_many: pl.Expr | None = None) -> pl.Expr:
+    """Why a row of text is of no use; null for a good one. rating, timestamp: null where they cannot be read."""
+    reasons = {"no user": pl.col("user_id").fill_null("") == "", "no item": pl.col("item_id").fill_null("") == ""}
+    reasons |= {} if too_many is None else {"too many fields": too_many}
+    return first_reason(
+        {**reasons, "unreadable rating": rating.is_null(), "unreadable timestamp": timestamp.is_null()}
+    )
+
+
 def raw_interactions(log: pl.LazyFrame) -> pl.LazyFrame:
     """`log` with exactly the columns of `RAW_INTERACTIONS_SCHEMA`; columns it lacks are null.
 

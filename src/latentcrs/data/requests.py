@@ -12,7 +12,7 @@ from latentcrs.base.files import atomic_file, sha256_of
 from latentcrs.base.progress import step
 from latentcrs.data.dataset import REQUESTS_SCHEMA, PreparedDataset, write_manifest
 from latentcrs.data.dropped import DROPPED_FILE, DROPPED_SCHEMA
-from latentcrs.data.raw import RawData
+from latentcrs.data.raw import RawData, first_reason
 from latentcrs.data.request_lines import LINES_SCHEMA, parse_lines
 
 SHOWN = 20
@@ -144,14 +144,8 @@ def place_users(lines: pl.DataFrame, dataset: PreparedDataset, raw: RawData) -> 
             )
         )
     )
-    reason = (
-        pl.when(pl.col("user").is_null())
-        .then(pl.lit(USER_GONE))
-        .when(pl.col("item").is_null())
-        .then(pl.lit(TARGET_GONE))
-        .when(pl.col("lies_in").is_null())
-        .then(pl.lit(INTERACTION_GONE))
-    )
+    absent = {USER_GONE: "user", TARGET_GONE: "item", INTERACTION_GONE: "lies_in"}
+    reason = first_reason({gone: pl.col(column).is_null() for gone, column in absent.items()})
     lines = lines.with_columns(mistake.alias("mistake"), reason.alias("reason"))
     mistakes = lines.filter(pl.col("mistake").is_not_null()).select("line", "mistake")
     lines = lines.with_columns(
@@ -167,9 +161,7 @@ def occurrences(lines: pl.DataFrame, dataset: PreparedDataset) -> pl.DataFrame:
     log = dataset.interactions.select(pl.col("user", "item").cast(pl.UInt32), "position")
     found = lines.select("line", "split", "user", "item", "length").join(log, on=["user", "item"])
     behind = pl.col("length") - pl.col("position")  # 1 is the last item
-    part = (
-        pl.when(behind == 1).then(pl.lit("test")).when(behind == 2).then(pl.lit("valid")).otherwise(pl.lit("train"))
-    )
+    part = first_reason({"test": behind == 1, "valid": behind == 2, "train": pl.lit(True)})
     found = found.with_columns(part.alias("part")).sort("line", "position")
     fitting = pl.col("position").filter(pl.col("part") == pl.col("split")).last()
     return found.group_by("line").agg(fitting.alias("cut"), pl.col("part").last().alias("lies_in"))

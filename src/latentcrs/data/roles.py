@@ -62,9 +62,7 @@ def role_of(name: str, kind: str) -> Role:
 
 
 def addresses(row: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[str, str]:
-    """Where a picture of an item is, and where its page: the first column of links with such a name, and the first
-    other one; "" where there is none.
-    """
+    """Where an item's picture and page are: the first column of links of such a name, the first other; else ""."""
     links = [name for name, kind in columns.items() if kind == "link"]
     image = next((name for name in links if _IMAGE.search(name.lower())), "")
     page = next((name for name in links if not _IMAGE.search(name.lower())), "")

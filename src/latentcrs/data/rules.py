@@ -99,15 +99,20 @@ class Rule(BaseModel):
         return self.value if isinstance(self.value, list) else [self.value]
 
 
-def spans(numbers: Sequence[float]) -> list[str]:
-    """Numbers in words, whole ones that follow each other as one: "1980 to 1989"."""
+def runs_of(numbers: Sequence[float]) -> list[list[float]]:
+    """Numbers in order, whole ones that follow each other as the first and the last of them."""
     runs: list[list[float]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][-1] + 1:
             runs[-1][1:] = [number]
         else:
             runs.append([number])
-    return [" to ".join(f"{number:.10g}" for number in run) for run in runs]
+    return runs
+
+
+def spans(numbers: Sequence[float]) -> list[str]:
+    """Numbers in words, whole ones that follow each other as one: "1980 to 1989"."""
+    return [" to ".join(f"{number:.10g}" for number in run) for run in runs_of(numbers)]
 
 
 def _numeric(rule: Rule, values: Sequence[str | float]) -> pl.Expr:

@@ -17,21 +17,7 @@ LIKED = 0.8
 HOLDS = 0.99
 """The share of ratings that a scale has to hold; what is above are slips."""
 UP = ("up", "thumbs up", "thumb up", "like", "liked", "love", "yes", "y", "true", "t", "positive", "good", "👍", "+")
-DOWN = (
-    "down",
-    "thumbs down",
-    "thumb down",
-    "dislike",
-    "disliked",
-    "no",
-    "n",
-    "false",
-    "f",
-    "negative",
-    "bad",
-    "👎",
-    "-",
-)
+DOWN = "down|thumbs down|thumb down|dislike|disliked|no|n|false|f|negative|bad|👎|-".split("|")
 THUMBS = {**dict.fromkeys(UP, 1.0), **dict.fromkeys(DOWN, 0.0)}
 OUT_OF = r"^\s*(\d+(?:[.,]\d+)?)\s*(?:/|out of|of|von|sur|de|di|van)\s*(\d+)\b.*$"
 WITH_UNIT = r"^\s*(\d+(?:[.,]\d+)?)\s*([^\d\s.,/%-][^\d/]*)$"
@@ -90,7 +76,7 @@ def learn_ratings(sample: pl.Series, words: Mapping[str, float] | None = None) -
     text = text.filter((text != "") & ~text.str.to_lowercase().is_in(["nan", "null", "none", "na", "n/a"]))
     if words:
         return RatingForm(False, words={word.strip().lower(): float(value) for word, value in words.items()})
-    if len(text) == 0 or _most(plain_numbers(text).is_not_null()):
+    if plain_numbers(text).count() >= MOSTLY * len(text):
         return RatingForm()
     distinct = text.str.to_lowercase().unique()
     if len(distinct) <= len(THUMBS) and spoken(distinct).is_in(list(THUMBS)).all():
@@ -114,10 +100,6 @@ def learn_ratings(sample: pl.Series, words: Mapping[str, float] | None = None) -
     if read.null_count() > len(text) / 2:
         return f"most of it is no rating ({examples(text.filter(read.is_null()).unique().sort())})"
     return form
-
-
-def _most(fits: pl.Series) -> bool:
-    return float(fits.mean() or 0.0) >= MOSTLY  # type: ignore[arg-type]
 
 
 def threshold_of(counts: pl.DataFrame) -> tuple[float | None, str]:

@@ -41,15 +41,14 @@ class SparkEngine(Engine):
 
     def log(self, raw: RawData) -> nw.LazyFrame:
         table = raw.table
-        if table is None or (self._is_remote() and not is_url(table.files[0])):
+        remote = "file" not in protocols(file_system(self.work)[0])
+        if table is None or (remote and not is_url(table.files[0])):
             # Text is repaired line by line, and a file of this machine is no worker's: read here, then handed over.
             return self._handed_over(raw.interactions, "raw")
         return nw.from_native(self._read_table(table))
 
     def _read_table(self, table: LogTable) -> DataFrame:
-        """The Parquet files of `table` in the raw schema: Spark reads them, and each batch of rows goes through the
-        reader that a process alone uses.
-        """
+        """The Parquet files of `table` in the raw schema: Spark reads, and one process's reader takes each batch."""
         from pyspark.sql import functions as F
 
         columns = [*(f"`{name}`" for name in table.columns), "_metadata.file_path as " + PLACE]
@@ -119,9 +118,6 @@ class SparkEngine(Engine):
 
     def collect(self, frame: nw.LazyFrame) -> pl.DataFrame:
         return frame.collect(backend="polars").to_native()
-
-    def _is_remote(self) -> bool:
-        return "file" not in protocols(file_system(self.work)[0])
 
     def _handed_over(self, frame: pl.LazyFrame, name: str) -> nw.LazyFrame:
         """A frame of this machine as one of Spark: in the workspace, as a folder of one part."""

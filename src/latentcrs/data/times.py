@@ -29,17 +29,8 @@ MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr
 FORMS: tuple[Literal["format", "stand-alone"], ...] = ("format", "stand-alone")
 WIDTHS: tuple[Literal["abbreviated", "wide"], ...] = ("abbreviated", "wide")
 LANGUAGES = "en da de el es et fi fr hu id it lt lv nb nl pl pt ro ru sk sl sv tr uk cs bg ca".split()
-ZONES = {
-    "cest": 7200,
-    "eest": 10800,
-    "west": 3600,
-    "bst": 3600,
-    "msk": 10800,
-    "jst": 32400,
-    "kst": 32400,
-    "ist": 19800,
-}
-"""Abbreviations that neither the zone database nor the rules of e-mail know, in seconds east of Greenwich."""
+ZONES = {"cest": 2, "eest": 3, "west": 1, "bst": 1, "msk": 3, "jst": 9, "kst": 9, "ist": 5.5}
+"""Abbreviations that neither the zone database nor the rules of e-mail know, in hours east of Greenwich."""
 
 _DAY = r"(?:[A-Za-z]{2,9}\.?,?\s+)?"  # the name of a weekday
 _TIME = r"(\d{1,2})[:.h](\d{2})(?:[:.m](\d{2})(?:[.,](\d{1,9}))?)?\s*([AaPp]\.?[Mm]\.?)?"
@@ -83,15 +74,13 @@ def read_times(values: pl.Series, form: TimeForm) -> tuple[pl.Series, pl.Series]
     if form.format is not None:
         exact = with_format(values.cast(pl.String).str.strip_chars(), form.format)
         return exact // 1_000_000, exact
-    if kind.is_numeric():
-        if form.digits:
-            exact = from_digits(as_whole_text(values))
-            return exact // 1_000_000, exact
-        return from_numbers(values)
-    text = values.cast(pl.String).str.strip_chars()
+    given = values if kind.is_numeric() else values.cast(pl.String).str.strip_chars()
     if form.digits:
-        exact = from_digits(as_whole_text(text))
+        exact = from_digits(as_whole_text(given))
         return exact // 1_000_000, exact
+    if kind.is_numeric():
+        return from_numbers(values)
+    text = given
     # Row by row: some logs have numbers in some rows and dates in others.
     seconds, exact = from_numbers(text)
     rest = (seconds.is_null() & text.is_not_null()).arg_true()
@@ -189,20 +178,10 @@ def by_pattern(text: pl.Series, form: TimeForm) -> pl.Series:
     year_first = year_first & number["one"].is_not_null()
     day_first = pl.lit(form.order != "month first")
     year = pl.when(year_first).then(number["one"]).otherwise(number["three"])
-    year = (
-        pl.when((~year_first) & (three.str.len_chars() == 2))
-        .then(pl.when(year < 70).then(year + 2000).otherwise(year + 1900))
-        .otherwise(year)
-    )
-    month = (
-        pl.when(named["one"].is_not_null())
-        .then(named["one"])
-        .when(named["two"].is_not_null())
-        .then(named["two"])
-        .when(year_first | day_first)
-        .then(number["two"])
-        .otherwise(number["one"])
-    )
+    century = pl.when(year < 70).then(2000).otherwise(1900)
+    year = year + pl.when((~year_first) & (three.str.len_chars() == 2)).then(century).otherwise(0)
+    in_numbers = pl.when(year_first | day_first).then(number["two"]).otherwise(number["one"])
+    month = pl.coalesce(named["one"], named["two"], in_numbers)
     day = (
         pl.when(year_first)
         .then(number["three"])
@@ -214,13 +193,8 @@ def by_pattern(text: pl.Series, form: TimeForm) -> pl.Series:
     )
     half = pl.col("half").str.to_lowercase().str.slice(0, 1)
     hour = number["hour"].fill_null(0)
-    hour = (
-        pl.when((half == "p") & (hour < 12))
-        .then(hour + 12)
-        .when((half == "a") & (hour == 12))
-        .then(0)
-        .otherwise(hour)
-    )
+    hour = pl.when(half.is_not_null() & (hour <= 12)).then(hour % 12).otherwise(hour)
+    hour = hour + pl.when((half == "p") & (hour < 12)).then(12).otherwise(0)
     fraction = (pl.lit("0.") + pl.col("fraction")).cast(pl.Float64, strict=False).fill_null(0.0)
     # A month or day that does not exist makes the whole expression fail: such rows are none of ours.
     exists = month.is_between(1, 12) & (day >= 1) & year.is_between(1, 9999) & hour.is_between(0, 23)
@@ -324,7 +298,7 @@ def offset_of(zone: str) -> int | None:
         seconds = int(digits[2]) * 3600 + int(digits[3] or 0) * 60
         return -seconds if digits[1] == "-" else seconds
     if name in ZONES:
-        return ZONES[name]
+        return int(3600 * ZONES[name])
     parsed = parsedate_tz(f"1 Jan 2020 00:00:00 {zone.upper()}")
     return parsed[9] if parsed and parsed[9] else None
 

@@ -12,7 +12,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.known import AMAZON_TERMS
 from latentcrs.data.lines import BROKEN_JSON, LineProblem, readable, scan_json_lines
-from latentcrs.data.raw import RawData, Source, raw_interactions
+from latentcrs.data.raw import RawData, Source, raw_interactions, unusable
 
 KINDS: dict[str, ColumnKind] = {
     "brand": "category",
@@ -71,35 +71,13 @@ def scan_reviews(path: Path, item_field: str) -> pl.LazyFrame:
     log = scan_json_lines(path, {name: f"$.{field}" for name, field in fields.items()})
     rating = pl.col("rating").cast(pl.Float64, strict=False)
     milliseconds = pl.col("milliseconds").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
-    problem = (
-        pl.when(pl.col("problem").is_not_null())
-        .then("problem")
-        .when(pl.col("user_id").fill_null("") == "")
-        .then(pl.lit("no user"))
-        .when(pl.col("item_id").fill_null("") == "")
-        .then(pl.lit("no item"))
-        .when(rating.is_null())
-        .then(pl.lit("unreadable rating"))
-        .when(milliseconds.is_null())
-        .then(pl.lit("unreadable timestamp"))
-    )
-    return raw_interactions(
-        log.select(
-            "line",
-            "user_id",
-            "item_id",
-            rating.alias("rating"),
-            (milliseconds // 1000).alias("timestamp"),
-            milliseconds.alias("order"),
-            problem.alias("problem"),
-        )
-    )
+    problem = pl.coalesce("problem", unusable(rating, milliseconds))
+    read = {"rating": rating, "timestamp": milliseconds // 1000, "order": milliseconds, "problem": problem}
+    return raw_interactions(log.select("line", "user_id", "item_id", **read))
 
 
 def read_items(path: Path) -> tuple[pl.DataFrame, list[LineProblem]]:
-    """The catalogue (item_id, title, brand, department, categories, price, year, description) with the `line` of
-    each item, and what could not be read.
-    """
+    """The catalogue, each item with its `line`, and what could not be read."""
     fields = {
         "item_id": "$.parent_asin",
         "title": "$.title",

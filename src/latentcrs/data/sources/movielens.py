@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from latentcrs.data.columns import gather_lists
 from latentcrs.data.dataset import ColumnKind
 from latentcrs.data.known import GROUPLENS_TERMS
 from latentcrs.data.lines import LineProblem, readable
-from latentcrs.data.raw import RawData, Source, raw_interactions
+from latentcrs.data.raw import RawData, Source, raw_interactions, unusable
 from latentcrs.data.titles import split_title
 
 GENRES_100K = (
@@ -85,71 +86,36 @@ def parse_log(log: pl.LazyFrame) -> pl.LazyFrame:
     rating = pl.col("rating").cast(pl.Float64, strict=False)
     timestamp = pl.col("timestamp").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
     too_many = pl.col("extra").is_not_null() if "extra" in log.collect_schema() else pl.lit(False)
-    problem = (
-        pl.when(pl.col("user_id").fill_null("") == "")
-        .then(pl.lit("no user"))
-        .when(pl.col("item_id").fill_null("") == "")
-        .then(pl.lit("no item"))
-        .when(too_many)
-        .then(pl.lit("too many fields"))
-        .when(rating.is_null())
-        .then(pl.lit("unreadable rating"))
-        .when(timestamp.is_null())
-        .then(pl.lit("unreadable timestamp"))
-    )
-    return raw_interactions(
-        log.with_columns(problem.alias("problem")).with_columns(rating.alias("rating"), timestamp.alias("timestamp"))
-    )
+    problem = unusable(rating, timestamp, too_many)
+    return raw_interactions(log.with_columns(rating=rating, timestamp=timestamp, problem=problem))
 
 
 def read_catalogue_dat(path: Path) -> ReadCatalogue:
     """`1::Toy Story (1995)::Animation|Children's|Comedy`, one film per line."""
     fields, problems = split_lines(path, "::", 3)
-    films = fields.select(
-        "line", field(0).alias("item_id"), field(1).alias("raw"), field(2).str.split("|").alias("genres")
-    )
-    return films.select("line", "item_id", *split_title("raw"), "genres"), problems
+    return films_of(fields, pl.lit(None, dtype=pl.Int32), field(2).str.split("|")), problems
 
 
 def read_catalogue_100k(path: Path) -> ReadCatalogue:
     """`1|Toy Story (1995)|01-Jan-1995||http...|0|0|0|1|...`, one flag per genre."""
     fields, problems = split_lines(path, "|", 5 + len(GENRES_100K))
     flags = [pl.when(field(5 + n) == "1").then(pl.lit(genre)) for n, genre in enumerate(GENRES_100K)]
-    films = fields.select(
-        "line",
-        field(0).alias("item_id"),
-        field(1).alias("raw"),
-        field(2).str.extract(r"(\d{4})$").cast(pl.Int32).alias("released"),
-        pl.concat_list(flags).list.drop_nulls().alias("genres"),
-    )
-    return with_release_year(films), problems
+    released = field(2).str.extract(r"(\d{4})$").cast(pl.Int32)
+    return films_of(fields, released, pl.concat_list(flags).list.drop_nulls()), problems
 
 
 def read_catalogue_recbole(path: Path) -> ReadCatalogue:
     """RecBole's `ml-100k.item`: tab separated, years in a column of their own, genres separated by spaces."""
     fields, problems = split_lines(path, "\t", 4, skip=1)
-    films = fields.select(
-        "line",
-        field(0).alias("item_id"),
-        field(1).alias("raw"),
-        field(2).cast(pl.Int32, strict=False).alias("released"),
-        field(3).str.split(" ").alias("genres"),
-    )
-    return with_release_year(films), problems
+    return films_of(fields, field(2).cast(pl.Int32, strict=False), field(3).str.split(" ")), problems
 
 
 def read_catalogue_csv(path: Path) -> ReadCatalogue:
     """`movieId,title,genres` with a header."""
     films = pl.read_csv(
-        path,
-        has_header=False,
-        skip_rows=1,
-        new_columns=["item_id", "raw", "genres"],
-        infer_schema=False,
-        truncate_ragged_lines=True,
-        row_index_name="line",
-        row_index_offset=2,
-    )
+        path, has_header=False, skip_rows=1, new_columns=["item_id", "raw", "genres"], infer_schema=False,
+        truncate_ragged_lines=True, row_index_name="line", row_index_offset=2,
+    )  # fmt: skip
     return films.select("line", "item_id", *split_title("raw"), pl.col("genres").str.split("|")), []
 
 
@@ -169,10 +135,11 @@ def field(number: int) -> pl.Expr:
     return pl.col("fields").list.get(number)
 
 
-def with_release_year(films: pl.DataFrame) -> pl.DataFrame:
-    """Title and year out of `raw`, the year out of `released` where the title has none."""
-    films = films.select("line", "item_id", *split_title("raw"), "genres", "released")
-    return films.with_columns(pl.coalesce("year", "released").alias("year")).drop("released")
+def films_of(fields: pl.DataFrame, released: pl.Expr, genres: pl.Expr) -> pl.DataFrame:
+    """Films out of lines that begin with id and title; the year is `released` where the title has none."""
+    films = fields.select("line", item_id=field(0), raw=field(1), released=released, genres=genres)
+    title, year = split_title("raw")
+    return films.select("line", "item_id", title, pl.coalesce(year, "released").alias("year"), "genres")
 
 
 def read_extra_information(path: Path) -> pl.DataFrame:
@@ -251,8 +218,7 @@ def unpack(path: Path, workspace: Path, layouts: list[Layout]) -> None:
                 name = member.filename.rsplit("/", 1)[-1]
                 if name in wanted:
                     with archive.open(member) as source, (workspace / name).open("wb") as target:
-                        while block := source.read(1 << 20):
-                            target.write(block)
+                        shutil.copyfileobj(source, target, 1 << 20)
     except (zipfile.BadZipFile, EOFError) as error:
         raise UserError(f"{path} is a damaged zip file ({error}); get it again.") from None
 
