@@ -21,7 +21,7 @@ from torch import Tensor
 
 from latentcrs.converse import filtering
 from latentcrs.data.ranking import both_ranks_of, recall_at
-from latentcrs.evaluate.hard_rules import FAR
+from latentcrs.evaluate.judged import FAR
 from latentcrs.evaluate.one_turn import RequestSet
 from latentcrs.evaluate.opened import EvaluationBundle
 from latentcrs.users.attributes import AttributesUser

@@ -130,7 +130,7 @@ def test_the_migration_is_postgresql() -> None:
     command.upgrade(migrations.configuration(None, "postgresql", output), "head", sql=True)
     sql = output.getvalue()
     assert sql.startswith("BEGIN;") and sql.rstrip().endswith("COMMIT;")
-    assert f"CREATE TABLE {VERSIONS} (" in sql and f"SET version_num='{SCHEMA}'" in sql
+    assert f"CREATE TABLE {VERSIONS} (" in sql and f"(version_num) VALUES ('{SCHEMA}')" in sql
     assert "CONSTRAINT pk_events PRIMARY KEY (owner, catalogue, user_id, item_id)" in sql
     assert "session JSON NOT NULL" in sql and "created TIMESTAMP WITHOUT TIME ZONE NOT NULL" in sql
     assert "CONSTRAINT pk_turns PRIMARY KEY (conversation, number)" in sql

@@ -14,8 +14,7 @@ from latentcrs.converse.conversation import Conversation
 from latentcrs.converse.judge import JUDGED
 from latentcrs.data import PreparedDataset
 from latentcrs.data.ranking import both_ranks_of
-from latentcrs.evaluate.hard_rules import HardRules
-from latentcrs.evaluate.judged import judged_ranks
+from latentcrs.evaluate.judged import HardRules, judged_ranks
 from latentcrs.fit.rows import request_rows
 from latentcrs.hear import Hearer
 from latentcrs.intent import Rows

@@ -10,9 +10,7 @@ HOST = re.compile(r"[^\s/@\\?#\[\]\x00-\x20\x7f]{1,253}")
 
 
 def http_parts(address: str) -> SplitResult | None:
-    """The parts of an http or https address; None for anything that no client could ask (no host, a port that is
-    none, a bracket left open).
-    """
+    """The parts of an http or https address; None for what no client could ask: no host, bad port, open bracket."""
     try:
         parts = urlsplit(address)
         sound = parts.port != 0 and is_host(parts.hostname or "")

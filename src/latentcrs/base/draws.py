@@ -16,9 +16,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def mixed(*parts: ArrayLike) -> UInts:
-    """One 64-bit hash of several integers, element by element, broadcast: SplitMix64 (Steele, Lea & Flood, OOPSLA
-    2014) run over the parts in order.
-    """
+    """One 64-bit hash of several integers, elementwise: SplitMix64 (Steele, Lea & Flood, OOPSLA 2014) in turn."""
     state = np.zeros(1, np.uint64)
     with np.errstate(over="ignore"):  # the arithmetic is meant to wrap
         for part in parts:

@@ -22,9 +22,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is flushed to disk and renamed to `path`, on any
-    exception (Ctrl-C too) it is removed and `path` stays as it was.
-    """
+    """Yield a temporary path: on success it is flushed and renamed to `path`, on any exception (Ctrl-C too) gone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: several writers choose their format by it.
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
@@ -60,9 +58,7 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
 
 
 def replace_folder(source: Path, target: Path) -> None:
-    """Rename the folder `source` to `target`, setting an older `target` aside first and removing it last; on any
-    exception (Ctrl-C too) the older one is put back.
-    """
+    """Rename the folder `source` to `target`; an older `target` is removed last, or put back on any exception."""
     old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
     try:
         if target.exists():

@@ -7,21 +7,17 @@ gradients of the shares add up to the gradient of the batch, so that the group l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
-
-class Together(Protocol):
-    """Runs `job(device=..)` on every process of a group, all of them anew where one died, until it ends on all.
-
-    Returns what the first of them returned. A job goes on from its checkpoints.
-    """
-
-    def __call__(self, job: Callable[..., Any]) -> Any: ...
+Together = Callable[[Callable[..., Any]], Any]
+"""Runs `job(device=..)` on every process of a group, all of them anew where one died, until it ends on all. Returns
+what the first of them returned. A job goes on from its checkpoints.
+"""
 
 
 class Group:

@@ -28,9 +28,7 @@ _tell: Callable[..., None] | None = None
 
 
 def show_elsewhere(tell: Callable[..., None]) -> None:
-    """From now on nothing is shown here. `tell` hears of it: "step", name, total; "at", completed, note, and "end",
-    seconds, of a step; and "say", words.
-    """
+    """Show nothing here, but `tell` of "step", name, total; its "at", completed, note; "end", seconds; and "say"."""
     global _tell
     _tell = tell
 
@@ -99,9 +97,7 @@ def show(words: str, style: str | None = None) -> None:
 
 @contextmanager
 def step(name: str | None, total: float | None = None) -> Iterator[Step]:
-    """Show a progress bar named `name` while the block runs; without a name, none: the step is a part of another.
-    `total` None shows a pulsing bar until it is known.
-    """
+    """Show a progress bar named `name` while the block runs; no name: no bar. `total` None: it pulses."""
     if _tell is not None and name is not None:
         told = _ToldStep(_tell)
         began = time.perf_counter()

@@ -40,9 +40,7 @@ def still_wanted() -> None:
 
 @contextmanager
 def model_within(seconds: float) -> Iterator[None]:
-    """All calls of language models in the block share `seconds`, whatever they are for and however often one is
-    tried; those that come later fail.
-    """
+    """All calls of language models in the block share `seconds`, also those tried again; later ones fail."""
     token = _MODEL_UNTIL.set(min(_MODEL_UNTIL.get(), time.monotonic() + seconds))
     try:
         yield

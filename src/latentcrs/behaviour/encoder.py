@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,33 +22,11 @@ from latentcrs.behaviour.unordered import Unordered, some_of
 from latentcrs.behaviour.windows import history_tokens
 from latentcrs.data.histories import Histories
 
-
-class SequenceNetwork(Protocol):
-    """What a kind of network must do; `SASRec` is the example to follow.
-
-    A new kind is a class like this, its pydantic configuration, and a row in `NETWORKS`; no training code changes.
-    """
-
-    start: int
-    wants_epochs: bool
-
-    def __call__(self, tokens: Tensor) -> Tensor:
-        """tokens (B, L), aligned on the left -> one embedding per position (B, L, d)."""
-
-    def item_weights(self) -> Tensor:
-        """V, (n, d): the next item's score is the inner product with S."""
-
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Training loss of a batch of windows (B, L), targets -1 where there is none."""
-
-    def begin_epoch(self, embeddings: Tensor, seed: int) -> None:
-        """Told before every epoch, where `wants_epochs`: the training histories' S, (users, d)."""
-
-
 NETWORKS: dict[str, tuple[type[SASRecConfig], type[SASRec]]] = {
     "sasrec": (SASRecConfig, SASRec),
     "iclrec": (ICLRecConfig, ICLRec),
 }
+"""A new kind is a network like `SASRec`, its pydantic configuration, and a row here; no training code changes."""
 
 
 def network_config(kind: str, settings: dict[str, Any]) -> SASRecConfig:

@@ -81,7 +81,7 @@ def train(
     config: TrainingConfig,
     checkpoint: Path | str | None = None,
 ) -> dict[str, Any]:
-    """Train `network` (see `encoder.SequenceNetwork`) in place and leave its best weights in it.
+    """Train `network` (one like `SASRec`) in place and leave its best weights in it.
 
     Deterministic under `config.seed` on one machine: every epoch draws from its own seed, so a run that was killed
     and went on from `checkpoint` ends with the same weights as one that was not. In a group

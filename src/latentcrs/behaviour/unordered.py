@@ -114,9 +114,7 @@ class Unordered:
 def some_of(
     histories: Histories, targets: NDArray[np.integer], seed: int = 0
 ) -> tuple[Histories, NDArray[np.integer]]:
-    """Views of people's histories of many lengths, each with its target: 1 to `SHORT` items at random and the newest
-    1 to `SHORT`, the newest 8, 16, 30, and as many as are seen.
-    """
+    """Views of histories, with targets: 1 to `SHORT` items at random and newest, the newest 8, 16, 30, `NEWEST`."""
     rng = np.random.default_rng(seed)
     people = np.sort(rng.permutation(len(histories))[:PEOPLE])
     people = people[histories.lengths[people] > 0]

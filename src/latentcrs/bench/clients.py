@@ -7,13 +7,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import httpx2
+import numpy as np
+from numpy.typing import NDArray
 
+from latentcrs.base.device import resolve_device
 from latentcrs.base.errors import UserError
-from latentcrs.bench.scripts import Script
+from latentcrs.base.progress import step
+from latentcrs.converse.conversation import Conversation
+from latentcrs.evaluate.multi_turn import TURNS, talk_rows
+from latentcrs.hear.open import hearer_of
+from latentcrs.recommend import load
+from latentcrs.recommend.users import trained_dataset
+from latentcrs.store.session import Session
+from latentcrs.users.dialogue import SystemTurn, dialogues_of
+from latentcrs.users.open import open_user
 
 ATTEMPTS = 5
 """How often a turn is sent where the server fails; each failure counts."""
@@ -23,9 +35,7 @@ ANSWER_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class ClientTurn:
-    """One turn as a client was told of it. waited, worked: seconds of the client and of the engine. at: when, on the
-    clock of `time.perf_counter`. notes: what the turn did without.
-    """
+    """A turn as a client was told of it. waited, worked: seconds of client and engine. at: by `time.perf_counter`."""
 
     utterance: str
     shown: list[str]
@@ -157,3 +167,77 @@ class Clients:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+WARM_UP = 20
+ANEW = "Start over. "
+
+
+@dataclass(frozen=True)
+class Script:
+    """One conversation. history: item ids, oldest first. said, shown: each turn's utterance and answered ids."""
+
+    history: list[str]
+    said: list[str]
+    shown: list[list[str]]
+
+
+@dataclass(frozen=True)
+class HeldConversations:
+    """Conversations on `dataset`. seconds: of each turn, all in order. processor_seconds: of all turns together."""
+
+    dataset: str
+    scripts: list[Script]
+    seconds: NDArray[np.float64]
+    processor_seconds: float
+
+
+def held_in_process(bundle: str | Path, conversations: int, turns: int, device: str = "auto") -> HeldConversations:
+    """Hold `conversations` of `turns` turns, one after the other, without a server or a store.
+
+    The people are those of the test split, with their histories; each wants the held-out item and says so as the
+    `attributes` user of the multi-turn evaluation does. Shown it, or after five turns, they start over with what the
+    next one wants.
+
+    Raises:
+        UserError: no bundle there, or its data set is gone or has no test split.
+    """
+    recommender = load(bundle, resolve_device(device).type)
+    dataset = trained_dataset(recommender.bundle.info)
+    rows = talk_rows(dataset, "test")
+    if rows.is_empty():
+        raise UserError(f"Nobody in {dataset.path} has an item of the test split that they could ask for.")
+    user = open_user("attributes", dataset)
+    extractor = hearer_of(recommender)
+    ids = recommender.bundle.items["item_id"].to_list()
+    for text in dataset.requests["text"].head(WARM_UP).to_list():
+        Conversation(recommender, extractor).reply(text)
+    spent: list[float] = []
+    processor = 0.0
+    scripts = []
+    # Spread over all people: neighbours in the data set may have come at the same time.
+    order = np.random.default_rng(0).permutation(len(rows))
+    with step("Conversation.reply", conversations * turns) as bar:
+        for number in range(conversations):
+            wishes = (order[(number + conversations * nth) % len(rows)] for nth in range(turns))
+            dialogue = dialogues_of(dataset, rows[[int(next(wishes))]])[0]
+            history = [ids[item] for item in dict.fromkeys(dialogue.history.tolist())]
+            conversation = Conversation(recommender, extractor, Session(history=history))
+            script = Script(history, [], [])
+            for turn in range(turns):
+                user.speak([dialogue])
+                anew = turn > 0 and len(dialogue.said) == 1
+                said = f"{ANEW}{dialogue.said[-1]}" if anew else dialogue.said[-1]
+                began, worked = time.perf_counter(), time.process_time()
+                answered = conversation.reply(said)
+                spent.append(time.perf_counter() - began)
+                processor += time.process_time() - worked
+                script.said.append(said)
+                script.shown.append([item.item_id for item in answered.items])
+                numbers = tuple(recommender.item_numbers(script.shown[-1]).tolist())
+                dialogue.shown.append(SystemTurn(numbers))
+                if turn + 1 < turns and (dialogue.target in numbers or len(dialogue.said) == TURNS):
+                    dialogue = dialogues_of(dataset, rows[[int(next(wishes))]])[0]
+                bar.advance()
+            scripts.append(script)
+    return HeldConversations(dataset.info.name, scripts, np.array(spent), processor)

@@ -218,9 +218,7 @@ def clustered(items: int, width: int) -> tuple[Floats, Floats, str]:
 
 
 def tiled(items: int, bundle: Path, words: bool) -> tuple[Floats, Floats, str, Words | None]:
-    """A bundle's vectors, repeated with noise, and the queries of people of its test split; with `words`, where the
-    bundle has a lexical term, the texts too.
-    """
+    """A bundle's vectors, repeated with noise, and the queries of its test split; with `words`, the texts too."""
     recommender = load(bundle, "cpu")
     dataset = trained_dataset(recommender.bundle.info)
     requests = dataset.requests.filter(pl.col("split") == "test")

@@ -17,9 +17,8 @@ import numpy as np
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
-from latentcrs.bench.clients import Clients, ClientTurn
+from latentcrs.bench.clients import Clients, ClientTurn, Script, held_in_process
 from latentcrs.bench.machine import hardware
-from latentcrs.bench.scripts import Script, held_in_process
 from latentcrs.bench.server_process import ServerProcess
 from latentcrs.store.conversations import ConversationStore
 
@@ -174,9 +173,7 @@ def bench_serve(
 
 
 def compared(told: Sequence[ClientTurn], kept: Sequence[tuple[str, list[str]]]) -> tuple[int, int]:
-    """How many turns of a conversation that a client was `told` of are not `kept` in their place, and how many there
-    are beside them.
-    """
+    """How many turns that a client was `told` of are not `kept` in their place, and how many are beside them."""
     lost = sum(list(kept[place : place + 1]) != [turn.matter] for place, turn in enumerate(told))
     return lost, max(0, len(kept) - len(told))
 

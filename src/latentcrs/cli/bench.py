@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from latentcrs.base.errors import UserError
 from latentcrs.bench.report import Report, hardware_line, span, tell
@@ -26,10 +27,10 @@ group = typer.Typer(
 
 @group.command()
 def turn(
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    turns: Annotated[int, typer.Option(min=10, max=MOST, help="How many turns to measure.")] = 300,
+    bundle: Annotated[Path, Argument(help="A model bundle.")],
+    turns: Annotated[int, Option(min=10, max=MOST, help="How many turns to measure.")] = 300,
     device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Milliseconds of every step of a turn without a language model, beside the sentence encoder alone.
 
@@ -39,18 +40,11 @@ def turn(
 
     found = bench_turn(bundle, turns, device)
     ratio = found.steps["total"][0] / found.steps[PEER][0]
+    most = {name: "{:.0f} / {:.0f} ms".format(*target) for name, target in TARGETS.items()}
     report = Report(
         f"One turn on {found.dataset}, {found.turns} people",
         ("step", "p50", "p95", "to stay under"),
-        [
-            (
-                name,
-                f"{p50:.1f} ms",
-                f"{p95:.1f} ms",
-                "{:.0f} / {:.0f} ms".format(*TARGETS[name]) if name in TARGETS else "",
-            )
-            for name, (p50, p95) in found.steps.items()
-        ],
+        [(name, f"{p50:.1f} ms", f"{p95:.1f} ms", most.get(name, "")) for name, (p50, p95) in found.steps.items()],
         [f"A turn takes {ratio:.2f} times {PEER} on the same words."],
         hardware_line(found.hardware),
         [
@@ -64,15 +58,15 @@ def turn(
 
 @group.command()
 def retrieve(
-    items: Annotated[int, typer.Option(min=1, max=MOST, help="How many items.")] = 1_000_000,
-    width: Annotated[int, typer.Option(min=1, max=MOST, help="Width of made-up vectors.")] = 64,
+    items: Annotated[int, Option(min=1, max=MOST, help="How many items.")] = 1_000_000,
+    width: Annotated[int, Option(min=1, max=MOST, help="Width of made-up vectors.")] = 64,
     bundle: Annotated[
-        Path | None, typer.Option(help="Repeat the vectors of this bundle, and ask as its people would.")
+        Path | None, Option(help="Repeat the vectors of this bundle, and ask as its people would.")
     ] = None,
     words: Annotated[
-        bool, typer.Option("--words", help="Of the bundle: the vectors that requests are compared with.")
+        bool, Option("--words", help="Of the bundle: the vectors that requests are compared with.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Milliseconds for the best 100 of many items on one thread, with rules and without, as ratios to plain NumPy.
 
@@ -119,20 +113,19 @@ def retrieve_report(found: RetrieveBenchmark) -> Report:
 
 @group.command()
 def serve(
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    conversations: Annotated[int, typer.Option(min=1, max=MOST, help="How many are held at once.")] = 200,
-    turns: Annotated[int, typer.Option(min=2, max=MOST, help="Turns of each.")] = 20,
+    bundle: Annotated[Path, Argument(help="A model bundle.")],
+    conversations: Annotated[int, Option(min=1, max=MOST, help="How many are held at once.")] = 200,
+    turns: Annotated[int, Option(min=2, max=MOST, help="Turns of each.")] = 20,
     llm: Annotated[
         str | None,
-        typer.Option(callback=a_model, help="Use a language model: 'local', or the address of an OpenAI endpoint."),
+        Option(callback=a_model, help="Use a language model: 'local', or the address of an OpenAI endpoint."),
     ] = None,
-    kill: Annotated[bool, typer.Option("--kill", help="Kill the server in the middle, and start it again.")] = False,
+    kill: Annotated[bool, Option("--kill", help="Kill the server in the middle, and start it again.")] = False,
     pause: Annotated[
-        float,
-        typer.Option(min=0.0, max=MOST, help="Seconds that a person takes between an answer and the next utterance."),
+        float, Option(min=0.0, max=MOST, help="Seconds that a person takes between an answer and the next utterance.")
     ] = 0.0,
     device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Many conversations at once with the real server: throughput, waiting, memory; nothing lost, nothing twice.
 
@@ -181,16 +174,13 @@ def load_report(found: ServeBenchmark) -> Report:
     same = "" if found.otherwise is None else f", and every answer has the items that {PEER} gave"
     whole = f"No error; every acknowledged turn is in the store, once{same}; /metrics counts them all."
     lines.append(f"{'; '.join(found.faults)}." if found.faults else whole)
+    took = {"as clients wait": found.waited, "in the engine": found.worked, PEER: found.peer}
     return Report(
         f"{found.conversations} conversations at once on {found.dataset}, {found.turns} turns each, one worker",
         ("a turn", "p50", "p95", "p99"),
         [
             (name, *(f"{milliseconds:,.0f} ms" for milliseconds in (spread.p50, spread.p95, spread.p99)))
-            for name, spread in (
-                ("as clients wait", found.waited),
-                ("in the engine", found.worked),
-                (PEER, found.peer),
-            )
+            for name, spread in took.items()
         ],
         lines,
         hardware_line(found.hardware, found.busy),

@@ -8,41 +8,37 @@ import threading
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from latentcrs.base.progress import console, err_console
-from latentcrs.cli.options import Device, a_model
+from latentcrs.cli.options import Device, RulesBy, a_model
 
 
 def chat(
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    user: Annotated[str | None, typer.Option(help="Be this user of the data set the bundle was trained on.")] = None,
+    bundle: Annotated[Path, Argument(help="A model bundle.")],
+    user: Annotated[str | None, Option(help="Be this user of the data set the bundle was trained on.")] = None,
     likes: Annotated[
-        list[str] | None, typer.Option(help="A title you like, or a part of it; may be given several times.")
+        list[str] | None, Option(help="A title you like, or a part of it; may be given several times.")
     ] = None,
     variant: Annotated[
         Literal["b", "f", "v"] | None,
-        typer.Option(help="b: rules do not apply; f: they filter; v: and a language model judges. [default: f]"),
+        Option(help="b: rules do not apply; f: they filter; v: and a language model judges. [default: f]"),
     ] = None,
     llm: Annotated[
         str | None,
-        typer.Option(
+        Option(
             callback=a_model,
             help="A language model, which words the replies, and judges in variant v: local, or the address of an "
             "OpenAI-compatible endpoint (its model in LATENTCRS_LLM_MODEL, its key in LATENTCRS_LLM_KEY).",
         ),
     ] = None,
-    rules: Annotated[
-        Literal["lexical", "llm"], typer.Option(help="Who hears the rules in what you say.")
-    ] = "lexical",
+    rules: RulesBy = "lexical",
     resume: Annotated[
-        str | None, typer.Option(help="Go on with the stored conversation of this id, or with the 'last' one.")
+        str | None, Option(help="Go on with the stored conversation of this id, or with the 'last' one.")
     ] = None,
-    no_store: Annotated[bool, typer.Option("--no-store", help="Keep nothing of this conversation.")] = False,
-    k: Annotated[
-        int | None, typer.Option("--k", "-k", min=1, max=50, help="Items in each answer. [default: 5]")
-    ] = None,
-    ask: Annotated[bool, typer.Option(help="Ask back where much fits and one answer would halve it.")] = True,
+    no_store: Annotated[bool, Option("--no-store", help="Keep nothing of this conversation.")] = False,
+    k: Annotated[int | None, Option("--k", "-k", min=1, max=50, help="Items in each answer. [default: 5]")] = None,
+    ask: Annotated[bool, Option(help="Ask back where much fits and one answer would halve it.")] = True,
     device: Device = "auto",
 ) -> None:
     """Say what you are looking for and get recommendations with reasons; every line adds to what you said.

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 from rich.table import Table
+from typer import Argument, Option
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import console, err_console, say, show
+from latentcrs.cli import options
 from latentcrs.cli.options import MOST
 from latentcrs.cli.raw import Catalogue, Core, ItemCore, Log, Mapping, SameIds, UserCore, chosen_engine, read_raw
 
@@ -27,12 +29,10 @@ EXAMPLES = 3
 
 @group.command()
 def fetch(
-    name: Annotated[
-        str, typer.Argument(help="ml-100k, ml-1m, ml-latest-small, ml-32m, redial, amazon-2023:CATEGORY.")
-    ],
-    accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Accept the terms of use unasked.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the files; else the cache.")] = None,
-    local: Annotated[Path | None, typer.Option("--from", help="Take a local copy: a folder or a .zip.")] = None,
+    name: Annotated[str, Argument(help="ml-100k, ml-1m, ml-latest-small, ml-32m, redial, amazon-2023:CATEGORY.")],
+    accept_terms: Annotated[bool, Option("--accept-terms", help="Accept the terms of use unasked.")] = False,
+    out: Annotated[Path | None, Option("--out", help="Folder for the files; else the cache.")] = None,
+    local: Annotated[Path | None, Option("--from", help="Take a local copy: a folder or a .zip.")] = None,
 ) -> None:
     """Fetch a data set from its official address: resumed where it stopped, its checksum checked, its terms shown.
 
@@ -49,13 +49,7 @@ def fetch(
     known = known_dataset(name)
     folder = out if out is not None else default_folder(known)
     err_console.print(f"[bold]{known.name}[/bold]: {escape(known.about)}\n{escape(known.terms)}", highlight=False)
-    if not accept_terms:
-        if not sys.stdin.isatty():
-            raise UserError(
-                f"the terms of {name} have to be accepted; without a terminal, say so with --accept-terms."
-            )
-        if not typer.confirm("Do you accept these terms?", err=True):
-            raise UserError(f"{name} was not fetched: its terms were not accepted.")
+    options.accept_terms(name, accept_terms, f"{name} was not fetched: its terms were not accepted.")
     fetched = fetch_data(known, folder, local)
     if fetched.instead_of:
         err_console.print(f"[yellow]instead of the official address:[/yellow] {escape(fetched.instead_of)}")
@@ -63,30 +57,28 @@ def fetch(
     show(f"{state} {', '.join(fetched.origin)}")
     for path in fetched.files:
         show(f"  {path}  {path.stat().st_size:,} bytes")
-    told = shlex.join(
-        ["latentcrs", "data", "prepare", known.source, "--from", str(folder), "--out", f"prepared-{folder.name}"]
-    )
-    show(f"next: {told}")
+    where = ["--from", str(folder), "--out", f"prepared-{folder.name}"]
+    show(f"next: {shlex.join(['latentcrs', 'data', 'prepare', known.source, *where])}")
 
 
 @group.command()
 def check(
     name: Annotated[
-        str, typer.Argument(help="A source of `latentcrs data list`; `own` (the default) for your own files.")
+        str, Argument(help="A source of `latentcrs data list`; `own` (the default) for your own files.")
     ] = "own",
-    origin: Annotated[Path | None, typer.Option("--from", help="Folder, zip or file to read.")] = None,
+    origin: Annotated[Path | None, Option("--from", help="Folder, zip or file to read.")] = None,
     interactions: Log = None,
     items: Catalogue = None,
     mapping: Mapping = None,
     same_ids: SameIds = None,
     threshold: Annotated[
-        float | None, typer.Option(min=-MOST, max=MOST, help="Lowest rating that counts, as for `prepare`.")
+        float | None, Option(min=-MOST, max=MOST, help="Lowest rating that counts, as for `prepare`.")
     ] = None,
     core: Core = None,
     user_core: UserCore = None,
     item_core: ItemCore = None,
-    out: Annotated[Path | None, typer.Option("--out", help="File for every problem: .csv, .jsonl, .parquet.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    out: Annotated[Path | None, Option("--out", help="File for every problem: .csv, .jsonl, .parquet.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Report every problem of a log at once, with file and line, and what is guessed. Exit code 2 where
     `latentcrs data prepare` would not take it.
@@ -102,13 +94,7 @@ def check(
     with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace_name:
         workspace = Path(workspace_name)
         raw = read_raw(name, origin, interactions, items, mapping, workspace, same_ids)
-        report = check_data(
-            raw,
-            workspace,
-            threshold,
-            user_core if user_core is not None else core,
-            item_core if item_core is not None else core,
-        )
+        report = check_data(raw, workspace, threshold, user_core or core, item_core or core)
         kinds = report.kinds(EXAMPLES)
         if out is not None:
             report.write(out)
@@ -136,9 +122,9 @@ def check(
 
 @group.command()
 def mapping(
-    interactions: Annotated[str, typer.Option(help="The log: a file or a folder of Parquet; path or URL.")],
-    items: Annotated[str, typer.Option(help="The catalogue: path or URL.")],
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; else it is printed.")] = None,
+    interactions: Annotated[str, Option(help="The log: a file or a folder of Parquet; path or URL.")],
+    items: Annotated[str, Option(help="The catalogue: path or URL.")],
+    out: Annotated[Path | None, Option("--out", help="File to write; else it is printed.")] = None,
 ) -> None:
     """Write a mapping of what is guessed about your own files, with comments, to be edited and given to --mapping.
 
@@ -177,8 +163,8 @@ def problem_table(kinds: list[dict]) -> Table:
 
 @group.command()
 def copy(
-    source: Annotated[str, typer.Argument(help="A prepared data set: a path or a URL.")],
-    target: Annotated[str, typer.Argument(help="Where it shall lie: a path or a URL.")],
+    source: Annotated[str, Argument(help="A prepared data set: a path or a URL.")],
+    target: Annotated[str, Argument(help="Where it shall lie: a path or a URL.")],
 ) -> None:
     """Copy a prepared data set from or to a URL, every checksum checked; all later steps read a local folder.
 
@@ -187,48 +173,47 @@ def copy(
     from latentcrs.data.copies import copy_dataset
 
     info = copy_dataset(source, target).info
-    told = f"{info.users:,} users, {info.items:,} items, {info.interactions:,} interactions copied to {target}"
-    show(told)
+    show(f"{info.users:,} users, {info.items:,} items, {info.interactions:,} interactions copied to {target}")
 
 
 @group.command()
 def prepare(
-    name: Annotated[str, typer.Argument(help="A source of `latentcrs data list`, or `own` for your own files.")],
-    out: Annotated[str, typer.Option("--out", help="Folder for the prepared data set; path or URL.")],
+    name: Annotated[str, Argument(help="A source of `latentcrs data list`, or `own` for your own files.")],
+    out: Annotated[str, Option("--out", help="Folder for the prepared data set; path or URL.")],
     origin: Annotated[
-        Path | None, typer.Option("--from", help="Folder, zip or file to read; else $LATENTCRS_DATA/NAME.")
+        Path | None, Option("--from", help="Folder, zip or file to read; else $LATENTCRS_DATA/NAME.")
     ] = None,
     interactions: Log = None,
     items: Catalogue = None,
     mapping: Mapping = None,
     called: Annotated[
         str | None,
-        typer.Option("--name", help="What the data set is called, also in stores. [default: the last part of --out]"),
+        Option("--name", help="What the data set is called, also in stores. [default: the last part of --out]"),
     ] = None,
-    requests: Annotated[Path | None, typer.Option(help="Requests written elsewhere (JSON lines) to import.")] = None,
+    requests: Annotated[Path | None, Option(help="Requests written elsewhere (JSON lines) to import.")] = None,
     conversations: Annotated[
         Path | None,
-        typer.Option(help="Recorded conversations to learn from: a folder or file, ReDial's layout or JSON lines."),
+        Option(help="Recorded conversations to learn from: a folder or file, ReDial's layout or JSON lines."),
     ] = None,
     same_ids: SameIds = None,
     threshold: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=-MOST, max=MOST, help="Lowest rating that counts (4 by default; `own`: four fifths of the scale)."
         ),
     ] = None,
     core: Core = None,
     user_core: UserCore = None,
     item_core: ItemCore = None,
-    engine: Annotated[str, typer.Option(help="polars: this process; spark: PySpark, for logs past one machine.")] = (
+    engine: Annotated[str, Option(help="polars: this process; spark: PySpark, for logs past one machine.")] = (
         "polars"
     ),
-    master: Annotated[str | None, typer.Option(help="`spark`: local[N] or a cluster; local[*] by default.")] = None,
+    master: Annotated[str | None, Option(help="`spark`: local[N] or a cluster; local[*] by default.")] = None,
     work: Annotated[
-        str | None, typer.Option(help="`spark`: folder that all workers reach, for what lies between; path or URL.")
+        str | None, Option(help="`spark`: folder that all workers reach, for what lies between; path or URL.")
     ] = None,
-    spark_conf: Annotated[list[str] | None, typer.Option(help="`spark`: a setting of Spark, KEY=VALUE.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+    spark_conf: Annotated[list[str] | None, Option(help="`spark`: a setting of Spark, KEY=VALUE.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Turn raw files into a prepared data set, the one folder that all later steps read.
 
@@ -244,10 +229,7 @@ def prepare(
     from latentcrs.data.prepare import prepare as prepare_data
     from latentcrs.hear.language import foreign_catalogue
 
-    with (
-        tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace,
-        placed(out, Path(workspace)) as folder,
-    ):
+    with tempfile.TemporaryDirectory(prefix="latentcrs-") as workspace, placed(out, Path(workspace)) as folder:
         open_engine = chosen_engine(engine, master, work, spark_conf or [])
         raw = read_raw(name, origin, interactions, items, mapping, Path(workspace), same_ids)
 
@@ -266,8 +248,8 @@ def prepare(
                 raw,
                 folder,
                 threshold=threshold,
-                user_core=user_core if user_core is not None else core,
-                item_core=item_core if item_core is not None else core,
+                user_core=user_core or core,
+                item_core=item_core or core,
                 name=called,
                 command=shlex.join(["latentcrs", *sys.argv[1:]]),
                 finish=finish,
@@ -303,7 +285,7 @@ def summary(dataset: PreparedDataset) -> Table:
 
 
 @group.command("list")
-def list_sources(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def list_sources(as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False) -> None:
     """List what `latentcrs data prepare` can read. Example: `latentcrs data list`"""
     from latentcrs.data.sources import SOURCES
 
@@ -313,15 +295,15 @@ def list_sources(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
         print(json.dumps(about, indent=2))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, words in about.items():
-        table.add_row(name, words)
+    for row in about.items():
+        table.add_row(*row)
     console.print(table)
 
 
 @group.command("show")
 def show_dataset(
-    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dataset: Annotated[Path, Argument(help="A prepared data set.")],
+    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a prepared data set: counts, columns and their kinds, one item as a sample.
 

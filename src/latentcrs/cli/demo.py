@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import console, err_console, say
+from latentcrs.cli import options
 from latentcrs.cli.options import Device
 
 if TYPE_CHECKING:
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where everything of the demo goes.")] = Path("demo"),
-    accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Accept MovieLens' terms unasked.")] = False,
+    folder: Annotated[Path, Option(help="Where everything of the demo goes.")] = Path("demo"),
+    accept_terms: Annotated[bool, Option("--accept-terms", help="Accept MovieLens' terms unasked.")] = False,
     likes: Annotated[
-        list[str] | None, typer.Option(help="Chat as someone who likes this title; may be given several times.")
+        list[str] | None, Option(help="Chat as someone who likes this title; may be given several times.")
     ] = None,
-    page: Annotated[bool, typer.Option("--page", help="Open the web page in place of the chat.")] = False,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the page is.")] = 8000,
+    page: Annotated[bool, Option("--page", help="Open the web page in place of the chat.")] = False,
+    port: Annotated[int, Option(min=1, max=65535, help="Where the page is.")] = 8000,
     table: Annotated[
-        bool, typer.Option("--table", help="Measure it beside what it must beat, in place of the chat; minutes.")
+        bool, Option("--table", help="Measure it beside what it must beat, in place of the chat; minutes.")
     ] = False,
     device: Device = "auto",
 ) -> None:
@@ -49,7 +50,9 @@ def demo(
 
     raw = folder / "raw"
     if read_record(raw) is None:
-        accept(SAMPLE.terms, accept_terms)
+        say(f"The demo uses {SAMPLE.terms}")
+        refused = "the demo needs MovieLens-100K, and its terms were not accepted; nothing was fetched."
+        options.accept_terms("MovieLens", accept_terms, refused)
     with err_console.status("loading PyTorch"):
         from latentcrs.cli.demonstration import Demo  # late: PyTorch takes seconds
     steps = Demo(folder, device)
@@ -74,9 +77,7 @@ def demo(
 
 
 def chat(steps: Demo, dataset: PreparedDataset, likes: list[str], device: str, began: float) -> None:
-    """Chat with the bundle, as someone with these `likes`, else as a user of the data set; without a terminal, hold
-    the scripted conversation. began: when the command did, as `time.perf_counter` has it.
-    """
+    """Chat as someone with these `likes`, else as a user; without a terminal, by script. began: `perf_counter`."""
     from latentcrs.cli.chat import forgiving_streams
     from latentcrs.cli.chat_loop import PROMPT, ChatLoop, spoken_lines
     from latentcrs.cli.demonstration import SCRIPT, telling_user
@@ -144,18 +145,3 @@ def what_next(folder: Path) -> str:
         f"With your own data: {name} data prepare own --interactions log.csv --items catalogue.csv --out data/shop\n"
         f"              then: {name} train data/shop --out models/shop   (docs/how-to/your-data.md)"
     )
-
-
-def accept(terms: str, accepted: bool) -> None:
-    """Show the terms of use and have them accepted: by --accept-terms, or at the terminal.
-
-    Raises:
-        UserError: they were not.
-    """
-    say(f"The demo uses {terms}")
-    if accepted:
-        return
-    if not sys.stdin.isatty():
-        raise UserError("the terms of MovieLens have to be accepted; without a terminal, say so with --accept-terms.")
-    if not typer.confirm("Do you accept these terms?", err=True):
-        raise UserError("the demo needs MovieLens-100K, and its terms were not accepted; nothing was fetched.")

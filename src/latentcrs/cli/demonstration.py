@@ -31,18 +31,10 @@ if TYPE_CHECKING:
     from latentcrs.evaluate import OneTurnResult
 
 SETTINGS = (
-    "behaviour.training.epochs=3",
-    "behaviour.training.min_steps=0",
-    "behaviour.training.batch=32",
-    "em.epochs=6",
-    "em.min_steps=0",
-    "em.average=0.95",
-    "em.learning_rate=4e-3",
-    "em.patience=2",
+    *("behaviour.training.epochs=3", "behaviour.training.min_steps=0", "behaviour.training.batch=32"),
+    *("em.epochs=6", "em.min_steps=0", "em.average=0.95", "em.learning_rate=4e-3", "em.patience=2"),
 )
-"""Laid over the default preset, which is for larger logs: a fifth of its time on this one, and as good within the
-interval (lab/notes/results.md).
-"""
+"""Laid over the default preset, made for larger logs: a fifth of its time here, as good (lab/notes/results.md)."""
 SCRIPT = (
     "something funny from the nineties",
     "when did the second one come out?",

@@ -6,25 +6,21 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from latentcrs.base.errors import UserError
 from latentcrs.cli.options import MOST, a_model
 
 
 def describe(
-    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
+    dataset: Annotated[Path, Argument(help="A prepared data set.")],
     llm: Annotated[
         str | None,
-        typer.Option(
-            callback=a_model, help="Who writes: 'local', or an endpoint's address; else $LATENTCRS_LLM_URL."
-        ),
+        Option(callback=a_model, help="Who writes: 'local', or an endpoint's address; else $LATENTCRS_LLM_URL."),
     ] = None,
-    under: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Describe items whose text has fewer words than this.")
-    ] = 30,
-    sample: Annotated[int | None, typer.Option(min=1, max=MOST, help="At most so many items.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+    under: Annotated[int, Option(min=1, max=MOST, help="Describe items whose text has fewer words than this.")] = 30,
+    sample: Annotated[int | None, Option(min=1, max=MOST, help="At most so many items.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Describe items of which the catalogue says little: what they are like, for whom, in which mood.
 

@@ -26,9 +26,7 @@ class ItemDisplay(CatalogueText):
     """How items of one catalogue are shown on a terminal."""
 
     def answer(self, items: Sequence[TurnItem], width: int, rules: Sequence[str] = ()) -> RenderableType:
-        """The numbered list of an answer, for a terminal so many columns wide. `rules`: those in force, in the order
-        of the chips, by whose numbers an item says what it fails.
-        """
+        """The numbered list of an answer; rules: those in force, by whose numbers an item says what it fails."""
         if width < WIDE:
             return self._narrow(items, rules)
         table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
@@ -124,9 +122,7 @@ class TextStream:
 
 
 def chips(rules: Sequence[HeardRule], wishes: Sequence[HeardRule], width: int) -> Text:
-    """The rules in force, numbered as `/drop` takes them, then the wishes; empty where there are none. A chip is
-    never broken where it fits a line.
-    """
+    """The rules in force, numbered as `/drop` takes them, then the wishes. No chip that fits a line is broken."""
     told = [*(str(heard.rule) for heard in rules), *(f"wish: {heard.rule}" for heard in wishes)]
     line, column = Text(), 0
     for number, words in enumerate(told, 1):

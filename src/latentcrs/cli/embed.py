@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from latentcrs.base.progress import console, err_console
 from latentcrs.cli.options import Device, Engine, Workers, an_encoder
 
 
 def embed(
-    dataset: Annotated[Path, typer.Argument(help="The folder of a prepared data set.")],
+    dataset: Annotated[Path, Argument(help="The folder of a prepared data set.")],
     encoder: Annotated[
         str,
-        typer.Option(
+        Option(
             callback=an_encoder,
             help="minilm, st:NAME_OR_FOLDER, prompteol:FOLDER, the folder of a model, or https://host/v1#MODEL.",
         ),
@@ -26,7 +27,7 @@ def embed(
     device: Device = "auto",
     engine: Engine = "local",
     workers: Workers = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Encode the texts of a data set's items and requests, once.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from latentcrs.base.progress import err_console
 from latentcrs.cli.options import a_kept_store, a_store
@@ -29,14 +30,14 @@ def a_table(path: Path) -> Path:
 
 @group.command()
 def events(
-    db: Annotated[str, typer.Argument(callback=a_kept_store, help="The server's store: a file, or postgresql://…")],
-    out: Annotated[Path, typer.Option(callback=a_table, help="The log to write: .csv, .jsonl or .parquet.")],
+    db: Annotated[str, Argument(callback=a_kept_store, help="The server's store: a file, or postgresql://…")],
+    out: Annotated[Path, Option(callback=a_table, help="The log to write: .csv, .jsonl or .parquet.")],
     dataset: Annotated[
         Path | None,
-        typer.Option(help="The data set that was trained on: its interactions come first, so that the log is whole."),
+        Option(help="The data set that was trained on: its interactions come first, so that the log is whole."),
     ] = None,
-    catalogue: Annotated[str, typer.Option(help="The data set's name, where the store has several.")] = "",
-    owner: Annotated[str | None, typer.Option(help="Only what was reported with keys of this name.")] = None,
+    catalogue: Annotated[str, Option(help="The data set's name, where the store has several.")] = "",
+    owner: Annotated[str | None, Option(help="Only what was reported with keys of this name.")] = None,
 ) -> None:
     """Write what people did (like, purchase, click, and what they took back) as a log that `data prepare own` reads.
 
@@ -55,13 +56,10 @@ def events(
 
 @group.command()
 def items(
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    out: Annotated[Path, typer.Option(callback=a_table, help="The catalogue to write: .csv, .jsonl or .parquet.")],
+    bundle: Annotated[Path, Argument(help="A model bundle.")],
+    out: Annotated[Path, Option(callback=a_table, help="The catalogue to write: .csv, .jsonl or .parquet.")],
     db: Annotated[
-        str,
-        typer.Option(
-            callback=a_store, help="The server's store: what joined and changed. [default: LATENTCRS_STORE]"
-        ),
+        str, Option(callback=a_store, help="The server's store: what joined and changed. [default: LATENTCRS_STORE]")
     ] = "",
 ) -> None:
     """Write a bundle's catalogue as it stands, with what joined it and changed while it was served, as a table that
@@ -79,19 +77,19 @@ def items(
 
 @group.command()
 def feed(
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    out: Annotated[Path, typer.Option(help="The feed to write, as JSON lines (.jsonl).")],
+    bundle: Annotated[Path, Argument(help="A model bundle.")],
+    out: Annotated[Path, Option(help="The feed to write, as JSON lines (.jsonl).")],
     kind: Annotated[
         Literal["openai", "schema.org"],
-        typer.Option("--as", help="OpenAI's product feed for file uploads, or schema.org's Product as JSON-LD."),
+        Option("--as", help="OpenAI's product feed for file uploads, or schema.org's Product as JSON-LD."),
     ] = "openai",
-    seller: Annotated[str, typer.Option(help="The seller's name.")] = "",
-    seller_url: Annotated[str, typer.Option(help="The seller's page.")] = "",
-    currency: Annotated[str, typer.Option(help="Of the prices, as in EUR.")] = "USD",
+    seller: Annotated[str, Option(help="The seller's name.")] = "",
+    seller_url: Annotated[str, Option(help="The seller's page.")] = "",
+    currency: Annotated[str, Option(help="Of the prices, as in EUR.")] = "USD",
     country: Annotated[
-        list[str] | None, typer.Option(help="Where is sold, as in DE; the seller's own first. Repeatable.")
+        list[str] | None, Option(help="Where is sold, as in DE; the seller's own first. Repeatable.")
     ] = None,
-    db: Annotated[str, typer.Option(callback=a_store, help="The server's store. [default: LATENTCRS_STORE]")] = "",
+    db: Annotated[str, Option(callback=a_store, help="The server's store. [default: LATENTCRS_STORE]")] = "",
 ) -> None:
     """Write a bundle's catalogue as it stands as a feed for others' agents; `data prepare own` reads both kinds.
 

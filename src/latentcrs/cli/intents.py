@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from latentcrs.base.errors import UserError
 from latentcrs.cli.options import MOST, Device
@@ -18,13 +18,13 @@ SHOWN = 20
 
 
 def intents(
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    everything: Annotated[bool, typer.Option("--all", help=f"All intents, not the {SHOWN} largest.")] = False,
-    intent: Annotated[int | None, typer.Option(min=0, max=MOST, help="One intent in detail, by its number.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all intents as JSON.")] = False,
-    split: Annotated[str, typer.Option(help="Whose requests to count: train, valid or test.")] = "train",
-    by: Annotated[str | None, typer.Option(help="The category column to tell intents apart by.")] = None,
-    dataset: Annotated[Path | None, typer.Option(help="Where the data set lies, if it was moved.")] = None,
+    bundle: Annotated[Path, Argument(help="A model bundle.")],
+    everything: Annotated[bool, Option("--all", help=f"All intents, not the {SHOWN} largest.")] = False,
+    intent: Annotated[int | None, Option(min=0, max=MOST, help="One intent in detail, by its number.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print all intents as JSON.")] = False,
+    split: Annotated[str, Option(help="Whose requests to count: train, valid or test.")] = "train",
+    by: Annotated[str | None, Option(help="The category column to tell intents apart by.")] = None,
+    dataset: Annotated[Path | None, Option(help="Where the data set lies, if it was moved.")] = None,
     device: Device = "auto",
 ) -> None:
     """What each intent is about: its items, the words people used while it was active, its size.
@@ -62,21 +62,14 @@ def _print_table(report: IntentsReport, most: int) -> None:
         title=escape(f"{len(shown)} of {len(report.intents)} intents of {report.dataset}"),
         title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False,
     )  # fmt: skip
-    table.add_column("intent", justify="right")
-    table.add_column("users", justify="right")
-    table.add_column("requests", justify="right")
-    table.add_column("about", ratio=2)
-    table.add_column("items", ratio=3)
-    table.add_column("words used", ratio=2)
+    for heading in ("intent", "users", "requests"):
+        table.add_column(heading, justify="right")
+    for heading, ratio in (("about", 2), ("items", 3), ("words used", 2)):
+        table.add_column(heading, ratio=ratio)
     for intent in shown:
-        table.add_row(
-            str(intent.number),
-            _percent(intent.users),
-            _percent(intent.requests),
-            escape(intent.name),
-            escape("; ".join(shortened(title, 40) for title in intent.items[:4])),
-            escape(", ".join(intent.words[:6])),
-        )
+        items, words = "; ".join(shortened(title, 40) for title in intent.items[:4]), ", ".join(intent.words[:6])
+        shares = _percent(intent.users), _percent(intent.requests)
+        table.add_row(str(intent.number), *shares, *map(escape, (intent.name, items, words)))
     console.print(table)
     for line in _footnotes(report):
         show(line)

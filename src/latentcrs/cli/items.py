@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import err_console
@@ -16,9 +16,9 @@ AT_ONCE = 1000
 
 
 def items(
-    bundle: Annotated[Path, typer.Argument(help="The bundle that is served.")],
-    file: Annotated[Path, typer.Argument(help="Items by item_id, with what is new of each: .csv, .jsonl, .parquet.")],
-    db: Annotated[str, typer.Option(callback=a_store, help="The servers' store. [default: LATENTCRS_STORE]")] = "",
+    bundle: Annotated[Path, Argument(help="The bundle that is served.")],
+    file: Annotated[Path, Argument(help="Items by item_id, with what is new of each: .csv, .jsonl, .parquet.")],
+    db: Annotated[str, Option(callback=a_store, help="The servers' store. [default: LATENTCRS_STORE]")] = "",
 ) -> None:
     """Change items of running servers, hide them (a column `hidden`: true or false), and add those that the catalogue
     does not have. An empty cell leaves what is; null in JSON lines takes it away.

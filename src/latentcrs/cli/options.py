@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
 MOST = 1_000_000_000
 """Of anything that is counted: an option without an upper bound takes infinity too."""
@@ -85,8 +87,28 @@ def a_kept_store(address: str) -> str:
     return address
 
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", callback=_device)]
-Engine = Annotated[str, typer.Option(help="local: this process; ray: workers of Ray.")]
+def listed(names: str) -> list[str]:
+    """Names with commas between them."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def accept_terms(whose: str, accepted: bool, otherwise: str) -> None:
+    """Have terms of use that were shown accepted: by --accept-terms, or at the terminal.
+
+    Raises:
+        UserError: nobody could be asked, or they were not accepted (`otherwise`).
+    """
+    from latentcrs.base.errors import UserError
+
+    if not accepted and not sys.stdin.isatty():
+        raise UserError(f"the terms of {whose} have to be accepted; without a terminal, say so with --accept-terms.")
+    if not accepted and not typer.confirm("Do you accept these terms?", err=True):
+        raise UserError(otherwise)
+
+
+RulesBy = Annotated[Literal["lexical", "llm"], Option(help="Who hears the rules in what is said.")]
+Device = Annotated[str, Option(help="auto, cpu, cuda or mps.", callback=_device)]
+Engine = Annotated[str, Option(help="local: this process; ray: workers of Ray.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, max=10_000, help="Workers of Ray; by default one for each processor or GPU.")
+    int | None, Option(min=1, max=10_000, help="Workers of Ray; by default one for each processor or GPU.")
 ]

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from latentcrs.base.errors import UserError
-from latentcrs.cli.options import MOST
+from latentcrs.cli.options import MOST, listed
 
 if TYPE_CHECKING:
     from latentcrs.data.engine import Engine
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 Log = Annotated[
     str | None,
-    typer.Option(help="`own`: the log (.csv, .parquet, .jsonl; compressed too) or a folder of Parquet; path or URL."),
+    Option(help="`own`: the log (.csv, .parquet, .jsonl; compressed too) or a folder of Parquet; path or URL."),
 ]
 Catalogue = Annotated[
-    str | None, typer.Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; compressed too); path or URL.")
+    str | None, Option(help="`own`: the catalogue (.csv, .parquet, .jsonl; compressed too); path or URL.")
 ]
-Mapping = Annotated[Path | None, typer.Option(help="`own`: a TOML that names columns and their kinds.")]
-SameIds = Annotated[str | None, typer.Option(help="`own`: ids match without number (.0), zeros, case.")]
-Core = Annotated[int | None, typer.Option(min=1, max=MOST, help="Sets both --user-core and --item-core.")]
-UserCore = Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of a user.")]
-ItemCore = Annotated[int | None, typer.Option(min=1, max=MOST, help="Fewest interactions of an item.")]
+Mapping = Annotated[Path | None, Option(help="`own`: a TOML that names columns and their kinds.")]
+SameIds = Annotated[str | None, Option(help="`own`: ids match without number (.0), zeros, case.")]
+Core = Annotated[int | None, Option(min=1, max=MOST, help="Sets both --user-core and --item-core.")]
+UserCore = Annotated[int | None, Option(min=1, max=MOST, help="Fewest interactions of a user.")]
+ItemCore = Annotated[int | None, Option(min=1, max=MOST, help="Fewest interactions of an item.")]
 
 
 def chosen_engine(
@@ -75,8 +75,9 @@ def read_raw(
             raise UserError("'data prepare own' wants --interactions FILE and --items FILE.")
         if origin is not None:
             raise UserError("'data prepare own' reads --interactions and --items; leave --from out.")
-        same = [part.strip() for part in same_ids.split(",") if part.strip()] if same_ids else []
-        return read_own(interactions, fetched(items, workspace / "fetched"), mapping, workspace, same)
+        return read_own(
+            interactions, fetched(items, workspace / "fetched"), mapping, workspace, listed(same_ids or "")
+        )
     if name not in SOURCES:
         raise UserError(f"No source is called {name!r}; use one of {', '.join([*SOURCES, 'own'])}.")
     if interactions or items or mapping or same_ids:

@@ -6,23 +6,23 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from latentcrs.base.progress import show
 from latentcrs.cli.options import MOST, Device, Engine, Workers
 
 
 def recommend_all(
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
-    k: Annotated[int, typer.Option(min=1, max=MOST, help="How many items for each user.")] = 20,
+    bundle: Annotated[Path, Argument(help="A model bundle.")],
+    out: Annotated[Path, Option(help="The Parquet file to write.")],
+    k: Annotated[int, Option(min=1, max=MOST, help="How many items for each user.")] = 20,
     dataset: Annotated[
-        Path | None, typer.Option(help="The data set that the bundle was trained on, if it was moved.")
+        Path | None, Option(help="The data set that the bundle was trained on, if it was moved.")
     ] = None,
     device: Device = "auto",
     engine: Engine = "local",
     workers: Workers = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Rank the catalogue for every user by behaviour alone, without what each chose before.
 
@@ -46,7 +46,5 @@ def recommend_all(
         print(json.dumps(told | speed))
         return
     before = f" ({found.resumed:,} were there from a run that was stopped)" if found.resumed else ""
-    show(
-        f"Wrote {found.out}: {found.k} items for each of {found.users:,} users{before}, in {found.seconds:.1f} s "
-        f"({per_second:,.0f} users a second)."
-    )
+    took = f"in {found.seconds:.1f} s ({per_second:,.0f} users a second)"
+    show(f"Wrote {found.out}: {found.k} items for each of {found.users:,} users{before}, {took}.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
-from latentcrs.cli.options import DAY, MOST, MOST_PROCESSES, Device, a_host, a_model, a_store, hosts, origins
+from latentcrs.cli.options import DAY, MOST, MOST_PROCESSES, Device, RulesBy, a_host, a_model, a_store, hosts, origins
 
 SETTINGS = {
     "insecure_without_keys": "insecure",
@@ -21,87 +22,77 @@ SETTINGS = {
 
 def serve(
     context: typer.Context,
-    bundle: Annotated[Path, typer.Argument(help="A model bundle.")],
-    host: Annotated[str, typer.Option(callback=a_host, help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=MOST_PROCESSES, help="Processes.")] = 1,
+    bundle: Annotated[Path, Argument(help="A model bundle.")],
+    host: Annotated[str, Option(callback=a_host, help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, Option(min=0, max=65535)] = 8000,
+    workers: Annotated[int, Option(min=1, max=MOST_PROCESSES, help="Processes.")] = 1,
     db: Annotated[
         str,
-        typer.Option(
-            callback=a_store, help="The conversation store: a file, or postgresql://… [default: LATENTCRS_STORE]"
-        ),
+        Option(callback=a_store, help="The conversation store: a file, or postgresql://… [default: LATENTCRS_STORE]"),
     ] = "",
     keys_file: Annotated[
-        Path | None,
-        typer.Option(help="Ask for API keys; make them with 'latentcrs keys new'.", envvar="LATENTCRS_KEYS"),
+        Path | None, Option(help="Ask for API keys; make them with 'latentcrs keys new'.", envvar="LATENTCRS_KEYS")
     ] = None,
     insecure_without_keys: Annotated[
-        bool,
-        typer.Option("--insecure-without-keys", help="Let everybody who reaches another address than loopback in."),
+        bool, Option("--insecure-without-keys", help="Let everybody who reaches another address than loopback in.")
     ] = False,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             callback=hosts,
             help="A name that requests may call this server by, beside its own; '*' for all. Repeatable.",
         ),
     ] = None,
     cors_origin: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             callback=origins,
             help="A web site whose scripts may call this server, as in https://example.org. Repeatable.",
         ),
     ] = None,
     llm: Annotated[
         str | None,
-        typer.Option(callback=a_model, help="A language model; see 'latentcrs chat'. [default: LATENTCRS_LLM_URL]"),
+        Option(callback=a_model, help="A language model; see 'latentcrs chat'. [default: LATENTCRS_LLM_URL]"),
     ] = None,
-    rules: Annotated[
-        Literal["lexical", "llm"], typer.Option(help="Who hears the rules in what is said.")
-    ] = "lexical",
-    talks: Annotated[bool, typer.Option("--talks", help="The language model words the replies.")] = False,
-    turn_rate: Annotated[
-        str, typer.Option(help="Turns for each key, or 'off'. [default: 120/minute with keys]")
-    ] = "",
+    rules: RulesBy = "lexical",
+    talks: Annotated[bool, Option("--talks", help="The language model words the replies.")] = False,
+    turn_rate: Annotated[str, Option(help="Turns for each key, or 'off'. [default: 120/minute with keys]")] = "",
     request_rate: Annotated[
-        str, typer.Option(help="Requests for each key, or 'off'. [default: 1200/minute with keys]")
+        str, Option(help="Requests for each key, or 'off'. [default: 1200/minute with keys]")
     ] = "",
     rates_url: Annotated[
-        str, typer.Option(help="Where rates are counted: memory:// (in each process), or redis://…")
+        str, Option(help="Where rates are counted: memory:// (in each process), or redis://…")
     ] = "memory://",
-    body_bytes: Annotated[int, typer.Option(min=1024, max=MOST, help="The largest request.")] = 1 << 20,
-    utterance_characters: Annotated[int, typer.Option(min=1, max=MOST, help="The longest utterance.")] = 4000,
+    body_bytes: Annotated[int, Option(min=1024, max=MOST, help="The largest request.")] = 1 << 20,
+    utterance_characters: Annotated[int, Option(min=1, max=MOST, help="The longest utterance.")] = 4000,
     turn_seconds: Annotated[
-        float, typer.Option(min=0.001, max=DAY, help="Seconds after which a turn is answered with 504.")
+        float, Option(min=0.001, max=DAY, help="Seconds after which a turn is answered with 504.")
     ] = 120.0,
     shutdown_seconds: Annotated[
-        int, typer.Option(min=0, max=DAY, help="Seconds that turns have to finish at the end.")
+        int, Option(min=0, max=DAY, help="Seconds that turns have to finish at the end.")
     ] = 30,
     watch_seconds: Annotated[
         float,
-        typer.Option(
-            min=0, max=DAY, help="Seconds between looks for a new bundle put in the place of this one; 0: none."
-        ),
+        Option(min=0, max=DAY, help="Seconds between looks for a new bundle put in the place of this one; 0: none."),
     ] = 5.0,
     image_host: Annotated[
         list[str] | None,
-        typer.Option(callback=hosts, help="A host whose pictures of items are shown: img.example.org. Repeatable."),
+        Option(callback=hosts, help="A host whose pictures of items are shown: img.example.org. Repeatable."),
     ] = None,
     ask: Annotated[
-        bool, typer.Option("--ask/--no-ask", help="Ask back where much fits and one answer would halve it.")
+        bool, Option("--ask/--no-ask", help="Ask back where much fits and one answer would halve it.")
     ] = True,
     policy: Annotated[
-        Path | None, typer.Option(help="A TOML of what always holds, what goes first, what is put forward or back.")
+        Path | None, Option(help="A TOML of what always holds, what goes first, what is put forward or back.")
     ] = None,
     beside: Annotated[
-        Path | None, typer.Option(help="Another bundle, to be tried beside this one; see 'latentcrs stats'.")
+        Path | None, Option(help="Another bundle, to be tried beside this one; see 'latentcrs stats'.")
     ] = None,
     beside_share: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of new conversations held with it; a user keeps theirs.")
+        float, Option(min=0, max=1, help="The share of new conversations held with it; a user keeps theirs.")
     ] = 0.5,
-    page: Annotated[bool, typer.Option("--page/--no-page", help="The web page at /.")] = True,
-    log_words: Annotated[bool, typer.Option("--log-words", help="Errors in the log may say what was said.")] = False,
+    page: Annotated[bool, Option("--page/--no-page", help="The web page at /.")] = True,
+    log_words: Annotated[bool, Option("--log-words", help="Errors in the log may say what was said.")] = False,
     device: Device = "auto",
 ) -> None:
     """Serve a bundle: a web page, an HTTP API, and an API like OpenAI's. Ctrl-C ends it after the turns under

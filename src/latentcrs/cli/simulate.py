@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import show
@@ -22,33 +22,29 @@ _SAMPLES = 5
 
 
 def simulate(
-    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
-    user: Annotated[str, typer.Option(help="Who speaks: attributes, plot or llm.")] = "attributes",
+    dataset: Annotated[Path, Argument(help="A prepared data set.")],
+    user: Annotated[str, Option(help="Who speaks: attributes, plot or llm.")] = "attributes",
     llm: Annotated[
         str | None,
-        typer.Option(
+        Option(
             callback=a_model, help="Who plays llm: 'local', or the address of an endpoint; else $LATENTCRS_LLM_URL."
         ),
     ] = None,
     sample: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=1, max=MOST, help="At most so many rows of each split. Without it, llm is called once for every row."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=LAST_SEED, help="Another seed, other words.")] = 0,
-    augmentations: Annotated[
-        int, typer.Option(min=0, max=MOST, help="Extra training rows per user, at random cuts.")
-    ] = 5,
-    noun: Annotated[str | None, typer.Option(help="What an item is called: movie, game, album, book ...")] = None,
+    seed: Annotated[int, Option(min=0, max=LAST_SEED, help="Another seed, other words.")] = 0,
+    augmentations: Annotated[int, Option(min=0, max=MOST, help="Extra training rows per user, at random cuts.")] = 5,
+    noun: Annotated[str | None, Option(help="What an item is called: movie, game, album, book ...")] = None,
     plots: Annotated[
         float,
-        typer.Option(
-            min=0, max=1, help="attributes: for this share of training rows, plot speaks as well. Try 0.33."
-        ),
+        Option(min=0, max=1, help="attributes: for this share of training rows, plot speaks as well. Try 0.33."),
     ] = 0.0,
-    force: Annotated[bool, typer.Option("--force", help="Write anew, even over imported requests.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+    force: Annotated[bool, Option("--force", help="Write anew, even over imported requests.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write what a simulated user would say for every training, validation and test row.
 
@@ -89,10 +85,8 @@ def _report_present(requests: pl.DataFrame, dataset: Path, as_json: bool) -> Non
         return
     counts = ", ".join(f"{count:,} {split}" for split, count in _counts(requests).items())
     sources = ", ".join(sorted(requests["source"].unique()))
-    show(
-        f"{dataset} has requests for all splits already ({counts}; source: {sources}). Nothing was written; "
-        "--force writes them anew."
-    )
+    there = f"{dataset} has requests for all splits already ({counts}; source: {sources})"
+    show(f"{there}. Nothing was written; --force writes them anew.")
 
 
 def _report(filled: FillReport, titles: pl.Series, dataset: Path, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from latentcrs.base.progress import console, show
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def tokens(
     ledger: Annotated[
-        Path | None, typer.Option(help="The ledger; without it, LATENTCRS_LEDGER, else the one in the cache folder.")
+        Path | None, Option(help="The ledger; without it, LATENTCRS_LEDGER, else the one in the cache folder.")
     ] = None,
-    conversation: Annotated[str | None, typer.Option(help="Only the calls of this conversation.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the sums as JSON.")] = False,
+    conversation: Annotated[str | None, Option(help="Only the calls of this conversation.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the sums as JSON.")] = False,
 ) -> None:
     """Sum the calls of the language models, by what they were for and by model.
 
@@ -48,28 +48,14 @@ def _print(spent: list[TokenSums]) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=len(spent) > 1)
-    whole = [
-        sum(each.calls for each in spent),
-        sum(each.cached for each in spent),
-        sum(each.input_tokens for each in spent),
-        sum(each.output_tokens for each in spent),
-    ]
-    failures = sum(each.failures for each in spent)
     table.add_column("for", "all")
     table.add_column("model", overflow="fold")
-    for heading, total in zip(("calls", "cached", "input", "output"), whole, strict=True):
-        table.add_column(heading, f"{total:,}", justify="right", no_wrap=True)
-    table.add_column("ms each", justify="right", no_wrap=True)
-    table.add_column("failed", f"{failures:,}", justify="right", no_wrap=True)
+    counts = {"calls": "calls", "cached": "cached", "input": "input_tokens", "output": "output_tokens"}
+    for heading, name in (counts | {"ms each": "", "failed": "failures"}).items():
+        total = f"{sum(getattr(each, name) for each in spent):,}" if name else ""
+        table.add_column(heading, total, justify="right", no_wrap=True)
     for each in spent:
-        table.add_row(
-            escape(each.purpose),
-            escape(each.model),
-            f"{each.calls:,}",
-            f"{each.cached:,}",
-            f"{each.input_tokens:,}",
-            f"{each.output_tokens:,}",
-            f"{each.milliseconds:,.0f}" if each.calls > each.cached else "–",
-            f"{each.failures:,}",
-        )
+        took = f"{each.milliseconds:,.0f}" if each.calls > each.cached else "–"
+        cells = [*(f"{getattr(each, name):,}" for name in counts.values()), took, f"{each.failures:,}"]
+        table.add_row(escape(each.purpose), escape(each.model), *cells)
     console.print(table)

@@ -7,25 +7,23 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from latentcrs.base.progress import say, show
 from latentcrs.cli.options import Device, Engine, Workers
 
 
 def train(
-    dataset: Annotated[Path, typer.Argument(help="A prepared data set.")],
-    out: Annotated[Path, typer.Option(help="The folder to write the bundle to.")],
-    preset: Annotated[str, typer.Option(help="default, or paper: everything as published.")] = "default",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting over the preset, e.g. em.alpha_m=1.")
-    ] = None,
+    dataset: Annotated[Path, Argument(help="A prepared data set.")],
+    out: Annotated[Path, Option(help="The folder to write the bundle to.")],
+    preset: Annotated[str, Option(help="default, or paper: everything as published.")] = "default",
+    set_: Annotated[list[str] | None, Option("--set", help="A setting over the preset, e.g. em.alpha_m=1.")] = None,
     device: Device = "auto",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train anew what an earlier run has left.")] = False,
+    fresh: Annotated[bool, Option("--fresh", help="Train anew what an earlier run has left.")] = False,
     engine: Engine = "local",
     workers: Workers = None,
     checkpoints: Annotated[
-        str | None, typer.Option(help="Folder or URL of what a stopped run goes on from; by default in the cache.")
+        str | None, Option(help="Folder or URL of what a stopped run goes on from; by default in the cache.")
     ] = None,
 ) -> None:
     """Train LatentCRS on a prepared data set: behaviour encoder, intents, EM.

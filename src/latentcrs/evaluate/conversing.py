@@ -27,9 +27,7 @@ SHOWN = 5
 
 
 class BundleDialogues:
-    """The very conversations that people have (`converse.Conversation`), advanced together: all utterances of a turn
-    are embedded and read in one batch.
-    """
+    """The conversations that people have, advanced together: a turn's utterances are read in one batch."""
 
     def __init__(
         self,
@@ -107,9 +105,7 @@ class PlainRecommender(Recommender):
 
 
 class ReferenceRecommender(PlainRecommender):
-    """A reference as a recommender, so that it is talked with as LatentCRS is: the same sentences are heard, the same
-    items left out, and only the ranking differs.
-    """
+    """A reference talked with as LatentCRS is: the same is heard and left out, and only the ranking differs."""
 
     def __init__(self, opened: EvaluationBundle, name: str) -> None:
         """`name`: see `EvaluationBundle.reference`."""

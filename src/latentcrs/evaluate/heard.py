@@ -11,7 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,7 +41,6 @@ class Hearer(Protocol):
 
     def read(self, utterance: str, context: Context) -> Reading:
         """What `utterance` says."""
-        ...
 
 
 class ExtractorHearer:
@@ -92,10 +91,8 @@ class Tally:
             one, two = getattr(self, name), getattr(other, name)
             if name == "confused":
                 setattr(total, name, {key: one[key] + two[key] for key in one})
-            elif isinstance(one, list) and name != "mistakes":
-                setattr(total, name, [a + b for a, b in zip(one, two, strict=True)])
             else:
-                setattr(total, name, one + two)
+                setattr(total, name, one + two if isinstance(one, int) or name == "mistakes" else added(one, two))
         return total
 
     @property
@@ -253,14 +250,9 @@ class _Judge:
         )
         wanted = self._labelled(line["rules"])
         heard = self._heard(reading)
-        tally.n += 1
-        rules = [p for p in heard if p.said == "rule"]
-        tally.opposites += any(_opposed(p, wanted) for p in rules)
-        tally.soft_opposites += any(_opposed(p, wanted) for p in heard if p.said == "wish")
-        for predicate in rules:
-            if not any(w.said == "rule" and _meets(predicate, w) for w in wanted):
-                tally.uninvited += 1
-                tally.likings += any(_meets(predicate, w) for w in wanted)
+        for predicate in self._compared(heard, wanted)[1]:
+            tally.uninvited += 1
+            tally.likings += any(_meets(predicate, w) for w in wanted)
         self._count(wanted, heard)
         for one in wanted | heard:
             labelled = next((w.said for w in wanted if _meets(w, one)), "nothing")
@@ -292,25 +284,28 @@ class _Judge:
             force = turn["in_force"]
             wanted = self._labelled([*force["rules"]], "rule") | self._labelled([*force["wishes"]], "wish")
             now = self._predicates("rule", session.rules) | self._predicates("wish", session.wishes)
-            tally.n += 1
-            tally.state[0] += 1
-            tally.state[1] += now == wanted
-            tally.state[2] += _alike(now) == _alike(wanted)
-            rules = [p for p in now if p.said == "rule"]
-            tally.opposites += any(_opposed(p, wanted) for p in rules)
-            tally.soft_opposites += any(_opposed(p, wanted) for p in now if p.said == "wish")
-            bad = [p for p in rules if not any(w.said == "rule" and _meets(p, w) for w in wanted)]
+            tally.state = added(tally.state, (1, now == wanted, _alike(now) == _alike(wanted)))
+            rules, bad = self._compared(now, wanted)
             tally.uninvited += bool(bad)
             tally.likings += bool(bad) and all(any(_meets(p, w) for w in wanted) for p in bad)
             if turn.get("reset"):
                 stale = any(any(_meets(p, o) for o in old) and not any(_meets(p, w) for w in wanted) for p in rules)
-                tally.resets[0] += 1
-                tally.resets[1] += stale
+                tally.resets = added(tally.resets, (1, stale))
             old = now
             self._titles(turn.get("mentions", ()), reading, text)
             self._act(turn.get("act"), reading)
             if now != wanted:
                 tally.mistakes.append((line.get("id", ""), text, _words(wanted - now), _words(now - wanted)))
+
+    def _compared(
+        self, heard: Iterable[Predicate], wanted: frozenset[Predicate]
+    ) -> tuple[list[Predicate], list[Predicate]]:
+        """Count one utterance, and opposites in it; the rules that were heard, and those nobody asked for."""
+        tally, rules = self.tally, [p for p in heard if p.said == "rule"]
+        tally.n += 1
+        tally.opposites += any(_opposed(p, wanted) for p in rules)
+        tally.soft_opposites += any(_opposed(p, wanted) for p in heard if p.said == "wish")
+        return rules, [p for p in rules if not any(w.said == "rule" and _meets(p, w) for w in wanted)]
 
     def _labelled(self, rules: Iterable[Mapping[str, Any]], kind: str = "") -> frozenset[Predicate]:
         found: set[Predicate] = set()
@@ -343,16 +338,13 @@ class _Judge:
             bare = re.sub(r"\s*\(\d{4}\)\s*$", "", mention["title"]).lower()
             in_text = bare in text.lower()
             found = next((t for t in reading.titles if t.number in numbers), None)
-            exactly = found is not None and found.stance == mention["stance"]
-            right = found is not None and SAME_USE.get(found.stance, found.stance) == SAME_USE.get(
-                mention["stance"], mention["stance"]
-            )
+            said = mention["stance"]
+            exactly = found is not None and found.stance == said
+            right = found is not None and SAME_USE.get(found.stance, found.stance) == SAME_USE.get(said, said)
             if in_text:
-                self.tally.titles = [
-                    a + b for a, b in zip(self.tally.titles, (1, found is not None, right, exactly), strict=True)
-                ]
+                self.tally.titles = added(self.tally.titles, (1, found is not None, right, exactly))
             else:
-                self.tally.pointed = [a + b for a, b in zip(self.tally.pointed, (1, right), strict=True)]
+                self.tally.pointed = added(self.tally.pointed, (1, right))
             heard = found.stance if found else "not noticed"
             self.tally.confused["title"][mention["stance"], heard if in_text else f"{heard} (pointed at)"] += 1
 
@@ -360,29 +352,26 @@ class _Judge:
         if act is None:
             return
         right = act in reading.acts
-        self.tally.acts = [a + b for a, b in zip(self.tally.acts, (1, right, len(reading.acts)), strict=True)]
+        self.tally.acts = added(self.tally.acts, (1, right, len(reading.acts)))
         self.tally.confused["act"][act, act if right else "+".join(reading.acts)] += 1
+
+
+def added(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    """Two rows of counts as one."""
+    return [a + b for a, b in zip(one, other, strict=True)]
 
 
 def _alike(predicates: Iterable[Predicate]) -> frozenset[Predicate]:
     """Predicates with rule and wish counted alike."""
-    return frozenset(
-        Predicate("rule" if p.said == "wish" else p.said, p.column, p.test, p.values) for p in predicates
-    )
+    return frozenset(replace(p, said="rule") if p.said == "wish" else p for p in predicates)
 
 
 def overlap(one: Predicate, other: Predicate) -> bool:
     """Whether two predicates speak of some of the same values of one column."""
     if one.column != other.column:
         return False
-    ranges = [value for value in (*one.values, *other.values) if isinstance(value, tuple)]
-    if ranges:
-        return any(
-            isinstance(a, tuple) and isinstance(b, tuple) and a[0] <= b[1] and b[0] <= a[1]
-            for a in one.values
-            for b in other.values
-        )
-    return bool({*one.values} & {*other.values})
+    pairs = [(a, b) for a in one.values for b in other.values if isinstance(a, tuple) and isinstance(b, tuple)]
+    return any(a[0] <= b[1] and b[0] <= a[1] for a, b in pairs) or bool({*one.values} & {*other.values})
 
 
 def _meets(one: Predicate, other: Predicate) -> bool:

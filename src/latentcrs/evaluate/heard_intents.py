@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -50,10 +49,6 @@ class HeardIntents:
     shown: float
     values: list[ValueHeard]
 
-    def as_json(self) -> dict[str, Any]:
-        """The figures as `--json` prints them."""
-        return asdict(self)
-
 
 @torch.inference_mode()
 def heard_intents(
@@ -97,13 +92,8 @@ def heard_intents(
             q = float(under_q[number])
             found.append(ValueHeard(value, int(has[:, number].sum()), f, q, f / q, shown))
             bar.advance()
-    return HeardIntents(
-        str(chosen),
-        len(some),
-        float(np.mean([each.lift for each in found])),
-        float(np.mean([each.shown for each in found])),
-        found,
-    )
+    lift, shown = (float(np.mean([getattr(each, name) for each in found])) for name in ("lift", "shown"))
+    return HeardIntents(str(chosen), len(some), lift, shown, found)
 
 
 def membership(column: pl.Series) -> tuple[list[str], NDArray[np.bool_]]:

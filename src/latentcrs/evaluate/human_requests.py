@@ -101,9 +101,7 @@ def from_descriptions(path: Path, dataset: PreparedDataset, context: Context) ->
 
 
 def from_open_dialogues(path: Path, dataset: PreparedDataset, context: Context) -> Iterator[HumanRequest]:
-    """OpenDialKG's suggestions, the last tenth of a file of JSON lines with context, entity and rec: both speakers'
-    words, things found by their title alone.
-    """
+    """OpenDialKG's suggestions, the last tenth of JSON lines with context, entity, rec: things known by title."""
     finder, items = ThingFinder.of(dataset), dataset.info.items
     numbers = _numbers(dataset)
     keys = Counter(map(title_key, dataset.outside["title"]))

@@ -23,9 +23,7 @@ CERTIFICATES = frozenset({"G", "PG", "PG-13", "R", "NC-17", "EC", "E", "K-A", "E
 
 @dataclass(frozen=True)
 class Agreement:
-    """Mean share of an intent's top items that have the value most common among them: as it is, and with all
-    intents' items dealt out at random, which keeps how often each item stands in a list.
-    """
+    """Mean share of an intent's top items with their commonest value, and the same with the items dealt at random."""
 
     share: float
     shuffled: float
@@ -73,9 +71,7 @@ def category_of(items: pl.DataFrame, column: str, top: NDArray[np.int64]) -> lis
 def names_of(
     items: pl.DataFrame, columns: Mapping[str, ColumnKind], top: NDArray[np.int64], words: Sequence[Sequence[str]]
 ) -> list[str]:
-    """A name for each intent: the two values that set its items apart, then the two words that tell most besides, or
-    its first item where people said nothing telling.
-    """
+    """A name for each intent: the two values that set its items apart, then two telling words, or its first item."""
     used = [name for name, kind in columns.items() if kind in CATEGORIES and not _certificates(items, name)]
     labels: list[list[str]] = [[] for _ in top]
     if used:

@@ -38,9 +38,7 @@ class Corpus:
     """
 
     def __init__(self, texts: Sequence[str], targets: Sequence[int], names: Iterable[str] = ()) -> None:
-        """targets: the item each request is about. names: values of the catalogue; those of several words stay
-        together ("Game Boy Advance").
-        """
+        """targets: the item each request is about. names: values of the catalogue; their words stay together."""
         said = _joined_names([TOKEN.findall(text) for text in texts], names)
         lower = _joined_plurals([[token.lower() for token in tokens] for tokens in said])
         for _ in range(2):  # twice, for names of three words

@@ -15,14 +15,8 @@ from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.data import PreparedDataset
 from latentcrs.data.dataset import MANIFEST
-from latentcrs.evaluate.intent_categories import (
-    Agreement,
-    agreement,
-    category_of,
-    category_values,
-    map_column,
-    names_of,
-)
+from latentcrs.evaluate import intent_categories
+from latentcrs.evaluate.intent_categories import Agreement, agreement
 from latentcrs.evaluate.intent_words import Corpus, distinctive, telling_words
 from latentcrs.evaluate.opened import dataset_of
 from latentcrs.fit.rows import training_sequences
@@ -78,19 +72,13 @@ class IntentsReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as `--json` prints it."""
-        return {
-            "dataset": self.dataset,
-            "split": self.split,
-            "users": self.users,
-            "requests": self.requests,
-            "column": self.column,
-            "agreement": None if self.agreement is None else asdict(self.agreement),
-            "notes": self.notes,
-            "intents": [
-                {**asdict(intent), "position": [round(float(x), 4) for x in self.positions[intent.number]]}
-                for intent in self.by_size
-            ],
-        }
+        told = {name: getattr(self, name) for name in ("dataset", "split", "users", "requests", "column", "notes")}
+        told["agreement"] = None if self.agreement is None else asdict(self.agreement)
+        told["intents"] = [
+            {**asdict(intent), "position": [round(float(x), 4) for x in self.positions[intent.number]]}
+            for intent in self.by_size
+        ]
+        return told
 
 
 @dataclass(frozen=True)
@@ -119,7 +107,7 @@ def describe_intents(
     if split not in ("train", "valid", "test"):
         raise UserError(f"--split {split}: choose train, valid or test.")
     top = _top_items(bundle)
-    chosen = map_column(bundle.items, bundle.columns, top, column)
+    chosen = intent_categories.map_column(bundle.items, bundle.columns, top, column)
     notes: list[str] = []
     prepared = _at_hand(bundle, dataset, notes)
     users = said = None
@@ -131,13 +119,13 @@ def describe_intents(
             notes.append(f"{prepared.path} has no requests: words are left out ('latentcrs simulate' writes some).")
     K = len(top)
     words = said.words if said is not None else [[] for _ in range(K)]
-    categories = category_of(bundle.items, chosen, top) if chosen else [None] * K
-    names = names_of(bundle.items, bundle.columns, top, words)
+    categories = intent_categories.category_of(bundle.items, chosen, top) if chosen else [None] * K
+    names = intent_categories.names_of(bundle.items, bundle.columns, top, words)
     titles = bundle.items["title"].to_list()
     profile = profiles(bundle)
-    nearest = _nearest(profile)
+    nearest, trained = _nearest(profile), bundle.info.dataset
     return IntentsReport(
-        dataset=_name(bundle),
+        dataset=Path(trained.path).name if trained.name == "own" else trained.name,
         split=split,
         intents=[
             Intent(
@@ -160,12 +148,6 @@ def describe_intents(
         requests=None if said is None else said.n,
         notes=notes,
     )
-
-
-def _name(bundle: Bundle) -> str:
-    """What the data set is called; of one's own, its folder."""
-    trained = bundle.info.dataset
-    return Path(trained.path).name if trained.name == "own" else trained.name
 
 
 def known_items(log_popularity: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -259,7 +241,7 @@ def _said(bundle: Bundle, prepared: PreparedDataset, split: str, examples: int =
     """Words of the training requests, share and examples of the requests of `split`."""
     texts, targets, f = _active(bundle, prepared, "train")
     with step("counting words") as bar:
-        corpus = Corpus(texts, targets, category_values(bundle.items, bundle.columns))
+        corpus = Corpus(texts, targets, intent_categories.category_values(bundle.items, bundle.columns))
         y, y2 = (np.asarray(corpus.counts.T @ weights, np.float64).T for weights in (f, f * f))  # (K, terms)
         words = telling_words(distinctive(y, y2), corpus.terms)
         bar.note(f"{len(texts):,} requests, {len(corpus.terms):,} words")

@@ -1,4 +1,4 @@
-"""Variant V over a sample of requests: a language model judges the top of F's lists, and they are reordered."""
+"""Variants F and V over requests: hard rules, and a language model that judges the top of F's lists."""
 
 from __future__ import annotations
 
@@ -10,11 +10,52 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentcrs.base.progress import step
+from latentcrs.converse.bookkeeping import applicable
+from latentcrs.converse.filtering import INSISTED, violation, wish_bonus
 from latentcrs.converse.judge import CONTROLS, JUDGED, PLACES, grades, reordered
 from latentcrs.data import Histories
-from latentcrs.evaluate.hard_rules import FAR, HardRules
+from latentcrs.hear import Extractor, Heard
 from latentcrs.llm import Call, ChatModel, ModelError
 from latentcrs.recommend import Recommender
+
+
+class HardRules:
+    """The rules and wishes of n requests, heard once."""
+
+    def __init__(
+        self,
+        recommender: Recommender,
+        extractor: Extractor,
+        requests: Sequence[str],
+        known: dict[str, Heard] | None = None,
+    ) -> None:
+        """known: what was heard in requests before, which is taken and added to."""
+        self.recommender = recommender
+        known = {} if known is None else known
+        with step("hearing the rules", len(requests)) as bar:
+            for request in requests:
+                if request not in known:
+                    known[request] = applicable(recommender, extractor.extract(request))[0]
+                bar.advance()
+        self.heard: list[Heard] = [known[request] for request in requests]
+
+    def over(self, scores: Tensor, part: slice) -> Tensor:
+        """The order of variant F as scores, (b, n) float64, from the scores (b, n) of the requests `part`."""
+        deviations = scores.std(1, correction=0).cpu().numpy()
+        found = scores.double().cpu().numpy()
+        for row, heard in enumerate(self.heard[part]):
+            bonus = wish_bonus(self.recommender, heard.wishes)
+            if bonus is not None:
+                found[row] += bonus * deviations[row]
+            if heard.rules:
+                found[row] -= violation(self.recommender, heard.rules, INSISTED) * FAR
+        return torch.from_numpy(found).to(scores.device)
+
+    def counts(self) -> dict[str, int]:
+        """How many requests have a rule, how many a wish, and how many rules there are."""
+        ruled, wished = (sum(bool(getattr(heard, kind)) for heard in self.heard) for kind in ("rules", "wishes"))
+        rules = sum(len(heard.rules) for heard in self.heard)
+        return {"requests with a rule": ruled, "requests with a wish": wished, "rules": rules}
 
 
 def judged_ranks(
@@ -67,3 +108,7 @@ def judged_ranks(
                 ordered = sorted(reordered(given, places), key=lambda place: level[place])
                 found[-1] = 1 + ordered.index(top.tolist().index(int(targets[row])))
     return np.array(found, np.int64), asked, failed
+
+
+FAR = 1e6
+"""More than any two scores of one request differ by: what fails more stands behind, whatever its score."""

@@ -1,6 +1,4 @@
-"""Multi-turn evaluation: simulated users talk with every system until their item is shown, at most five turns
-(sections 5.1 and 5.4 of LatentCRS).
-"""
+"""Multi-turn evaluation: simulated users talk with each system, five turns at most (LatentCRS, 5.1 and 5.4)."""
 
 from __future__ import annotations
 
@@ -117,6 +115,7 @@ def evaluate_multi_turn(
         talks.append(outcomes.with_columns(system=pl.lit(system.name)))
     if transcripts is not None:
         _write_transcripts(pl.concat(talks), dataset, transcripts)
+    sampled = None if len(rows) >= dataset.info.users else dataset.user_ids[rows["user"]].to_list()
     return MultiTurnResult(
         dataset=dataset.info.name,
         split=split,
@@ -124,25 +123,18 @@ def evaluate_multi_turn(
         n=len(rows),
         systems=found,
         comparisons=_comparisons(found),
-        about={**(about or {}), "sampled_users": _sampled(rows, dataset.user_ids, dataset.info.users)},
+        about={**(about or {}), "sampled_users": sampled},
     )
 
 
 def tiers_of(dataset: PreparedDataset) -> NDArray[np.str_]:
-    """How popular each item is, (n,) of `TIERS`: the most chosen items that together have a third of all choices in
-    training are the head, the least chosen ones with a third are the tail.
-    """
+    """How popular each item is, (n,) of `TIERS`, each with a third of all choices in training."""
     counts = dataset.training_counts.astype(np.int64)
     order = np.argsort(-counts, kind="stable")
     share = (np.cumsum(counts[order]) - counts[order]) / max(counts.sum(), 1)
     tiers = np.empty(len(counts), dtype="<U6")
     tiers[order] = np.array(TIERS)[np.minimum((share * 3).astype(int), 2)]
     return tiers
-
-
-def _sampled(rows: pl.DataFrame, users: pl.Series, count: int) -> list[str] | None:
-    """The ids of the users that were drawn; None where all of them talked."""
-    return None if len(rows) >= count else users[rows["user"]].to_list()
 
 
 # Talking.
@@ -270,12 +262,15 @@ def _figures(talks: pl.DataFrame, tiers: NDArray[np.str_]) -> SystemTalks:
         return {name: _group(outcomes[labels == name]) for name in names if (labels == name).any()}
 
     turns = max(int(talks["turns"].sum()), 1)
+    taken, given, milliseconds = (
+        float(talks[name].sum()) / turns for name in ("input_tokens", "output_tokens", "milliseconds")
+    )
     return SystemTalks(
         all=_group(outcomes),
         personas=by(personas, sorted({name for name in personas.tolist() if name})),
         tiers=by(tiers, TIERS),
-        tokens=(float(talks["input_tokens"].sum()) / turns, float(talks["output_tokens"].sum()) / turns),
-        milliseconds=float(talks["milliseconds"].sum()) / turns,
+        tokens=(taken, given),
+        milliseconds=milliseconds,
         shown_by=[float(((outcomes > 0) & (outcomes <= turn)).mean()) for turn in range(1, TURNS + 1)],
         leaks=int(talks["leaks"].sum()),
         outcomes=outcomes,

@@ -18,9 +18,8 @@ from torch import Tensor
 from latentcrs.base.errors import UserError
 from latentcrs.base.progress import step
 from latentcrs.data.ranking import both_ranks_of, ndcg_at, recall_at
-from latentcrs.evaluate.hard_rules import HardRules
 from latentcrs.evaluate.intervals import means_of, paired_p_value
-from latentcrs.evaluate.judged import judged_ranks
+from latentcrs.evaluate.judged import HardRules, judged_ranks
 from latentcrs.evaluate.opened import WITH_BM25, EvaluationBundle
 from latentcrs.fit.rows import rows_of
 from latentcrs.hear import Hearer
@@ -47,9 +46,7 @@ VARIANTS = {
     "intents": ("latentcrs-b", "bm25-fusion"),
     "behaviour": ("latentcrs-b", "bm25-sum"),
 }
-"""What is tested against what: hard rules, the judge; and, where words are matched as such, what intents and what all
-of LatentCRS_B bring.
-"""
+"""What is tested against what: hard rules, the judge; intents, all of LatentCRS_B against words as such."""
 Scores = Callable[[slice], Tensor]
 
 
@@ -104,15 +101,7 @@ class OneTurnResult:
             name: {**figures.means, "ci95": figures.ci95, "history_left_in": figures.left_in}
             for name, figures in self.systems.items()
         }
-        return {
-            "dataset": self.dataset,
-            "split": self.split,
-            "n": self.n,
-            "systems": systems,
-            "comparisons": self.comparisons,
-            "variants": self.variants,
-            "about": self.about,
-        }
+        return {**vars(self), "systems": systems}
 
 
 def evaluate_one_turn(
@@ -253,9 +242,7 @@ class RequestSet:
         return scores
 
     def scores(self, history: HistoryWindow | None = None) -> dict[str, Callable[[], Scores]]:
-        """Each of `SYSTEMS`: opens its scores of the whole catalogue, (b, n), for a slice of the requests. `history`:
-        only so many of the newest items are seen.
-        """
+        """Each of `SYSTEMS`: opens its scores, (b, n), of a slice of the requests. history: newest items seen."""
         rows = self.rows(None, history)
 
         def reference(name: str) -> Scores:
@@ -295,9 +282,7 @@ class RequestSet:
     def ranks(
         self, names: Sequence[str], history: HistoryWindow | None = None, model: ChatModel | None = None
     ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """The targets' ranks among the whole catalogue by each of the systems `names`: with the user's whole history
-        left out, and left in.
-        """
+        """The targets' ranks in the whole catalogue by each of `names`: the user's history left out, and left in."""
         scores, count, found = self.scores(history), len(self.opened.bundle.items), {}
         with step("ranking the whole catalogue", len(names)) as bar:
             for name in names:

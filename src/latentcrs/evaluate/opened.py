@@ -183,9 +183,7 @@ def _fusion(inputs: Inputs, config: Config) -> TwoTowerFusion:
 def _paper_model(
     bundle: Bundle, prepared: PreparedDataset, encoder: TextEncoder
 ) -> tuple[GenerativeModel, int | None]:
-    """LatentCRS under the paper's preset on the bundle's encoders, and how many items of a history it reads; the
-    bundle's own model where that is the paper's preset already.
-    """
+    """LatentCRS under the paper's preset on the bundle's encoders, or the bundle's own; and its longest history."""
     config = bundle.info.config
     if config.preset == "paper":
         return bundle.generative, config.em.max_history

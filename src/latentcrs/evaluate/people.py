@@ -64,9 +64,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class SourceResult:
-    """One source of requests. new: targets that were never named before, what was named left out of the ranking; all:
-    every target, nothing left out; empty where all are new.
-    """
+    """A source of requests. new: targets not named before, what was named left out; all: every target, or empty."""
 
     n: int
     n_all: int
@@ -92,11 +90,8 @@ class PeopleResult:
     about: dict[str, Any]  # preset, context, seconds
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "dataset": self.dataset,
-            "sources": {name: source.as_json() for name, source in self.sources.items()},
-            **self.about,
-        }
+        sources = {name: source.as_json() for name, source in self.sources.items()}
+        return {"dataset": self.dataset, "sources": sources, **self.about}
 
 
 def evaluate_people(
@@ -304,12 +299,9 @@ def figures_of(ranks: dict[str, NDArray[np.int64]], groups: dict[str, NDArray[np
             at = {metric: columns.index(metric) for metric in TESTED}
             p = {metric: paired_p_value(rows[OURS][:, c], values[:, c]) for metric, c in at.items()}
         shown = {metric: values[:, columns.index(metric)] for metric in ("recall@5", "recall@20")}
-        figures[name] = Figures(
-            *means_of(METRICS, values),
-            p=p,
-            groups={
-                group: {metric: float(of[chosen].mean()) for metric, of in shown.items()}
-                for group, chosen in groups.items()
-            },
-        )
+        by_group = {
+            group: {metric: float(of[chosen].mean()) for metric, of in shown.items()}
+            for group, chosen in groups.items()
+        }
+        figures[name] = Figures(*means_of(METRICS, values), p, by_group)
     return figures

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from latentcrs.data import ColumnKind
-from latentcrs.data.rules import ALWAYS_THERE, Rule
+from latentcrs.data.rules import ALWAYS_THERE, Rule, runs_of
 
 Said = Literal["rule", "wish", "dropped"]
 SAID: tuple[Said, ...] = ("rule", "wish", "dropped")
@@ -52,12 +52,8 @@ def canonical(rule: Rule, columns: Mapping[str, ColumnKind], said: Said = "rule"
         column, test = "text", rule.op
         words = {word.removesuffix("s") or word for word in words} if rule.op in ("contains", "not") else words
     else:
-        column = rule.column
-        every = rule.op == "has all" or (rule.op == "is" and kind == "multi-category")
-        if every:
-            return frozenset(Predicate(said, column, "any", (word,)) for word in words)
-        test = "any" if rule.op in ("is", "has any") else rule.op
-    if test == "not":
+        column, test = rule.column, "any" if rule.op in ("is", "has any", "has all") else rule.op
+    if test == "not" or rule.op == "has all" or (rule.op == "is" and kind == "multi-category"):
         return frozenset(Predicate(said, column, test, (word,)) for word in words)
     return frozenset({Predicate(said, column, test, tuple(sorted(words)))})
 
@@ -71,13 +67,7 @@ def _years(op: str, values: list[float]) -> tuple[Range, ...]:
         return ((-math.inf, math.floor(first) if op == "<=" else math.ceil(first) - 1),)
     if op in (">", ">="):
         return ((math.ceil(first) if op == ">=" else math.floor(first) + 1, math.inf),)
-    ranges: list[Range] = []
-    for year in values:
-        if ranges and year == ranges[-1][1] + 1:
-            ranges[-1] = (ranges[-1][0], year)
-        else:
-            ranges.append((year, year))
-    return tuple(ranges)
+    return tuple((run[0], run[-1]) for run in runs_of(values))
 
 
 def _range_in_words(years: Range) -> str:

@@ -39,22 +39,15 @@ def title_of(name: str) -> str:
 
 def label_of(result: OneTurnResult, name: str) -> str:
     """What a system is called in a table."""
-    return (
-        f"{NAMES[name]} ({result.about['preset']})"
-        if name in ("latentcrs-b", "latentcrs-f", "latentcrs-v")
-        else title_of(name)
-    )
+    return f"{NAMES[name]} ({result.about['preset']})" if name in OURS else title_of(name)
 
 
 def rows_of(result: OneTurnResult) -> list[list[str]]:
     """One row a system: its name, and each metric with the half-width of its interval."""
     rows = []
     for name, figures in result.systems.items():
-        halves = [(figures.ci95[metric][1] - figures.ci95[metric][0]) / 2 for metric in METRICS]
-        cells = [
-            f"{figures.means[metric]:.4f}±{half:.3f}".replace("±0", "±")
-            for metric, half in zip(METRICS, halves, strict=True)
-        ]
+        half = {metric: (high - low) / 2 for metric, (low, high) in figures.ci95.items()}
+        cells = [f"{figures.means[m]:.4f}±{half[m]:.3f}".replace("±0", "±") for m in METRICS]
         rows.append([label_of(result, name), *cells])
     return rows
 

@@ -47,9 +47,7 @@ class ClueReader:
         lengths: NDArray[np.integer],
         own: sp.csr_matrix | None = None,
     ) -> Clues:
-        """Of R texts, of the things (items and outside items) named with each, and of histories' `lengths` (R,); own:
-        see `CoMentions.bonus`.
-        """
+        """Of R texts, the things named with each, and histories' `lengths` (R,); own: see `CoMentions.bonus`."""
         counts = self.lexical.counts(texts)
         said = self.lexical.matches(counts)
         talk = self.comentions

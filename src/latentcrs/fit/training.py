@@ -54,9 +54,7 @@ change, or else what was trained before is taken for it. A release that changes 
 
 
 def fingerprint(*parts: Any, release: str = "0.1.0") -> str:
-    """A short name for data and configuration: the same parts give the same name. release: the one in which what is
-    made of them last changed (see `since`).
-    """
+    """A short name for data and configuration. release: where what is made of them last changed (see `since`)."""
     return hashlib.sha256(json.dumps([release, *parts], sort_keys=True).encode()).hexdigest()[:16]
 
 

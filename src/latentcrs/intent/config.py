@@ -29,9 +29,7 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     switches: ClassVar[frozenset[str]] = frozenset()
-    """Settings that are written down only where they are not at their default: the fingerprints of what was trained
-    before there was such a switch stay as they are.
-    """
+    """Settings written down only where they are no defaults: older fingerprints, of before such a switch, stay."""
 
     @model_serializer(mode="wrap")
     def _without_idle_switches(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:

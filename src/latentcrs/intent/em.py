@@ -14,19 +14,8 @@ from torch.nn import functional as F
 
 from latentcrs.base.checkpoint import Checkpoint
 from latentcrs.data.ranking import ranks_in_parts
+from latentcrs.intent import losses
 from latentcrs.intent.config import EMSection
-from latentcrs.intent.losses import (
-    candidates_log_likelihood,
-    catalogue_log_likelihood,
-    direct_kl_loss,
-    e_step_loss,
-    hard_posterior_loss,
-    infonce_loss,
-    kl_divergence,
-    log_posterior,
-    m_step_loss,
-    mixture_loss,
-)
 from latentcrs.intent.model import GenerativeModel, InferenceModel
 from latentcrs.intent.stage import Rows, Softmax, mean_ndcg20, ndcg20, run_stage
 
@@ -62,11 +51,11 @@ class EM:
         model = self.generative
         intents, factor = model.intent_vectors(), model.factor(Z)
         if self.over_catalogue:
-            return catalogue_log_likelihood(intents, model.item_vectors(), targets)
+            return losses.catalogue_log_likelihood(intents, model.item_vectors(), targets)
         count = self.config.infonce_negatives if self.softmax.everything else int(self.config.negatives)
         candidates = self.softmax.candidates(targets, count)
         g = torch.einsum("kd,bcd->bkc", intents, self.item_vectors(candidates))  # (B, K, 1 + negatives)
-        return candidates_log_likelihood(g if factor is None else g * factor[..., None])
+        return losses.candidates_log_likelihood(g if factor is None else g * factor[..., None])
 
     def target_log_ratio(self, Z: Tensor, targets: Tensor) -> Tensor:
         """What stands for log p(v | m_j) in Eq. 13, (B, K): g_j(v) itself, a log density ratio, when it was trained
@@ -88,11 +77,11 @@ class EM:
         log_q = self.inference.log_q(S)
         with torch.no_grad():
             Z = self.generative.read(S, rows.X(batch))
-            posterior = log_posterior(self.generative.log_f(Z), self.target_log_ratio(Z, targets))
+            posterior = losses.log_posterior(self.generative.log_f(Z), self.target_log_ratio(Z, targets))
         rec = self.inference_rec_loss(log_q, targets)
         if self.config.posterior == "hard":
-            return hard_posterior_loss(log_q, posterior) + self.config.alpha_e * rec
-        return e_step_loss(log_q, posterior, rec, self.config.alpha_e)
+            return losses.hard_posterior_loss(log_q, posterior) + self.config.alpha_e * rec
+        return losses.e_step_loss(log_q, posterior, rec, self.config.alpha_e)
 
     def m_loss(self, rows: Rows, batch: Tensor, S: Tensor | None = None) -> Tensor:
         """L^M of Eq. 11, the inference model held fixed; without one, alpha^M L_rec^M alone.
@@ -114,16 +103,16 @@ class EM:
         log_f, Z, query = model(S, X, facts)
         rec = self.softmax(query, model.items, targets, gates, channels)
         if self.config.intent_rec:
-            rec = rec + self.config.intent_rec * mixture_loss(log_f, self.log_likelihood(Z, targets))
+            rec = rec + self.config.intent_rec * losses.mixture_loss(log_f, self.log_likelihood(Z, targets))
         if self.config.scheme == "no-inference":
             return self.config.alpha_m * rec
         with torch.no_grad():
             log_q = self.inference.log_q(rows.S[batch])
         infonce = rec.new_zeros(())
         if self.config.infonce:
-            infonce = infonce_loss(log_q.exp(), self.log_likelihood(Z, targets))
-        kl = kl_divergence(log_q, log_f) if self.config.kl else rec.new_zeros(())
-        return m_step_loss(infonce, kl, rec, self.config.infonce, self.config.kl, self.config.alpha_m)
+            infonce = losses.infonce_loss(log_q.exp(), self.log_likelihood(Z, targets))
+        kl = losses.kl_divergence(log_q, log_f) if self.config.kl else rec.new_zeros(())
+        return losses.m_step_loss(infonce, kl, rec, self.config.infonce, self.config.kl, self.config.alpha_m)
 
     def direct_loss(self, rows: Rows, batch: Tensor) -> Tensor:
         """Table 5's "direct KL align": both models learn at once."""
@@ -132,7 +121,9 @@ class EM:
         log_f, _, query = self.generative(S, rows.X(batch))
         rec_e = self.inference_rec_loss(log_q, targets)
         rec_m = self.softmax(query, self.generative.items, targets)
-        return direct_kl_loss(log_q, log_f, rec_e, rec_m, self.config.kl, self.config.alpha_e, self.config.alpha_m)
+        return losses.direct_kl_loss(
+            log_q, log_f, rec_e, rec_m, self.config.kl, self.config.alpha_e, self.config.alpha_m
+        )
 
     def ndcg20(self, valid: Rows, S: Tensor | None = None) -> float:
         """NDCG@20 of `valid` by h; S (R, d) stands in for the rows' own."""
@@ -154,17 +145,17 @@ class EM:
         def run(
             stage: str,
             name: str,
-            losses: list[tuple[str, Callable[[Tensor], Tensor]]],
+            passes: list[tuple[str, Callable[[Tensor], Tensor]]],
             validate: Callable[[], float] = valid_h,
             optimizers: Mapping[str, torch.optim.Optimizer] | None = None,
         ) -> None:
             modules = {"q": inference, "fg": generative}
             if optimizers is None:
-                modules = {which: modules[which] for which, _ in losses}
+                modules = {which: modules[which] for which, _ in passes}
                 optimizers = {which: self._adam(module) for which, module in modules.items()}
             saved = Checkpoint(None, "") if checkpoints is None else checkpoints[stage]
             report[stage] = run_stage(
-                name, modules, optimizers, losses, validate, len(train), config, saved, keep_start=stage == "em"
+                name, modules, optimizers, passes, validate, len(train), config, saved, keep_start=stage == "em"
             )
 
         def of_inference(batch: Tensor) -> Tensor:

@@ -44,9 +44,7 @@ def infonce_loss(q: Tensor, log_likelihood: Tensor) -> Tensor:
 
 
 def mixture_loss(log_f: Tensor, log_likelihood: Tensor) -> Tensor:
-    """Mean of -log sum_j f_j p(v | m_j): the likelihood that Eq. 4 bounds, of the intents as if they were alone. Both
-    (B, K), logarithms -> scalar.
-    """
+    """Mean of -log sum_j f_j p(v | m_j), which Eq. 4 bounds: the intents alone. Both (B, K), logarithms -> scalar."""
     return -torch.logsumexp(log_f + log_likelihood, 1).mean()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.pool import NullPool
@@ -16,9 +15,7 @@ LOG = logging.getLogger(__name__)
 
 
 class SharedFile:
-    """The SQLite file at `path`, opened at first use. Several threads and processes may read and write it; that it
-    cannot be used is warned of once.
-    """
+    """The SQLite file at `path`, opened at first use, shared by threads and processes; warns once that it fails."""
 
     tables: MetaData
     name: str
@@ -54,13 +51,9 @@ def open_database(path: Path, tables: MetaData) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A connection per transaction: nothing is shared by threads or inherited by a child process.
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, poolclass=NullPool)
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
     _create(engine, tables)
     return engine
-
-
-def _prepare(connection: Any, _: object) -> None:
-    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 @patiently

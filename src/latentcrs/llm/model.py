@@ -64,9 +64,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Call:
-    """What a call is for ("rules", "judge", "reply", "role-play"), the turn that it belongs to, and what counts its
-    tokens.
-    """
+    """What a call is for ("rules", "judge", "reply", "role-play"), its turn, and what counts its tokens."""
 
     purpose: str
     conversation: str = ""
@@ -139,7 +137,6 @@ class ChatModel(Protocol):
     @property
     def id(self) -> str:
         """Names the model in the ledger and in the cache: equal ids give equal answers."""
-        ...
 
     def complete(self, request: ChatRequest) -> Completion:
         """The model's answer; where `request.schema` is given, its text has been validated.
@@ -147,7 +144,6 @@ class ChatModel(Protocol):
         Raises:
             ModelError: no usable answer, after all retries.
         """
-        ...
 
 
 def complete(model: ChatModel, request: ChatRequest) -> Completion:

@@ -63,9 +63,7 @@ class Dialect:
         return {name: value for name, value in body.items() if name not in self.omitted}
 
     def without(self, refused: str) -> Dialect | None:
-        """The dialect that does without what an endpoint refused, by the words of its refusal; None where these name
-        nothing that could be left out.
-        """
+        """The dialect without what an endpoint refused, by its words; None where these name nothing to leave out."""
         named = set(re.findall(r"\w+", refused.lower()))
         if "max_completion_tokens" in named and self.limit == "max_tokens":
             return replace(self, limit="max_completion_tokens")

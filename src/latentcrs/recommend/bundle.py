@@ -147,23 +147,14 @@ def make_bundle(
         vectors = generative.items().cpu().numpy()
     V = generative.V.cpu().numpy()
     generative.T = generative.T.half().float()  # as precisely as it is saved
+    versions = {name: version(name) for name in ("latentcrs", "torch", "faiss-cpu", "sentence-transformers")}
     info = BundleInfo(
         command=command,
         config=config,
-        dataset=BundleDataset(
-            path=str(dataset.path.resolve()),
-            checksums=dataset.info.checksums,
-            **{
-                key: getattr(dataset.info, key)
-                for key in ("name", "terms", "users", "items", "interactions", "columns", "repeats")
-            },
-        ),
+        dataset=BundleDataset.model_validate({**dict(dataset.info), "path": str(dataset.path.resolve())}),
         text_encoder=BundleEncoder(spec=config.text_encoder, id=encoder.id, width=encoder.width),
         report=report,
-        versions={
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("latentcrs", "torch", "faiss-cpu", "sentence-transformers")},
-        },
+        versions={"python": platform.python_version(), **versions},
     )
     return Bundle(
         info=info,
@@ -188,11 +179,8 @@ def save_bundle(out: Path, bundle: Bundle) -> BundleInfo:
     generative, trained = bundle.generative, bundle.trained_items
     tensors: dict[str, Tensor] = {f"q/{name}": tensor for name, tensor in bundle.inference.state_dict().items()}
     tensors |= {f"fg/{name}": tensor for name, tensor in generative.state_dict().items()}
-    tensors |= {
-        "T": generative.T.half(),
-        "log_popularity": generative.log_popularity,
-        "log_suggested": generative.log_suggested,
-    }
+    tensors |= {name: getattr(generative, name) for name in ("log_popularity", "log_suggested")}
+    tensors["T"] = generative.T.half()
     if len(bundle.items) > trained:
         tensors[JOINED] = generative.V[trained:]
     with atomic_folder(out, MANIFEST) as folder:
@@ -259,22 +247,14 @@ def load_bundle(folder: str | Path, device: str = "cpu") -> Bundle:
     if len(V) != len(items):
         raise UserError(f"{folder} has {len(items):,} items and vectors of {len(V):,}; train again.")
     inference = InferenceModel(tensors["q/M"], own)
-    generative = GenerativeModel(
-        tensors["q/M"],
-        V,
-        tensors["T"].float(),
-        tensors["log_popularity"],
-        info.config.model,
-        tensors.get("log_suggested"),
-    ).to(behaviour.device)
+    arrays = tensors["q/M"], V, tensors["T"].float(), tensors["log_popularity"]
+    generative = GenerativeModel(*arrays, info.config.model, tensors.get("log_suggested")).to(behaviour.device)
     try:
         inference.load_state_dict({name[2:]: tensor for name, tensor in tensors.items() if name.startswith("q/")})
         generative.load_state_dict({name[3:]: tensor for name, tensor in tensors.items() if name.startswith("fg/")})
     except RuntimeError:
-        written = info.versions.get("latentcrs", "another version")
-        raise UserError(
-            f"{folder} was written by LatentCRS {written} and does not fit this one; train again."
-        ) from None
+        written = f"LatentCRS {info.versions.get('latentcrs', 'another version')}"
+        raise UserError(f"{folder} was written by {written} and does not fit this one; train again.") from None
     return Bundle(
         info=info,
         behaviour=behaviour,
@@ -325,13 +305,8 @@ def load_clues(path: Path) -> ClueReader:
     tensors, about = load_tensors(path)
     words = tensors["words"].numpy().tobytes().decode()
     known, telling = words.split("\n") if words else [], tensors.get("telling")
-    lexical = Lexical(
-        known,
-        sparse_of("weights", tensors),
-        tensors["idf"].numpy(),
-        about["average"],
-        None if telling is None else telling.numpy(),
-    )
+    told = None if telling is None else telling.numpy()
+    lexical = Lexical(known, sparse_of("weights", tensors), tensors["idf"].numpy(), about["average"], told)
     if "named" not in tensors:
         return ClueReader(lexical, None)
     talk = CoMentions(sparse_of("C", tensors), tensors["named"].numpy(), tensors["suggested"].numpy())
@@ -341,9 +316,8 @@ def load_clues(path: Path) -> ClueReader:
 def sparse_tensors(name: str, matrix: sp.csr_matrix) -> dict[str, Tensor]:
     """A sparse matrix as tensors that a file can hold."""
     parts = {part: torch.from_numpy(getattr(matrix, part)) for part in ("data", "indices", "indptr")}
-    return {f"{name}/{part}": tensor for part, tensor in parts.items()} | {
-        f"{name}/shape": torch.tensor(matrix.shape)
-    }
+    parts["shape"] = torch.tensor(matrix.shape)
+    return {f"{name}/{part}": tensor for part, tensor in parts.items()}
 
 
 def sparse_of(name: str, tensors: Mapping[str, Tensor]) -> sp.csr_matrix:

@@ -39,9 +39,7 @@ YEAR = re.compile(r"\s*\([12]\d{3}\)$")
 
 
 class LiveCatalogue:
-    """A bundle's catalogue, which may change. hidden: numbers of items that are never recommended. always: rules that
-    hold for every recommendation, whatever is asked for.
-    """
+    """A bundle's catalogue, which may change. hidden: items never recommended. always: rules that always hold."""
 
     always: tuple[Rule, ...] = ()
 
@@ -68,9 +66,7 @@ class LiveCatalogue:
 
     @cached_property
     def titles(self) -> TitleFinder | None:
-        """Finds in a request the items that it names, and behind their numbers outside items; None where the model
-        was not made for it.
-        """
+        """Finds in a request items and, behind their numbers, outside items; None: the model was not made for it."""
         bundle = self.bundle
         if bundle.reader is None:
             return None
@@ -237,9 +233,6 @@ class LiveCatalogue:
             typed = typed_change(self.bundle.columns, change)
             merged[str(typed["item_id"])] = merged.get(str(typed["item_id"]), {}) | typed
         numbers = self.item_numbers(merged)
-        hides = {
-            int(n): change[HIDDEN] for n, change in zip(numbers, merged.values(), strict=True) if HIDDEN in change
-        }
         rows, items = changed_rows(self.bundle, numbers, list(merged.values())), self.bundle.items
         reworded = np.flatnonzero((rows["text"] != items["text"][numbers]).fill_null(True).to_numpy())
         order = np.arange(len(items))
@@ -247,8 +240,9 @@ class LiveCatalogue:
         bundle = replace(self.bundle, items=pl.concat([items, rows])[order])
         if len(reworded):
             bundle = with_texts(bundle, numbers[reworded], self._embedded(rows[reworded]))
-        hidden = self.hidden - {number for number, is_hidden in hides.items() if not is_hidden}
-        self.hidden = hidden | {number for number, is_hidden in hides.items() if is_hidden}
+        for number, change in zip(numbers.tolist(), merged.values(), strict=True):
+            if HIDDEN in change:
+                self.hidden = self.hidden | {number} if change[HIDDEN] else self.hidden - {number}
         self._take(bundle, words=bool(len(reworded)))
         return bool(len(reworded))
 
@@ -287,11 +281,14 @@ class LiveCatalogue:
                 return self.find_item(title)
         raise self.unknown(YEAR.sub("", wanted))
 
+    def offering(self, where: pl.Expr | Rule | Sequence[Rule] | None) -> NDArray[np.bool_]:
+        """The items that may be recommended at all and pass `where`, (n,): a copy. Raises as `passing`."""
+        passing = self.passing(where)
+        return self.offered.copy() if passing is None else self.offered & passing
+
     @cached_property
     def offered(self) -> NDArray[np.bool_]:
-        """The items that may be recommended at all, (n,), read only: those that are not hidden and pass what always
-        holds.
-        """
+        """The items that may be recommended at all, (n,), read only: not hidden, and passing what always holds."""
         passing = self.passing(self.always)
         offered = np.ones(len(self.bundle.items), bool) if passing is None else passing.copy()
         offered[list(self.hidden)] = False

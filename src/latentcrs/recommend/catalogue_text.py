@@ -68,9 +68,7 @@ class CatalogueText:
 
 
 def main_categories(items: pl.DataFrame, columns: Mapping[str, ColumnKind], most: int = 2) -> list[str]:
-    """The category columns to show, of those with few distinct values: what sort of item it is first, what tells
-    little (game or accessory) last, and the best filled ones before others.
-    """
+    """The category columns to show, of few values: the sort of item first, what tells little last."""
     rank = {"genre": 0, "platform": 1, "kind": 3}
     found = []
     for name, role in roles_of(columns).items():

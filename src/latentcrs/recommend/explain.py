@@ -82,9 +82,7 @@ def matching_words(
     tells: Callable[[str], bool] = bool,
     most: int = 4,
 ) -> list[str]:
-    """What of the request is true of the item: its attribute values that are named, its decade, and those words of
-    its text that tell texts apart (`tells`).
-    """
+    """What of the request is true of the item: named values, its decade, words of its text that tell (`tells`)."""
     wanted = words_of(request)
     if not wanted:
         return []
@@ -164,9 +162,7 @@ def picked(top: NDArray[np.int64]) -> pl.DataFrame:
 
 
 def lifted(top: NDArray[np.int64], values: pl.DataFrame, share: pl.DataFrame) -> pl.DataFrame:
-    """(intent, value) of values that a fifth of an intent's items, top (K, t), have and more than `share` (value,
-    share) says, best first by share times log lift. values: as of `values_of`.
-    """
+    """(intent, value) that a fifth of an intent's items, top (K, t), have and more than `share` says, best first."""
     return (
         picked(top)
         .join(values, on="item")

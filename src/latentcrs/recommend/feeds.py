@@ -66,6 +66,7 @@ def _product(row: Mapping[str, Any], columns: Mapping[str, ColumnKind]) -> dict[
     image, link = addresses(row, columns)
     stories = [row[name] for name, kind in columns.items() if kind == "text" and row[name]]
     stock = next((row[name] for name in columns if _STOCK.search(name.lower())), None)
+    there = stock > 0 if isinstance(stock, float) else not _OUT.search(str(stock))
     brand = first("publisher", "creator", "developer")
     genres = first("genre", "kind")
     return {
@@ -75,11 +76,7 @@ def _product(row: Mapping[str, Any], columns: Mapping[str, ColumnKind]) -> dict[
         "brand": ", ".join(brand) if isinstance(brand, list) else brand,
         "category": genres if isinstance(genres, list) else [genres] if genres else [],
         "price": first("price"),
-        "available": None
-        if stock is None
-        else stock > 0
-        if isinstance(stock, float)
-        else not _OUT.search(str(stock)),
+        "available": None if stock is None else there,
         "image": image,
         "link": link,
     }

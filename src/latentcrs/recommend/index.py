@@ -66,11 +66,8 @@ class ItemIndex:
             index: faiss.Index = faiss.IndexFlatIP(vectors.shape[1])
             index.add(np.ascontiguousarray(vectors, np.float32))
             return cls(index)
-        index = faiss.IndexScalarQuantizer(
-            math.ceil(vectors.shape[1] / MULTIPLE) * MULTIPLE,
-            faiss.ScalarQuantizer.QT_fp16,
-            faiss.METRIC_INNER_PRODUCT,
-        )
+        width = math.ceil(vectors.shape[1] / MULTIPLE) * MULTIPLE
+        index = faiss.IndexScalarQuantizer(width, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         index.codes.resize(len(vectors) * index.code_size)
         index.ntotal = len(vectors)
         lists = NearLists.build(vectors) if kind == "lists" else None
@@ -253,9 +250,7 @@ def lists_path(path: Path) -> Path:
 def best(
     candidates: NDArray[np.integer] | None, scores: NDArray[np.float32], k: int, bonus: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The best k of `candidates` (None: all items) by their `scores`, with the bonus (n,) that each gets; of equals
-    those that come first.
-    """
+    """The best k of `candidates` (None: all) by `scores` and each one's bonus (n,); of equals the first."""
     if bonus is not None:
         scores = scores + (bonus if candidates is None else bonus[candidates])
     places = np.arange(len(scores))

@@ -93,16 +93,11 @@ class NearLists:
 
     def fit(self, n: int) -> bool:
         """Whether these are lists of n items."""
-        return (
-            len(self.items) == n == self.starts[-1]
-            and self.starts[0] == 0
-            and bool((np.diff(self.starts) >= 0).all())
-        )
+        ordered = self.starts[0] == 0 and bool((np.diff(self.starts) >= 0).all())
+        return len(self.items) == n == self.starts[-1] and ordered
 
     def near(self, query: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-        """The lists that are worth comparing with a query (w or wider: what is behind w is zero), the most promising
-        first, with at least k items where there are.
-        """
+        """The lists worth comparing with a query (zero behind w), most promising first, with k items if possible."""
         for lists, wanted in self._more_and_more(query, k, 1.0):
             if (self.starts[lists + 1] - self.starts[lists]).sum() >= wanted:
                 break
@@ -140,14 +135,10 @@ class NearLists:
 
 
 class ListScanner:
-    """The best of some lists of an index, whose vectors in half precision are read where they lie, with FAISS's own
-    loop: nothing is copied or widened. Threads may use it at once.
-    """
+    """The best of some lists of an index, whose half-precision vectors FAISS's own loop reads in place."""
 
     def __init__(self, index: Any, starts: NDArray[np.int64]) -> None:
-        """index: a scalar quantizer, its vectors list by list; starts (L + 1,): where each list begins, and the last
-        ends. Both have to fit: FAISS reads what it is told to.
-        """
+        """index: a scalar quantizer, list by list; starts (L + 1,): where lists begin. FAISS trusts both."""
         self._lengths = np.diff(starts).tolist()
         self._index, self._starts, self._local = index, starts, threading.local()
         first, size = int(index.codes.data()), index.code_size

@@ -158,11 +158,9 @@ def _as_catalogue(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
     """Rows as those of the bundle's catalogue, with their text."""
     kinds = {name: kind for name, kind in bundle.columns.items() if name in rows.columns}
     typed = build_catalogue(rows, rows.clear(), kinds).items
-    absent = [
-        pl.lit(None, dtype).alias(name) for name, dtype in bundle.items.schema.items() if name not in typed.columns
-    ]
-    return typed.with_columns(absent).select(
-        pl.col(name).cast(dtype, strict=False) for name, dtype in bundle.items.schema.items()
+    return typed.select(
+        pl.col(name).cast(dtype, strict=False) if name in typed.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in bundle.items.schema.items()
     )
 
 
@@ -189,19 +187,13 @@ def with_items(bundle: Bundle, rows: pl.DataFrame, T: NDArray[np.float32]) -> Bu
     content = torch.from_numpy(T).to(model.V.device)
     nearest = (F.normalize(content, dim=1) @ F.normalize(model.T, dim=1).T).argmax(1)
     popularity = torch.zeros_like(model.log_popularity[:1]).expand(len(T))  # log(0 + 1)
-    grown = _with_arrays(
-        model,
-        torch.cat([model.V, model.V[nearest]]),
-        torch.cat([model.T, content]),
-        torch.cat([model.log_popularity, popularity]),
-        torch.cat([model.log_suggested, model.log_suggested.min().expand(len(T))]),
-    )
+    suggested = model.log_suggested.min().expand(len(T))
+    more = {"V": model.V[nearest], "T": content, "log_popularity": popularity, "log_suggested": suggested}
+    grown = _with_arrays(model, *(torch.cat([getattr(model, name), rows]) for name, rows in more.items()))
     reader = bundle.reader
     if reader is not None:
-        talk = reader.comentions
-        reader = ClueReader(
-            reader.lexical.with_texts(words_of_items(rows)), None if talk is None else talk.with_items(len(rows))
-        )
+        talk = None if reader.comentions is None else reader.comentions.with_items(len(rows))
+        reader = ClueReader(reader.lexical.with_texts(words_of_items(rows)), talk)
     return _with_model(bundle, grown, pl.concat([bundle.items, rows]), reader)
 
 

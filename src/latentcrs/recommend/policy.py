@@ -113,10 +113,8 @@ class Shelf:
         """Why the policy has moved an item up; "" where it has not."""
         if number in self._pinned:
             return PINNED
-        boosts = [
-            str(boost) for boost in self._policy.boost if boost.by > 0 and self._recommender.mask(boost)[number]
-        ]
-        return f"put forward: {', '.join(boosts)}" if boosts else ""
+        forward = [boost for boost in self._policy.boost if boost.by > 0 and self._recommender.mask(boost)[number]]
+        return f"put forward: {', '.join(map(str, forward))}" if forward else ""
 
     def _thinned(self, numbers: Sequence[int], k: int, shared: Counter[tuple[str, str]]) -> list[int]:
         """The first k of which no more share a value than may; `shared` counts on."""
@@ -126,10 +124,8 @@ class Shelf:
             if len(chosen) == k:
                 break
             cells = {column: items[column][number] for column in self._policy.most}
-            lists = {
-                c: cell if isinstance(cell, pl.Series) else [cell] for c, cell in cells.items() if cell is not None
-            }
-            values = [(column, str(value)) for column, found in lists.items() for value in found]
+            lists = {column: cell if isinstance(cell, pl.Series) else [cell] for column, cell in cells.items()}
+            values = [(column, str(value)) for column, found in lists.items() for value in found if value is not None]
             if all(shared[value] < self._policy.most[value[0]] for value in values):
                 shared.update(values)
                 chosen.append(number)

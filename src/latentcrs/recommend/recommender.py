@@ -48,6 +48,15 @@ class Recommendation:
         return f"{self.title} [{self.item_id}]: {self.reason}"
 
 
+def check_k(k: int) -> None:
+    """Refuse a number of items below 1.
+    Raises:
+        UserError: it is one.
+    """
+    if k < 1:
+        raise UserError(f"k must be at least 1, not {k}.")
+
+
 def said_in(request: object) -> str:
     """A request, "" for None.
 
@@ -118,9 +127,7 @@ class Recommender(LiveCatalogue):
         return np.asarray(found / found.sum(1, keepdims=True), np.float32)
 
     def believed(self, query: Query, numbers: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """What the person seems to be after, (K,): the mean posterior over what is recommended, `numbers`, or else
-        over the `SEEN` best items.
-        """
+        """What the person seems to be after, (K,): the mean posterior over `numbers`, else over the `SEEN` best."""
         if numbers is None or not len(numbers):
             passing = self.offered.copy()
             passing[self.not_again(query.past)], passing[query.left_out] = False, False
@@ -162,12 +169,11 @@ class Recommender(LiveCatalogue):
         >>> len(found), found[0].title in set(items["title"])
         (3, True)
         """
-        if k < 1:
-            raise UserError(f"k must be at least 1, not {k}.")
+        check_k(k)
         request = said_in(request)
         past = self.find_items(history, unknown=unknown)
-        policy, passing = policy or Policy(), self.passing(where)
-        passing = policy.offered(self) if passing is None else passing & policy.offered(self)
+        policy = policy or Policy()
+        passing = self.offering(where) & policy.offered(self)
         passing[self.not_again(past)] = False
         passing[self.find_items(exclude, "exclude")] = False
         if not passing.any():
@@ -202,16 +208,14 @@ class Recommender(LiveCatalogue):
         >>> model.recommend_many([["Toy Story"], []], ["a comedy", "something scary"], k=2).columns
         ['query', 'rank', 'item_id', 'title', 'score']
         """
-        if k < 1:
-            raise UserError(f"k must be at least 1, not {k}.")
+        check_k(k)
         pasts = [self.find_items(history, "each of histories", unknown) for history in histories]
         if isinstance(requests, str):
             raise UserError("requests is a list with what each person said, not one request.")
         said = [""] * len(pasts) if requests is None else [text if isinstance(text, str) else "" for text in requests]
         if len(said) != len(pasts):
             raise UserError(f"There are {len(pasts):,} histories and {len(said):,} requests; give one for each.")
-        mask = self.passing(where)
-        mask = self.offered.copy() if mask is None else mask & self.offered
+        mask = self.offering(where)
         mask[self.find_items(exclude, "exclude")] = False
         refused = [self._refused(text) for text in said]
         ranked = []
@@ -277,13 +281,11 @@ class Recommender(LiveCatalogue):
         >>> len(model.similar_items("Toy Story", k=3))
         3
         """
-        if k < 1:
-            raise UserError(f"k must be at least 1, not {k}.")
+        check_k(k)
         this = self.find_items([item])
         index, lengths = self._behaviour_index, self._lengths
         cosines = index.scores(index.rows(this)[0]) / np.maximum(lengths * lengths[this[0]], 1e-12)
-        passing = self.passing(where)
-        cosines[~(self.offered if passing is None else self.offered & passing)], cosines[this] = -np.inf, -np.inf
+        cosines[~self.offering(where)], cosines[this] = -np.inf, -np.inf
         best = np.argsort(-cosines, kind="stable")[:k]
         items = self.bundle.items
         return [

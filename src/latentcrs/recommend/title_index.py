@@ -40,9 +40,7 @@ _SERIES = 3  # titles that begin alike make a series, which is said by its begin
 
 @dataclass(frozen=True)
 class Token:
-    """A word as it is compared (`word`), what of it counts in a title (`key`), whether it has a capital or begins a
-    sentence.
-    """
+    """A word as compared (`word`), what counts in a title (`key`); whether it has a capital, or begins a sentence."""
 
     start: int
     end: int
@@ -54,9 +52,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Name:
-    """One way to say a title. sort: one of `SORTS`: the whole, another name in brackets, before a colon, behind
-    it, how several titles begin.
-    """
+    """One way to say a title. sort: of `SORTS`: whole, a name in brackets, before or behind a colon, a beginning."""
 
     words: tuple[str, ...]
     sort: str
@@ -93,9 +89,7 @@ class TitleIndex:
         return tuple(n for n in name.numbers if not dated or abs((self.years[n] or 0) - int(dated[1])) <= 1)
 
     def spans(self, text: str, tokens: Sequence[Token]) -> dict[tuple[int, int], tuple[str, float]]:
-        """The first and the last token of every span that says a title: the title's key, and how alike they are
-        (100: letter by letter).
-        """
+        """First and last token of every span that says a title, its key, and how alike they are (100: the same)."""
         spans: dict[tuple[int, int], tuple[str, float]] = {}
         for first in range(len(tokens)):
             key = ""

@@ -53,9 +53,7 @@ _BIAS = -3.71
 
 @dataclass(frozen=True)
 class TitleMention:
-    """One title in a text. start, end: characters. numbers: the titles it may mean, most likely first.
-    certainty: 0 to 1.
-    """
+    """A title in a text. start, end: characters. numbers: titles it may mean, likeliest first. certainty: 0..1."""
 
     start: int
     end: int
@@ -79,9 +77,7 @@ class TitleFinder:
     """The titles of a catalogue, by every way to say them. Built once (under a second for 20,000 titles)."""
 
     def __init__(self, titles: Sequence[str], years: Sequence[int | None], weights: Sequence[float]) -> None:
-        """titles, years: of each item. weights: how popular each is; of two with one name the more popular is meant
-        where no year decides.
-        """
+        """titles, years: of each item. weights: popularity, which decides between two of one name and no year."""
         self.years = list(years)
         self.weights = np.asarray(weights, np.float64)
         # (n,) 0..1, equal ones alike
@@ -187,12 +183,10 @@ class TitleFinder:
         """ "the first Alien": the oldest of that name; "the second Toy Story": the one with a 2 behind it."""
         if ordinal > 1 and f"{key}{ordinal}" in self.index.names:
             return self.index.names[f"{key}{ordinal}"].numbers
-        dated = sorted(numbers, key=lambda n: self.years[n] or 9999)
-        return (
-            tuple([dated[ordinal - 1], *(n for n in numbers if n != dated[ordinal - 1])])
-            if ordinal <= len(dated)
-            else numbers
-        )
+        if ordinal > len(numbers):
+            return numbers
+        meant = sorted(numbers, key=lambda n: self.years[n] or 9999)[ordinal - 1]
+        return (meant, *(n for n in numbers if n != meant))
 
 
 def _case(tokens: Sequence[Token]) -> str:
@@ -253,13 +247,8 @@ def _apart(candidates: Sequence[Candidate], certain: NDArray[np.float64]) -> lis
 def _in_lists(text: str, candidates: Sequence[Candidate], found: Sequence[Candidate]) -> list[float]:
     """Whether each candidate stands beside a title of `found`, with only "and", "or" or a comma between."""
     beside = re.compile(rf"\s*(?:[(\[]?{YEAR}[)\]]?)?\s*(?:,|and|or|&|y|und|et|/|\s)+(?:the\s+)?", re.I)
-    return [
-        float(
-            any(
-                (0 < c.start - f.end < 20 and beside.fullmatch(text[f.end : c.start]))
-                or (0 < f.start - c.end < 20 and beside.fullmatch(text[c.end : f.start]))
-                for f in found
-            )
-        )
-        for c in candidates
-    ]
+
+    def near(one: Candidate, other: Candidate) -> bool:
+        return 0 < other.start - one.end < 20 and bool(beside.fullmatch(text[one.end : other.start]))
+
+    return [float(any(near(f, c) or near(c, f) for f in found)) for c in candidates]

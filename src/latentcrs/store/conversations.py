@@ -197,9 +197,7 @@ class ConversationStore(EventStore, ItemStore):
             return turns
 
     def standing(self, id: str, owner: str = "") -> tuple[int, datetime] | None:
-        """The number of a conversation's last turn, and when it began: of two with one id, which one it is. None
-        where this owner has no such one.
-        """
+        """The number of the last turn, and when the conversation began: of two with one id, which. None: no such."""
         found = select(CONVERSATIONS.c.turns, raw(CONVERSATIONS.c.created)).where(_one(id, owner))
         with self._readable(id), self._reading() as connection:
             row = connection.execute(found).one_or_none()
@@ -240,9 +238,7 @@ class ConversationStore(EventStore, ItemStore):
     def turns_since(
         self, since: datetime, owner: str | None = None
     ) -> Iterator[tuple[str, str, str | None, str, datetime, dict[str, Any]]]:
-        """(conversation, owner, user, bundle, time in UTC, turn as JSON) of every turn since then, in no order; of
-        one owner where it is given.
-        """
+        """(conversation, owner, user, bundle, UTC time, turn as JSON) of every turn since then, in no order."""
         columns, start = CONVERSATIONS.c, since.astimezone(UTC).replace(tzinfo=None)
         found = (
             select(columns.id, columns.owner, columns.user_id, columns.bundle, raw(TURNS.c.at), raw(TURNS.c.turn))

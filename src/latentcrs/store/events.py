@@ -14,9 +14,7 @@ from latentcrs.store.access import OpenedStore
 from latentcrs.store.tables import EVENTS, check_names, is_named, moment, raw
 
 EventKind = Literal["like", "purchase", "click", "seen", "refuse", "removed"]
-"""like, purchase, click: joins the history. seen, refuse: is not recommended. removed: leaves the history, where the
-data set that was trained on has it.
-"""
+"""like, purchase, click: joins the history. seen, refuse: is not recommended. removed: leaves the trained history."""
 
 
 class Event(BaseModel):
@@ -59,9 +57,7 @@ class EventStore(OpenedStore):
     def every_event(
         self, owner: str | None = None, since: datetime | None = None
     ) -> list[tuple[str, str, str, str, str, datetime]]:
-        """(catalogue, owner, user, item, kind, time in UTC) of every event, oldest first; of one owner and since a
-        time, where they are given.
-        """
+        """(catalogue, owner, user, item, kind, time in UTC) of every event, oldest first; of one owner."""
         columns, events = EVENTS.c, []
         wanted = (columns.catalogue, columns.owner, columns.user_id, columns.item_id, columns.kind, raw(columns.at))
         found = select(*wanted).order_by(columns.at, columns.user_id, columns.item_id)

@@ -14,10 +14,6 @@ from latentcrs.store.tables import ITEMS, check_names, json_object, raw
 AT_ONCE = 500  # ids that are looked for in one statement: SQLite takes only so many
 
 
-class DuplicateItem(UserError):
-    """An item of this id joined the catalogue before."""
-
-
 class ItemStore(OpenedStore):
     """The items that joined catalogues or changed after training, in a store."""
 
@@ -43,18 +39,14 @@ class ItemStore(OpenedStore):
             return _last(connection, catalogue)
 
     def items_after(self, catalogue: str, number: int) -> list[tuple[int, dict[str, Any] | None]]:
-        """The items that joined a catalogue or changed after this number, in order: number and row, None where that
-        is no JSON object.
-        """
+        """The items that joined or changed after this number, in order: number and row (None: no JSON object)."""
         here = (ITEMS.c.catalogue == catalogue) & (ITEMS.c.number > number)
         found = select(ITEMS.c.number, raw(ITEMS.c.item)).where(here).order_by(ITEMS.c.number)
         with self._reading() as connection:
             return [(row.number, json_object(row.item)) for row in connection.execute(found)]
 
     def _put(self, catalogue: str, rows: Sequence[dict[str, Any]], changes: bool) -> None:
-        """Keep rows behind those that are there: all of them, or none. `changes`: what a row says takes the place of
-        what was kept of its item, and the rest of that stays.
-        """
+        """Keep rows behind those there, all or none. changes: a row replaces what it says of its item alone."""
         ids = [str(row.get("item_id")) for row in rows]
         check_names(*ids)
         kept: dict[str, dict[str, Any]] = {}
@@ -73,7 +65,7 @@ class ItemStore(OpenedStore):
                     connection.execute(delete(ITEMS).where(same))
             for id, row in zip(ids, rows, strict=True):
                 if id in kept and not changes:
-                    raise DuplicateItem(f"The catalogue already has an item with the id {id!r}.")
+                    raise UserError(f"The catalogue already has an item with the id {id!r}.")
                 kept[id] = kept.pop(id, {}) | row
             values = [
                 {"catalogue": catalogue, "number": last + place, "item": row, "item_id": id}

@@ -70,9 +70,7 @@ class Session(BaseModel):
 
     @property
     def wording(self) -> str:
-        """The request for whoever matches it word by word: without the words of numbers that filter ("the nineties"
-        must not find a plot of ninety-nine puppies).
-        """
+        """The request word by word, without words of numbers that filter ("the nineties" is in no plot)."""
         numbers = [found.words for found in self.rules if not isinstance(np.ravel(found.rule.value)[0], str)]
         return joined(without(self.said, [*self.denied, *self._refused, *(numbers if self.variant != "b" else [])]))
 

@@ -25,9 +25,7 @@ class EASE:
     """B = I - P / diag(P) with P = (X'X + l2 I)^-1, its diagonal 0; a history's scores are the sum of its rows."""
 
     def __init__(self, dataset: PreparedDataset, with_talks: bool = False) -> None:
-        """Fits the training part of the log; `with_talks`: and what its training conversations name without dislike,
-        outside items among it.
-        """
+        """Fits the training part of the log; with_talks: also what its training conversations name, not disliked."""
         n, log = dataset.info.items, training_sequences(dataset)
         things = n + len(dataset.outside) if with_talks else n
         X = log.matrix(things)

@@ -33,9 +33,7 @@ class Facets:
 
     @classmethod
     def of(cls, dataset: PreparedDataset, least: int = LEAST) -> Facets:
-        """The facets that at least `least` items have, of every column of categories and years, most common first
-        within a column.
-        """
+        """The facets of at least `least` items, by column of categories and years, most common first within one."""
         n = len(dataset.items)
         columns, values, parts, known = [], [], [], []
         for column, kind in dataset.info.columns.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -29,43 +29,24 @@ class Conversationalist(Protocol):
 
     def meet(self, dialogues: Sequence[Dialogue]) -> None:
         """Forget all conversations and begin one for each of `dialogues`."""
-        ...
 
     def reply(self, dialogues: Sequence[Dialogue]) -> list[SystemTurn]:
         """Answer the last thing said in each of `dialogues`, some of those that it has met."""
-        ...
 
     def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
         """Input and output tokens that the conversation has taken so far."""
-        ...
 
 
 class Baseline(Conversationalist, Protocol):
     """A system that both protocols can put to the test."""
 
     def scores(self, requests: pl.DataFrame) -> NDArray[np.float32]:
-        """How well every item fits each of B requests (columns of `REQUESTS_SCHEMA`), (B, n): the order in which the
-        whole catalogue is ranked after one turn.
-        """
-        ...
-
-
-@runtime_checkable
-class CallReporter(Protocol):
-    """A system that counts what came of its calls of a language model."""
-
-    name: str
-
-    def report(self) -> dict[str, float]:
-        """Counts (`answers`, `calls`, `failed_calls`, and what else the system says of itself)."""
-        ...
+        """How well every item fits each of B requests (`REQUESTS_SCHEMA`), (B, n): the ranking after one turn."""
 
 
 @dataclass(frozen=True)
 class SystemParts:
-    """What the systems are made of. behaviour: scores (B, n) of the next item by histories alone. model: answers for
-    those that ask one.
-    """
+    """What systems are made of. behaviour: scores (B, n) by histories alone. model: answers those that ask."""
 
     dataset: PreparedDataset
     recommender: Recommender
@@ -137,11 +118,9 @@ def open_baseline(name: str, given: SystemParts) -> Baseline:
     return find_system(name).open(given)
 
 
-def reports_of(systems: Sequence[object]) -> dict[str, dict[str, float]]:
-    """What those of `systems` that ask a language model say of their calls, by name; nothing of one that had none to
-    make because its answers were kept from before.
-    """
-    reports = {system.name: system.report() for system in systems if isinstance(system, CallReporter)}
+def reports_of(systems: Sequence[Any]) -> dict[str, dict[str, float]]:
+    """What those of `systems` with a `report` of the calls of a language model say of them; nothing without calls."""
+    reports = {system.name: system.report() for system in systems if hasattr(system, "report")}
     return {name: report for name, report in reports.items() if report["answers"]}
 
 

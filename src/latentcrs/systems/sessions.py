@@ -96,9 +96,7 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Acts:
-    """What a policy does in B sessions. asks (B,): the facet that is asked about, or `RECOMMEND`. items (B, k): what
-    is shown where nothing is asked, best first, -1 where there is nothing more.
-    """
+    """What a policy does in B sessions. asks (B,): a facet, or `RECOMMEND`. items (B, k): best first, -1: no more."""
 
     asks: NDArray[np.int64]
     items: NDArray[np.int64]
@@ -111,11 +109,9 @@ class AskingPolicy(Protocol):
 
     def act(self, sessions: Sessions) -> Acts:
         """What to do next in each session."""
-        ...
 
     def scores(self, sessions: Sessions) -> NDArray[np.float32]:
         """(B, n): how well every item fits, higher is better, whatever has been shown: the order for Recall@K."""
-        ...
 
 
 def best(scores: NDArray[np.float32], allowed: NDArray[np.bool_], k: int) -> NDArray[np.int64]:

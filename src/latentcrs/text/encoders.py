@@ -21,14 +21,7 @@ from numpy.typing import NDArray
 from latentcrs.base.device import fast_dtype, resolve_device
 from latentcrs.base.errors import UserError
 from latentcrs.base.plugins import is_plugged_in, load_plugin, plugin_names
-from latentcrs.text.model_folders import (
-    embedded_minilm,
-    embedding_width,
-    find_model,
-    fingerprint,
-    folder_kind,
-    quiet_loading,
-)
+from latentcrs.text import model_folders
 
 if TYPE_CHECKING:
     import torch
@@ -46,15 +39,11 @@ TOKENS_PER_BATCH = {"cpu": 1024, "mps": 16_384, "cuda": 65_536}
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """What turns texts into vectors. Vectors of two encoders compare only when their `id` is the same; see
-    `same_model` for the exception.
-    """
+    """Turns texts into vectors. Vectors of two compare only where their `id` is the same, or by `same_model`."""
 
     @property
     def id(self) -> str:
-        """Names the model, its weights and its pooling, and whether it runs in int8; which kind of floating-point
-        numbers it computes in is not told. Safe as a file name.
-        """
+        """Names the model, its weights, pooling and int8, but no kind of floating-point numbers. A safe file name."""
 
     @property
     def width(self) -> int:
@@ -66,9 +55,7 @@ class TextEncoder(Protocol):
 
 @dataclass(frozen=True)
 class TokenStates:
-    """One text as a model reads it. offsets: the characters of each token, (L, 2); empty ones for marks that the
-    model adds. states: (L, width). vector: of the whole text, as `encode` gives it.
-    """
+    """A text as a model reads it. offsets (L, 2): a token's characters. states (L, width). vector: as `encode`'s."""
 
     offsets: list[tuple[int, int]]
     states: NDArray[np.float32]
@@ -119,14 +106,16 @@ class LocalEncoder(ABC):
     @property
     def id(self) -> str:
         if self._id is None:
-            digest = hashlib.sha256(f"{self.recipe}\n{fingerprint(self.folder)}".encode()).hexdigest()[:16]
+            digest = hashlib.sha256(f"{self.recipe}\n{model_folders.fingerprint(self.folder)}".encode()).hexdigest()[
+                :16
+            ]
             self._id = f"{re.sub(r'[^A-Za-z0-9._-]+', '--', self.name).strip('.-')[:80]}-{digest}"
         return self._id + INT8 * self.int8
 
     @property
     def width(self) -> int:
         if self._width is None:
-            self._width = embedding_width(self.folder, self.kind) or self.encode([""]).shape[1]
+            self._width = model_folders.embedding_width(self.folder, self.kind) or self.encode([""]).shape[1]
         return self._width
 
     @property
@@ -252,7 +241,7 @@ class SentenceEncoder(LocalEncoder):
     recipe = "sentence-transformers, L2"
 
     def _load(self) -> Any:
-        with quiet_loading():
+        with model_folders.quiet_loading():
             from sentence_transformers import SentenceTransformer
 
             model = SentenceTransformer(str(self.folder), device=str(self.device), local_files_only=True).eval()
@@ -301,7 +290,7 @@ class PromptEOL(LocalEncoder):
     def _load(self) -> Any:
         from transformers import AutoModel, AutoTokenizer
 
-        with quiet_loading():
+        with model_folders.quiet_loading():
             self._tokenizer = AutoTokenizer.from_pretrained(str(self.folder), local_files_only=True)
             model = AutoModel.from_pretrained(str(self.folder), local_files_only=True)
         # On the left, so that the last position of every row is its last token.
@@ -339,16 +328,12 @@ class PromptEOL(LocalEncoder):
 
 
 def same_model(one: str, other: str) -> bool:
-    """Whether two encoders' ids name one model, maybe once in int8. Their vectors may be compared (a request's in
-    int8 with items' in floating point) but are never kept in one cache.
-    """
+    """Whether two ids name one model, maybe once in int8: vectors compare, but are never kept in one cache."""
     return one.removesuffix(INT8) == other.removesuffix(INT8)
 
 
 def length_batches(counts: NDArray[np.integer], budget: int) -> Iterator[NDArray[np.int64]]:
-    """Rows in batches of like length: a batch's rows times its longest stay within `budget` tokens (one row may
-    exceed it alone). Longest first, so that memory runs out at the start or not at all.
-    """
+    """Rows in batches within `budget` tokens (rows times the longest; one row may exceed it), longest first."""
     order = np.argsort(-counts, kind="stable")
     start = 0
     while start < len(order):
@@ -375,11 +360,11 @@ def open_encoder(spec: str = "minilm", device: str = "auto", precision: Precisio
     if spec == "minilm":
         from latentcrs.text.minilm import MiniLM
 
-        return MiniLM(embedded_minilm(), "minilm", device, precision)
+        return MiniLM(model_folders.embedded_minilm(), "minilm", device, precision)
     scheme, _, rest = spec.partition(":")
     classes: dict[str, type[LocalEncoder]] = {"st": SentenceEncoder, "prompteol": PromptEOL}
     if scheme in classes and rest:
-        folder = find_model(rest)
+        folder = model_folders.find_model(rest)
         name = folder.name if Path(rest).expanduser().is_dir() else rest
         return classes[scheme](folder, name, device, precision)
     if is_plugged_in("encoder", scheme):
@@ -393,7 +378,7 @@ def open_encoder(spec: str = "minilm", device: str = "auto", precision: Precisio
             "folder, or https://host/v1#MODEL."
         )
     folder = folder.resolve()
-    chosen = SentenceEncoder if folder_kind(folder) == "sentence-transformers" else PromptEOL
+    chosen = SentenceEncoder if model_folders.folder_kind(folder) == "sentence-transformers" else PromptEOL
     return chosen(folder, None, device, precision)
 
 

@@ -107,9 +107,7 @@ class EndpointEncoder:
         return np.concatenate([found[rows.start] for rows in batches])
 
     def _batch(self, texts: list[str]) -> tuple[NDArray[np.float32], bool]:
-        """The vectors of the texts of one request, and whether one of them was cut; of several requests where the
-        endpoint refuses so many.
-        """
+        """One request's vectors, and whether a text was cut; in several requests where these are too many."""
         import openai
 
         half = len(texts) // 2

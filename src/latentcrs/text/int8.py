@@ -21,9 +21,7 @@ def has_int8() -> bool:
 
 
 class Int8Linear:
-    """x W' + b with W as int8, one scale for each output, and every row of x as int8 with a scale of its own, so that
-    a text's vector does not depend on what shares its batch.
-    """
+    """x W' + b in int8: W with a scale for each output, x for each row: a text's vector depends on no other."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         """weight (out, in) and bias (out,) are float32 and on the CPU."""

@@ -146,9 +146,7 @@ class MiniLM(LocalEncoder):
         return torch.nn.functional.normalize((last * there.unsqueeze(-1)).sum(1), dim=1)
 
     def _layer_states(self, ids: Tensor, places: Tensor, mask: Tensor | None) -> list[Tensor]:
-        """BERT's hidden states after each layer, (B, L, width), of tokens (B, L) at `places` (L,) of their texts.
-        mask: which tokens each one sees; None for all.
-        """
+        """BERT's hidden states after each layer, (B, L, width), of tokens (B, L) at `places` (L,), masked."""
         import torch
         from torch.nn import functional as F
 

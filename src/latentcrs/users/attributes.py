@@ -133,9 +133,7 @@ class AttributesUser:
         return leaks(said, self.titles[item]) or (typed != said and leaks(typed, self.titles[item]))
 
     def repeats(self, index: int, told: Sequence[int]) -> bool:
-        """Whether condition `index` says no more than one of `told`, or the other way round: "rock" beside
-        "progressive rock", a publisher that is its own developer.
-        """
+        """Whether condition `index` says no more than one of `told`, or the reverse: "rock", "progressive rock"."""
         words, others = self._words[index], [self._words[other] for other in told]
         return bool(words) and any(other and (words <= other or other <= words) for other in others)
 
@@ -170,9 +168,7 @@ class AttributesUser:
             dialogue.memory = Notes([index for index in order if index >= 0])
 
     def _go_on(self, dialogue: Dialogue, key: int) -> None:
-        """The answer to what was shown last. One that gives the target away is said otherwise, with other conditions
-        and words, at last with none.
-        """
+        """The answer to what was shown. What gives the target away is said otherwise, at last not at all."""
         persona = persona_called(dialogue.persona)
         if len(dialogue.shown) < len(dialogue.said):
             dialogue.shown.append(SystemTurn())  # nothing was answered: as good as an empty list
@@ -232,9 +228,7 @@ class _Turn:
         return fills_of([self._user.table.conditions[index]], self._noun, self._dice)
 
     def _untold(self) -> list[int]:
-        """What may be told next, in order: other columns first; nothing in other words, nor a second value of what
-        has but one.
-        """
+        """What may be told next, in order: other columns first; nothing twice, no second value of what has one."""
         table, mentioned = self._user.table, [*self.notes.told, *self.notes.taken_back]
         groups = {int(table.groups[index]) for index in mentioned}
         fresh = [
@@ -274,9 +268,7 @@ class _Turn:
         self._say(part, {**words, "this": lambda: self._referred(items, place)})
 
     def _complain(self, items: Sequence[int]) -> bool:
-        """Say what most of the items are and the target is not, if there is such a thing: one of the commonest that
-        was not said before and was not left open.
-        """
+        """Say what most of the items are and the target is not, if there is such: one of the commonest, new."""
         user, noun, dice, table = self._user, self._noun, self._dice, self._user.table
         counts = Counter(index for item in items for index in table.of(item))
         row = user.dataset.items.row(self._dialogue.target, named=True)

@@ -97,4 +97,3 @@ class SimulatedUser(Protocol):
         """Say the next sentence of each dialogue, onto the end of its `said`: the opening, or the answer to the last
         of `shown`, in which the target was not. A function of the seed and the dialogue alone, in any order or batch.
         """
-        ...

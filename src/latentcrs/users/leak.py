@@ -32,9 +32,7 @@ def words_of(text: str) -> list[str]:
 
 @lru_cache(maxsize=500_000)
 def telling_words(title: str) -> frozenset[str]:
-    """The stems of which any one gives `title` away, hyphenated words also as one ("spiderman"), and the numbers that
-    are a part of it by themselves ("2001: A Space Odyssey").
-    """
+    """The stems of which any gives `title` away, hyphenated words also as one, and numbers that do so alone."""
     title = _YEAR.sub("", html.unescape(title))
     words = [*words_of(title), *("".join(words_of(pair)) for pair in re.findall(r"\w+-\w+", title))]
     stems = {stem(word) for word in words if len(word) > 1 and not word.isdigit()} - _UNTELLING
@@ -42,9 +40,7 @@ def telling_words(title: str) -> frozenset[str]:
 
 
 def leaking_spans(text: str, title: str | None) -> list[tuple[int, int]]:
-    """The parts of `text` that give `title` away, as (begin, end) in characters and in order. An item without a title
-    cannot leak.
-    """
+    """The parts of `text` that give `title` away, (begin, end) in characters, in order; none without a title."""
     tokens, telling = tokenise(text).tokens, telling_words(title or "")
     if telling or not title:
         return [(token.start, token.end) for token in tokens if stem(token.word) in telling]

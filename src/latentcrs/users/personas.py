@@ -66,9 +66,7 @@ class Persona:
 
 
 def _slipped(text: str, dice: Dice) -> str:
-    """`text` with two neighbouring letters swapped, one dropped, or one doubled, in a word of four letters or more,
-    never its first letter. Unchanged when there is no such word.
-    """
+    """`text` with a typing slip (letters swapped, dropped or doubled) in a word of four letters or more."""
     words = list(_WORD.finditer(text))
     if not words:
         return text

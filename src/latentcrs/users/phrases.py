@@ -54,9 +54,7 @@ def with_article(phrase: str) -> str:
 
 @dataclass(frozen=True)
 class Forms:
-    """All ways to say one condition. nouns: as a noun of its own. adjectives: those of `front` that may also stand
-    behind "something". sort: it is a sort of item.
-    """
+    """All ways to say a condition. nouns: as a noun. adjectives: of `front`, behind "something". sort: of item."""
 
     behind: Sequence[str]
     key: Sequence[str]
@@ -171,9 +169,7 @@ def noun_phrase(conditions: Sequence[Condition], noun: Noun, dice: Dice, plural:
 
 
 def fills_of(conditions: Sequence[Condition], noun: Noun, dice: Dice) -> dict[str, Callable[[], str]]:
-    """The words for the blanks of a pattern (see `talk.toml`) about items that are called so and `conditions`, of
-    which {key} to {could} say the first; blanks for which there are no words are left out.
-    """
+    """The words for a pattern's blanks (`talk.toml`) about items and conditions; {key} to {could}: the first."""
     word = noun.words[0] if noun.words else "thing"
     texts = {"verb": noun.verb, "noun": word, "nouns": plural_of(word), "done": noun.done}
     fills: dict[str, Callable[[], str]] = {name: partial(str, text) for name, text in texts.items()}

@@ -105,9 +105,7 @@ class PlotUser:
         return [f"{answers[0]} {attempt}".strip() for attempt in attempts]
 
     def _order(self, dialogue: Dialogue) -> list[str]:
-        """The sentences that may be said, as this dialogue tells them: roughly from the beginning, as a story is
-        remembered.
-        """
+        """The sentences that may be said, as they are told: roughly from the beginning, as one remembers a story."""
         dice = self._dice(dialogue, _ORDER, 0)
         rest = [sentence for sentence in self._told(dialogue.target) if not self._leaks(sentence, dialogue.target)]
         return [rest.pop(dice.below(min(len(rest), _FIRST))) for _ in range(len(rest))]
@@ -137,9 +135,7 @@ class StoryReader:
         self._gazetteer = Gazetteer(dataset.items, dataset.info.columns)
 
     def told(self, item: int) -> tuple[str, ...]:
-        """What the first text of `item` tells, in order: a sentence or the beginning of one each, without a stop, and
-        with a capital only where a name has one.
-        """
+        """What the first text of `item` tells, in order: sentences or beginnings, no stop, few capitals."""
         texts = [text for text in self._texts.row(item) if text] if self._texts.width else []
         return next(filter(None, (tuple(dict.fromkeys(self._sentences(text))) for text in texts)), ())
 
@@ -153,9 +149,7 @@ class StoryReader:
         return told or [said for sentence in sentences for part in _CUT.split(sentence) if (said := self._said(part))]
 
     def _said(self, sentence: str) -> str:
-        """`sentence` without names; "" where it would read badly then, or say a year, a value of the catalogue's
-        columns, or the whole name of one of its people.
-        """
+        """`sentence` without names; "" where it would read badly, or say a year, a column's value or a person."""
         said, known = self._without_names(sentence), self._gazetteer
         if not FEWEST <= len(said.split()) <= MOST or _BADLY.search(said) or _YEAR.search(said):
             return ""
@@ -167,7 +161,7 @@ class StoryReader:
     def _without_names(self, text: str) -> str:
         """`text` with "someone" for whoever is named, and nothing where it is said who that is: "his neighbour"."""
         first, _, rest = text.partition(" ")
-        if first not in _CAPITAL and self._is_small(first):
+        if first not in _CAPITAL and self._written[first.lower()] >= max(self._written[first], 1):  # small elsewhere
             text = f"{first.lower()} {rest}"
         met: dict[str, str] = {}
 
@@ -184,10 +178,6 @@ class StoryReader:
             return f"{led}{who}{chr(39) + 's' if owning else ''}"
 
         return re.sub(r" (?=[,;:.!?])|(?<= ) +", "", _NAMES.sub(mask, text)).strip(" ,;:")
-
-    def _is_small(self, word: str) -> bool:
-        """Whether the texts write a word in small letters within sentences, rather than with a capital."""
-        return self._written[word.lower()] >= self._written[word] and self._written[word.lower()] > 0
 
     @cached_property
     def _written(self) -> Counter[str]:

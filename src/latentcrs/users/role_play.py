@@ -137,9 +137,7 @@ class RolePlayUser:
 
 
 def spoken_line(text: str) -> str:
-    """What a model's answer says as one line of a chat: its first, at most two sentences, no quotation marks around
-    it, no "User:" before it. Where the tokens ran out, what was finished.
-    """
+    """A model's answer as a line of a chat: at most two whole sentences, no quotation marks, no "User:"."""
     line = next((line for line in text.splitlines() if re.search(r"\w", line)), "")
     line = _SPEAKER.sub("", line.replace(_BLANK, " ")).strip(_QUOTES)
     line = re.sub(r"\s+([.,!?])", r"\1", " ".join(line.split()))
