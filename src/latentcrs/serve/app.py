@@ -219,9 +219,7 @@ def _readiness(warmed: Warmth) -> str:
 
 
 def _schema_of(app: FastAPI, keys: bool) -> Callable[[], dict[str, Any]]:
-    """OpenAPI with the schema of problem documents, without FastAPI's own of errors, which are not sent, and without
-    keys where none is asked for.
-    """
+    """OpenAPI with problem documents in place of FastAPI's errors, and without keys where none is asked for."""
     built = app.openapi
 
     def schema() -> dict[str, Any]:

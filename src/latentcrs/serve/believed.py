@@ -22,9 +22,7 @@ class BelievedIntent(BaseModel):
 
 
 def believed_intents(recommender: Recommender, session: Session) -> list[BelievedIntent]:
-    """The `BELIEVED` intents believed in most after a session, strongest first; those of one label are counted
-    together.
-    """
+    """The `BELIEVED` strongest intents after a session, in order; those of one label are counted together."""
     past, X = recommender.item_numbers(session.past), recommender.embed(session.request)
     unliked = recommender.item_numbers(session.unliked)
     query = recommender.read(past, session.wording, X, unliked)

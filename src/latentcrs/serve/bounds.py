@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import Path
+from pydantic import BeforeValidator
+from starlette.types import Scope
 
 from latentcrs.base.errors import UserError
 from latentcrs.data.rules import Rule
@@ -52,3 +59,24 @@ def searched(words: str) -> str:
     if len(words) > LONGEST_SEARCH:
         raise UserError(f"There may be {LONGEST_SEARCH} characters of words to look for, not {len(words):,}.")
     return words
+
+
+LONGEST_ID = 200
+KEPT = re.compile("%(?=25|2[Ff])")
+
+
+def keep_slashes(scope: Scope) -> None:
+    """Leave %2F, and %25 with it, as written in a path until `PathId` reads them: a slash would part segments."""
+    raw = scope.get("raw_path", b"").decode("latin-1")
+    if KEPT.search(raw) and unquote(raw) == scope["path"]:
+        scope["path"] = unquote(KEPT.sub("%25", raw))
+
+
+def _read(segment: object) -> object:
+    if isinstance(segment, str):
+        return re.sub("%2[Ff]", "/", segment).replace("%25", "%")
+    return segment
+
+
+PathId = Annotated[str, BeforeValidator(_read), Path(min_length=1, max_length=LONGEST_ID)]
+"""An id in a path, as it was before it was percent-encoded."""

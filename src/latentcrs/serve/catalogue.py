@@ -84,23 +84,15 @@ class CatalogueView:
             (title + " " + text).alias("all"),
             pl.Series("popularity", bundle.generative.log_popularity.cpu().numpy()),
         )
-        passing, offered = self.recommender.passing(list(where)), self.recommender.offered
-        found = found.filter(pl.Series(offered if passing is None else offered & passing))
+        found = found.filter(pl.Series(self.recommender.offering(list(where))))
         distinct = sorted(set(wanted.split()), key=len, reverse=True)
         for word in distinct:  # one after the other: few items have all of many words
             still_wanted()
             found = found.filter(pl.col("all").str.contains(word, literal=True)).filter(_says("all", word))
         titled = pl.all_horizontal([_says("title", word) for word in distinct] or [pl.lit(True)])
-        rank = (
-            pl.when(pl.col("title") == wanted)
-            .then(0)
-            .when(pl.col("title").str.starts_with(wanted))
-            .then(1)
-            .when(titled)
-            .then(2)
-            .otherwise(3)
-        )
-        found = found.with_columns(rank.alias("rank")).sort("rank", "popularity", descending=[False, True]).head(k)
+        # Each holds where the one before does, so the more hold, the earlier it comes.
+        rank = pl.sum_horizontal(titled, pl.col("title").str.starts_with(wanted), pl.col("title") == wanted)
+        found = found.with_columns(rank.alias("rank")).sort("rank", "popularity", descending=True).head(k)
         return [bundle.items.row(number, named=True) for number in found["number"].to_list()]
 
     def similar(self, item_id: str, k: int = 5, where: Sequence[Rule] = ()) -> list[Recommendation]:
@@ -111,8 +103,7 @@ class CatalogueView:
         """
         number, (V, T) = self.number(item_id), self._directions
         scores = (V @ V[number] + T @ T[number]) / 2
-        passing, offered = self.recommender.passing(list(where)), self.recommender.offered
-        scores[number], scores[~(offered if passing is None else offered & passing)] = -np.inf, -np.inf
+        scores[number], scores[~self.recommender.offering(list(where))] = -np.inf, -np.inf
         best = np.argsort(-scores, kind="stable")[: min(k, int(np.isfinite(scores).sum()))]
         items, columns = self.recommender.bundle.items, self.recommender.bundle.columns
         this, answers = items.row(number, named=True), []

@@ -108,7 +108,7 @@ class Client:
 
     def conversations(self, user: str | None = None) -> list[Summary]:
         """Your conversations, the one that went on last first."""
-        found = self._ask("GET", "/conversations", query={"user": user} if user is not None else {})
+        found = self._ask("GET", "/conversations", params={"user": user} if user is not None else {})
         return [Summary.model_validate(one) for one in found]
 
     def forget(self, id: str) -> None:
@@ -147,15 +147,8 @@ class Client:
         exclude: Sequence[str] = (),
     ) -> list[dict[str, Any]]:
         """The best k items that pass `where`: item_id, title, score, why, and why in parts."""
-        body = {
-            "request": request,
-            "history": list(history),
-            "user": user,
-            "k": k,
-            "where": [rule.model_dump() for rule in where],
-            "exclude": list(exclude),
-        }
-        return list(self._ask("POST", "/recommendations", body))
+        body = {"request": request, "history": list(history), "user": user, "k": k, "exclude": list(exclude)}
+        return list(self._ask("POST", "/recommendations", body | {"where": [rule.model_dump() for rule in where]}))
 
     def search(self, words: str, where: Sequence[Rule] = (), k: int = 10) -> list[dict[str, Any]]:
         """Items by words of their titles and texts, that pass `where`."""
@@ -164,7 +157,7 @@ class Client:
 
     def similar(self, item_id: str, k: int = 5) -> list[dict[str, Any]]:
         """Items like one."""
-        return list(self._ask("GET", f"/items/{quote(item_id, '')}/similar", query={"k": k}))
+        return list(self._ask("GET", f"/items/{quote(item_id, '')}/similar", params={"k": k}))
 
     def add_items(self, rows: Iterable[dict[str, Any]]) -> int:
         """Put new items into the catalogue; how many."""
@@ -177,18 +170,14 @@ class Client:
     def put_items(self, rows: Iterable[dict[str, Any]]) -> tuple[int, int]:
         """Change items, and add those that the catalogue does not have; how many were added and changed."""
         lines = "".join(json.dumps(row) + "\n" for row in rows)
-        answer = self._http.put(f"{PREFIX}/items", content=lines, headers={"Content-Type": "application/x-ndjson"})
-        if answer.status_code >= 400:
-            raise _problem(answer)
-        return answer.json()["added"], answer.json()["changed"]
+        said = self._ask("PUT", "/items", content=lines, headers={"Content-Type": "application/x-ndjson"})
+        return said["added"], said["changed"]
 
     def _turn(self, method: str, path: str, body: dict[str, Any] | None = None) -> Turn:
         return Turn.model_validate(self._ask(method, path, body))
 
-    def _ask(
-        self, method: str, path: str, body: dict[str, Any] | None = None, query: dict[str, Any] | None = None
-    ) -> Any:
-        answer = self._http.request(method, PREFIX + path, json=body, params=query)
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, **more: Any) -> Any:
+        answer = self._http.request(method, PREFIX + path, json=body, **more)
         if answer.status_code >= 400:
             raise _problem(answer)
         return answer.json() if answer.content else None

@@ -164,11 +164,8 @@ def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _empty(key: str, value: object) -> bool:
     # A property may be called "title" too; what stands there is then a schema, no text.
-    return (
-        key in ("$ref", "$defs")
-        or (key == "title" and isinstance(value, str))
-        or (key == "default" and value is None)
-    )
+    nameless = (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
+    return nameless or key in ("$ref", "$defs")
 
 
 def _condition(column: Askable) -> type[BaseModel]:

@@ -51,9 +51,7 @@ class GrowingCatalogue:
         return item_id in self._known
 
     def catch_up(self, patience: float | None = None) -> None:
-        """Take in the items that joined or changed. `patience`: seconds to wait for it, as long as it takes by
-        default; what takes longer goes on in a thread of its own.
-        """
+        """Take in what joined or changed. patience: seconds to wait; what takes longer goes on in its own thread."""
         if self._store.items_joined(self._name) <= self._joined:
             return
         if patience is None:
@@ -148,9 +146,7 @@ class GrowingCatalogue:
             self._joined = found[-1][0]
 
     def _is_new(self, row: Row | None) -> bool:
-        """Whether this is all of an item that is not here yet, or nothing that can be read. What changed of an item
-        that another bundle had is neither.
-        """
+        """Whether this is all of a new item: not what cannot be read, nor what changed of another bundle's item."""
         return row is None or "item_id" not in row or (row["item_id"] not in self and "title" in row)
 
     def _fit(self, rows: Sequence[Row]) -> pl.DataFrame:

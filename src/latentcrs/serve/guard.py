@@ -6,15 +6,15 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from latentcrs.serve.bounds import keep_slashes
 from latentcrs.serve.observe import Metrics
-from latentcrs.serve.paths import keep_slashes
 from latentcrs.serve.refusals import refusal
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.tracing import ServerTracer, TraceSpan
@@ -95,28 +95,21 @@ class Guard:
         told.called(f"{method} {route}" if route != "none" else method)
         told.say(http__request__method=method, http__response__status_code=status)
         told.say(http__route=route, latentcrs__request_id=scope["state"]["request_id"])
-        owner = scope["state"].get("owner")
+        owner = {"owner": found} if (found := scope["state"].get("owner")) else {}
         log = LOG.debug if route.startswith("/health") else LOG.info  # asked every few seconds
-        log(
-            "request",
-            method=method,
-            route=route,
-            status=status,
-            milliseconds=round(seconds * 1000, 1),
-            **({"owner": owner} if owner else {}),
-        )
+        log("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1), **owner)
 
     def _wrong(self, scope: Scope) -> HTTPException | None:
         """Why a request goes no further, where it does not."""
         headers = Headers(scope=scope)
-        host = _host(f"//{headers.get('host', '')}")
+        host = _parts(f"//{headers.get('host', '')}").hostname or ""
         allowed = self.settings.allowed_hosts
         if "*" not in allowed and host not in allowed:
             return HTTPException(400, "This server does not go by the name in the Host header; see --allowed-host.")
         origin = headers.get("origin")
         unsafe = scope["type"] == "websocket" or scope["method"] not in SAFE
         trusted = origin is None or origin in self.settings.origins
-        if unsafe and not trusted and _place(str(origin)) != headers.get("host", "").lower():
+        if unsafe and not trusted and _parts(str(origin)).netloc != headers.get("host", "").lower():
             return HTTPException(403, "Another web site may not ask this; see --cors-origin.")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self.settings.body_bytes:
@@ -164,15 +157,8 @@ def _route(scope: Mapping[str, object]) -> str:
     return str(getattr(route, "path", "")) or "none"
 
 
-def _host(address: str) -> str:
+def _parts(address: str) -> SplitResult:
     try:
-        return (urlsplit(address).hostname or "").lower()
+        return urlsplit(address.lower())
     except ValueError:
-        return ""
-
-
-def _place(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return ""
+        return urlsplit("")

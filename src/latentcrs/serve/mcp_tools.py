@@ -156,16 +156,12 @@ class CatalogueTools:
             items = [self._item(one.item_id, str(one.reason), one.score) for one in found]
             return Items(items=items, note=note), self._listed(items, note)
 
-        return CatalogueTool(
-            "recommend",
-            "Recommend items",
+        told = (
             f"Recommends items of this catalogue ({self._catalogue()}) for what someone liked and asks for, each "
             "with why. `request` is matched by meaning and only ranks; put what must hold in `where`. Give `likes` "
-            "or `user` whenever they are known.",
-            takes,
-            Items,
-            run,
+            "or `user` whenever they are known."
         )
+        return CatalogueTool("recommend", "Recommend items", told, takes, Items, run)
 
     def search_items(self) -> CatalogueTool:
         """Items by words and conditions, for nobody in particular."""
@@ -185,15 +181,11 @@ class CatalogueTools:
             note = "" if items else "No item has all these words and passes the conditions; try fewer."
             return Items(items=items, note=note), self._listed(items, note)
 
-        return CatalogueTool(
-            "search_items",
-            "Search the catalogue",
+        told = (
             f"Looks items of this catalogue ({self._catalogue()}) up by words and conditions, titles first, the most "
-            "popular first among equals. Without words: the most popular items that pass the conditions.",
-            takes,
-            Items,
-            run,
+            "popular first among equals. Without words: the most popular items that pass the conditions."
         )
+        return CatalogueTool("search_items", "Search the catalogue", told, takes, Items, run)
 
     def explain(self) -> CatalogueTool:
         """Why one item fits, and how well."""
@@ -203,17 +195,15 @@ class CatalogueTools:
         def run(given: Any) -> tuple[BaseModel, str]:
             item_id = self.service.recommender.meant(given.item)
             explained = self._explained(item_id, given.user, self._ids(given.likes), given.request)
-            return explained, self._told(explained)
+            rank = f"It ranks {explained.rank:,} of {explained.of:,} for this."
+            lines = (self._line(explained.item), rank, plain_text(explained.about))
+            return explained, "\n".join(filter(None, lines))
 
-        return CatalogueTool(
-            "explain",
-            "Explain an item",
+        told = (
             "Says how well one item fits what someone liked and asks for (its rank among all items), what speaks for "
-            "it, and what it is about. Works for any item, recommended or not.",
-            takes,
-            Explanation,
-            run,
+            "it, and what it is about. Works for any item, recommended or not."
         )
+        return CatalogueTool("explain", "Explain an item", told, takes, Explanation, run)
 
     def remember_event(self) -> CatalogueTool:
         """What a user did with an item."""
@@ -232,47 +222,35 @@ class CatalogueTools:
             item_id = self.service.recommender.meant(given.item)
             self.service.remember(self.owner, given.user, item_id, given.kind)
             history = self.service.history(self.owner, given.user)
-            titled = plain_text(self.display.titled(item_id))
+            titled, count = plain_text(self.display.titled(item_id)), len(history)
             remembered = HistorySummary(
-                user=given.user, item_id=item_id, title=titled, kind=given.kind, history=len(history)
+                user=given.user, item_id=item_id, title=titled, kind=given.kind, history=count
             )
-            known = "1 item is" if len(history) == 1 else f"{len(history)} items are"
+            known = "1 item is" if count == 1 else f"{count} items are"
             return remembered, f"Remembered for {given.user}: {given.kind} {titled}. {known} in the history now."
 
-        return CatalogueTool(
-            "remember_event",
-            "Remember what a user did",
+        told = (
             "Keeps what a user did with an item, across restarts; recommend and explain use it when they are given "
-            "the same user.",
-            takes,
-            HistorySummary,
-            run,
-            changes=True,
+            "the same user."
         )
+        return CatalogueTool("remember_event", "Remember what a user did", told, takes, HistorySummary, run, True)
 
     def put_items(self) -> CatalogueTool:
         """Items that join the catalogue, change or are hidden."""
         columns = ", ".join(f"{name} ({kind})" for name, kind in self.service.recommender.bundle.columns.items())
         row = f"item_id, and what is new of title, {columns}; null: nothing any more; hidden true: not recommended"
-        takes = _arguments(
-            "put_items",
-            items=(Annotated[list[ItemRow], Field(min_length=1, max_length=200, description=row)], ...),
-        )
+        rows = Annotated[list[ItemRow], Field(min_length=1, max_length=200, description=row)]
+        takes = _arguments("put_items", items=(rows, ...))
 
         def run(given: Any) -> tuple[BaseModel, str]:
             added, changed = self.service.put_items([row.model_dump() for row in given.items])
             return ItemCounts(added=added, changed=changed), f"Joined the catalogue: {added}. Changed: {changed}."
 
-        return CatalogueTool(
-            "put_items",
-            "Change the catalogue",
+        told = (
             "Changes items of the catalogue for everyone, hides them, and adds those that it does not have; an item "
-            "that is new wants a title. Only where the person asked for it.",
-            takes,
-            ItemCounts,
-            run,
-            changes=True,
+            "that is new wants a title. Only where the person asked for it."
         )
+        return CatalogueTool("put_items", "Change the catalogue", told, takes, ItemCounts, run, True)
 
     # What they share.
 
@@ -337,14 +315,6 @@ class CatalogueTools:
         """An item in one line, with the id by which the other tools know it."""
         said = [f"{self.display.titled(item.item_id)} [item id {item.item_id}]", self.display.values(item.item_id)]
         return plain_text(" — ".join(part for part in [*said, item.why] if part))
-
-    def _told(self, explained: Explanation) -> str:
-        parts = [
-            self._line(explained.item),
-            f"It ranks {explained.rank:,} of {explained.of:,} for this.",
-            plain_text(explained.about),
-        ]
-        return "\n".join(part for part in parts if part)
 
     def _catalogue(self) -> str:
         bundle = self.service.recommender.bundle

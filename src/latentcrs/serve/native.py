@@ -17,33 +17,12 @@ from latentcrs.base.waiting import still_wanted
 from latentcrs.converse.statistics import Statistics, statistics
 from latentcrs.recommend import Recommendation
 from latentcrs.recommend.catalogue_text import is_printable
-from latentcrs.serve import PREFIX
+from latentcrs.serve import PREFIX, schemas
 from latentcrs.serve.believed import BelievedIntent
-from latentcrs.serve.bounds import LONGEST_SEARCH
+from latentcrs.serve.bounds import LONGEST_SEARCH, PathId
 from latentcrs.serve.caller import Callers, Owner
 from latentcrs.serve.errors import NotFound
-from latentcrs.serve.paths import PathId
 from latentcrs.serve.problems import documented, problem_of
-from latentcrs.serve.schemas import (
-    Change,
-    ChangedItem,
-    ChosenVariant,
-    ConversationStart,
-    Deletion,
-    Few,
-    HistoryItem,
-    Id,
-    ItemsAdded,
-    Marks,
-    NewConversation,
-    NewEvent,
-    NewItems,
-    NewRule,
-    RecommendationRequest,
-    RecommendedItem,
-    Search,
-    Utterance,
-)
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.streams import event, streamed
@@ -71,7 +50,7 @@ def _lines(body: bytes) -> list[dict[str, Any]]:
     for number, line in enumerate(body.splitlines(), 1):
         if line.strip():
             try:
-                rows.append(ChangedItem.model_validate_json(line).model_dump(exclude_unset=True))
+                rows.append(schemas.ChangedItem.model_validate_json(line).model_dump(exclude_unset=True))
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
                 where = ".".join(map(str, first["loc"]))
@@ -122,7 +101,9 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
     tags: list[str | Enum] = ["conversations"]
 
     @api.post("/conversations", tags=tags, status_code=201)
-    async def begin(owner: Owner, wanted: NewConversation, request: Request, response: Response) -> ConversationStart:
+    async def begin(
+        owner: Owner, wanted: schemas.NewConversation, request: Request, response: Response
+    ) -> schemas.ConversationStart:
         """Begin a conversation."""
 
         def work() -> str:
@@ -142,10 +123,10 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
 
         id = await threads.answer(request, work)
         response.headers["Location"] = f"{PREFIX}/conversations/{id}"
-        return ConversationStart(id=id)
+        return schemas.ConversationStart(id=id)
 
     @api.get("/conversations", tags=tags)
-    def conversations(owner: Owner, user: Annotated[Id | None, Query()] = None) -> list[Summary]:
+    def conversations(owner: Owner, user: Annotated[schemas.Id | None, Query()] = None) -> list[Summary]:
         """Your conversations, the one that went on last first; only those of `user` where it is given."""
         return service.conversations(owner, user)
 
@@ -160,11 +141,11 @@ def _conversations(api: APIRouter, service: Service, threads: Threads) -> None:
         service.forget(owner, id)
 
     @api.post("/conversations/{id}/again", tags=tags, status_code=201, responses=documented(409))
-    def begin_again(owner: Owner, id: Conversation, response: Response) -> ConversationStart:
+    def begin_again(owner: Owner, id: Conversation, response: Response) -> schemas.ConversationStart:
         """Begin a new conversation of the same person; the old one stays."""
         new = service.begin_again(owner, id)
         response.headers["Location"] = f"{PREFIX}/conversations/{new}"
-        return ConversationStart(id=new)
+        return schemas.ConversationStart(id=new)
 
     @api.get("/conversations/{id}/intents", tags=tags, responses=documented(409))
     async def intents(owner: Owner, id: Conversation, request: Request) -> list[BelievedIntent]:
@@ -188,7 +169,7 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
     }
 
     @api.post("/conversations/{id}/turns", response_model=Turn, **common | {"responses": documented(409) | STREAM})
-    async def turn(owner: Owner, id: Conversation, said: Utterance, request: Request) -> Turn | Response:
+    async def turn(owner: Owner, id: Conversation, said: schemas.Utterance, request: Request) -> Turn | Response:
         """Say something; the turn that answers it. It is stored before it is answered."""
         if len(said.utterance) > settings.utterance_characters:
             raise UserError(f"An utterance has at most {settings.utterance_characters} characters here.")
@@ -213,12 +194,12 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
         return await take(None)
 
     @api.post("/conversations/{id}/marks", **common)
-    async def mark(owner: Owner, id: Conversation, marks: Marks, request: Request) -> Turn:
+    async def mark(owner: Owner, id: Conversation, marks: schemas.Marks, request: Request) -> Turn:
         """Say of items of the last list that they are liked, not wanted, or known."""
         return await threads.answer(request, lambda: service.mark(owner, id, marks.kind, marks.places), id)
 
     @api.post("/conversations/{id}/rules", **common)
-    async def add_rule(owner: Owner, id: Conversation, new: NewRule, request: Request) -> Turn:
+    async def add_rule(owner: Owner, id: Conversation, new: schemas.NewRule, request: Request) -> Turn:
         """Put a rule in force, as if it had been insisted on; it replaces what it contradicts."""
         return await threads.answer(request, lambda: service.add_rule(owner, id, new.rule.rule, new.soft), id)
 
@@ -235,7 +216,7 @@ def _turns(api: APIRouter, service: Service, settings: Settings, callers: Caller
         return await threads.answer(request, lambda: service.undo(owner, id), id)
 
     @api.put("/conversations/{id}/variant", **common)
-    async def use(owner: Owner, id: Conversation, chosen: ChosenVariant, request: Request) -> Turn:
+    async def use(owner: Owner, id: Conversation, chosen: schemas.ChosenVariant, request: Request) -> Turn:
         """Go on in another variant."""
         return await threads.answer(request, lambda: service.use(owner, id, chosen.variant), id)
 
@@ -244,13 +225,13 @@ def _users(api: APIRouter, service: Service) -> None:
     tags: list[str | Enum] = ["users"]
 
     @api.get("/users/{user}/history", tags=tags)
-    def history(owner: Owner, user: PathId) -> list[HistoryItem]:
+    def history(owner: Owner, user: PathId) -> list[schemas.HistoryItem]:
         """What a user did, oldest first: in the data set that was trained on, and since."""
         ids = service.history(owner, user)
-        return [HistoryItem(item_id=item_id, title=str(service.item(item_id)["title"])) for item_id in ids]
+        return [schemas.HistoryItem(item_id=item_id, title=str(service.item(item_id)["title"])) for item_id in ids]
 
     @api.post("/users/{user}/events", tags=tags, status_code=204)
-    def remember(owner: Owner, user: PathId, event: NewEvent) -> None:
+    def remember(owner: Owner, user: PathId, event: schemas.NewEvent) -> None:
         """Report what a user did with an item; conversations know it from their next turn on."""
         service.remember(owner, user, event.item_id, event.kind, event.at)
 
@@ -265,25 +246,27 @@ def _users(api: APIRouter, service: Service) -> None:
         return service.export_user(owner, user)
 
     @api.delete("/users/{user}", tags=tags)
-    def forget_user(owner: Owner, user: PathId) -> Deletion:
+    def forget_user(owner: Owner, user: PathId) -> schemas.Deletion:
         """Delete a user's conversations and events. The data set that was trained on stays as it is."""
-        return Deletion(forgotten=service.forget_user(owner, user))
+        return schemas.Deletion(forgotten=service.forget_user(owner, user))
 
 
 def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Threads) -> None:
     tags: list[str | Enum] = ["catalogue"]
 
-    def shown(found: Sequence[Recommendation]) -> list[RecommendedItem]:
+    def shown(found: Sequence[Recommendation]) -> list[schemas.RecommendedItem]:
         bundle = service.recommender.bundle
-        return [RecommendedItem.of(one, bundle, service.catalogue.row(one.item_id)) for one in found]
+        return [schemas.RecommendedItem.of(one, bundle, service.catalogue.row(one.item_id)) for one in found]
 
     computed: dict[str, Any] = {"tags": tags, "dependencies": [Depends(callers.turn)]}
 
     @api.post("/recommendations", **computed)
-    async def recommend(owner: Owner, wanted: RecommendationRequest, request: Request) -> list[RecommendedItem]:
+    async def recommend(
+        owner: Owner, wanted: schemas.RecommendationRequest, request: Request
+    ) -> list[schemas.RecommendedItem]:
         """Recommend without a conversation; nothing is kept."""
 
-        def work() -> list[RecommendedItem]:
+        def work() -> list[schemas.RecommendedItem]:
             found = service.recommend(
                 history=wanted.history,
                 user=wanted.user,
@@ -301,23 +284,26 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
 
     @api.get("/items", **computed)
     async def find(
-        owner: Owner, request: Request, words: Annotated[str, Query(max_length=LONGEST_SEARCH)] = "", k: Few = 10
+        owner: Owner,
+        request: Request,
+        words: Annotated[str, Query(max_length=LONGEST_SEARCH)] = "",
+        k: schemas.Few = 10,
     ) -> list[dict[str, Any]]:
         """Items by words of their titles and texts; without words the most chosen ones."""
         return await threads.answer(request, lambda: service.search(words, k=k, owner=owner))
 
     @api.post("/items/search", **computed)
-    async def search(owner: Owner, wanted: Search, request: Request) -> list[dict[str, Any]]:
+    async def search(owner: Owner, wanted: schemas.Search, request: Request) -> list[dict[str, Any]]:
         """Items by words and rules."""
         where = [one.rule for one in wanted.where]
         return await threads.answer(request, lambda: service.search(wanted.words, where, wanted.k, owner))
 
     @api.post("/items", status_code=201, responses=documented(409), **computed)
-    async def add_items(new: NewItems, request: Request) -> ItemsAdded:
+    async def add_items(new: schemas.NewItems, request: Request) -> schemas.ItemsAdded:
         """Put new items into the catalogue, for everyone, recommendable at once by their text: all, or none."""
         rows = [item.model_dump() for item in new.items]
         added = await threads.answer(request, lambda: service.add_items(rows))
-        return ItemsAdded(added=added)
+        return schemas.ItemsAdded(added=added)
 
     @api.put(
         "/items",
@@ -325,14 +311,14 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
         openapi_extra={"requestBody": {"required": True, "content": LINES}},
         **computed,
     )
-    async def put_items(request: Request) -> ItemsAdded:
+    async def put_items(request: Request) -> schemas.ItemsAdded:
         """Change items, and add those that the catalogue does not have: JSON lines, each with an `item_id`."""
         rows = _lines(await request.body())
         added, changed = await threads.answer(request, lambda: service.put_items(rows))
-        return ItemsAdded(added=added, changed=changed)
+        return schemas.ItemsAdded(added=added, changed=changed)
 
     @api.patch("/items/{item_id}", tags=tags, status_code=204)
-    async def change_item(item_id: PathId, change: Change, request: Request) -> None:
+    async def change_item(item_id: PathId, change: schemas.Change, request: Request) -> None:
         """Change an item for everyone (price, text, availability), or hide it: it is kept when this is answered, and
         in force at once here and with the next request elsewhere.
         """
@@ -351,7 +337,9 @@ def _catalogue(api: APIRouter, service: Service, callers: Callers, threads: Thre
         return service.item(item_id)
 
     @api.get("/items/{item_id}/similar", **computed)
-    async def similar(owner: Owner, item_id: PathId, request: Request, k: Few = 5) -> list[RecommendedItem]:
+    async def similar(
+        owner: Owner, item_id: PathId, request: Request, k: schemas.Few = 5
+    ) -> list[schemas.RecommendedItem]:
         """Items like one, by who chose them and by their content."""
         found = await threads.answer(request, lambda: service.similar(item_id, k, owner))
         return shown(found)

@@ -30,9 +30,7 @@ QUIET = ("httpx2", "httpcore2", "openai", "sentence_transformers", "alembic", "n
 
 
 def log_as_json(stream: TextIO | None = None, words: bool = False) -> None:
-    """Write every log record of the process as one JSON object a line. `words`: errors say what they were about,
-    which may be in someone's words; without, they say only where in the code they happened.
-    """
+    """Write log records as JSON lines. words: errors say what they were about, which may be in someone's words."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -90,41 +88,25 @@ class Metrics:
     """The figures of one server: turns, how long their steps take, language models, requests."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self._turns = Counter("latentcrs_turns", "Turns.", ["kind", "variant"], registry=registry)
-        self._steps = Histogram(
-            "latentcrs_step_seconds", "Time of each step of a turn.", ["step"], buckets=SECONDS, registry=registry
-        )
-        self._relaxed = Counter(
-            "latentcrs_relaxed_turns", "Turns whose items do not pass every rule.", registry=registry
-        )
-        self._unknown = Counter(
-            "latentcrs_undecidable_turns",
-            "Turns with a condition that the catalogue cannot decide.",
-            registry=registry,
-        )
-        self._noted = Counter(
-            "latentcrs_turns_without_model", "Turns that went on without a language model.", registry=registry
-        )
-        self._calls = Counter(
-            "latentcrs_model_calls", "Calls of the language model.", ["purpose", "outcome"], registry=registry
-        )
-        self._model_seconds = Histogram(
-            "latentcrs_model_seconds", "Time of each call.", ["purpose"], buckets=SECONDS, registry=registry
-        )
-        self._tokens = Counter("latentcrs_model_tokens", "Tokens.", ["direction"], registry=registry)
-        self._requests = Counter(
-            "latentcrs_requests", "HTTP requests.", ["method", "route", "status"], registry=registry
-        )
-        self._request_seconds = Histogram(
-            "latentcrs_request_seconds", "Time of each HTTP request.", ["route"], buckets=SECONDS, registry=registry
-        )
-        self._bundles = Counter(
-            "latentcrs_bundles",
-            "Bundles that were put in the place of the one served.",
-            ["outcome"],
-            registry=registry,
-        )
+        self.registry = CollectorRegistry()
+
+        def count(name: str, about: str, *labels: str) -> Counter:
+            return Counter(f"latentcrs_{name}", about, labels, registry=self.registry)
+
+        def time_of(name: str, about: str, label: str) -> Histogram:
+            return Histogram(f"latentcrs_{name}_seconds", about, [label], buckets=SECONDS, registry=self.registry)
+
+        self._turns = count("turns", "Turns.", "kind", "variant")
+        self._steps = time_of("step", "Time of each step of a turn.", "step")
+        self._relaxed = count("relaxed_turns", "Turns whose items do not pass every rule.")
+        self._unknown = count("undecidable_turns", "Turns with a condition that the catalogue cannot decide.")
+        self._noted = count("turns_without_model", "Turns that went on without a language model.")
+        self._calls = count("model_calls", "Calls of the language model.", "purpose", "outcome")
+        self._model_seconds = time_of("model", "Time of each call.", "purpose")
+        self._tokens = count("model_tokens", "Tokens.", "direction")
+        self._requests = count("requests", "HTTP requests.", "method", "route", "status")
+        self._request_seconds = time_of("request", "Time of each HTTP request.", "route")
+        self._bundles = count("bundles", "Bundles that were put in the place of the one served.", "outcome")
 
     def watch(
         self, live: Callable[[], int], since: Callable[[], float], unreadable: Callable[[], int] = lambda: 0
@@ -132,15 +114,13 @@ class Metrics:
         """Tell how many conversations are in memory, when the bundle was read (seconds of Unix time), and how many
         rows of the store could not be; not where several processes count together, which cannot ask.
         """
-        if VARIABLE not in os.environ:
-            gauge = Gauge("latentcrs_live_conversations", "Conversations in memory.", registry=self.registry)
-            gauge.set_function(live)
-            gauge = Gauge(
-                "latentcrs_unreadable_rows", "Rows of the store that were left out.", registry=self.registry
-            )
-            gauge.set_function(unreadable)
-            gauge = Gauge("latentcrs_bundle_timestamp_seconds", "When the bundle was read.", registry=self.registry)
-            gauge.set_function(since)
+        for name, about, asked in (
+            ("live_conversations", "Conversations in memory.", live),
+            ("unreadable_rows", "Rows of the store that were left out.", unreadable),
+            ("bundle_timestamp_seconds", "When the bundle was read.", since),
+        ):
+            if VARIABLE not in os.environ:
+                Gauge(f"latentcrs_{name}", about, registry=self.registry).set_function(asked)
 
     def bundle(self, outcome: str) -> None:
         """Count a bundle that was put in the place of the one served; `outcome`: "served" or "refused"."""
@@ -151,13 +131,9 @@ class Metrics:
         self._turns.labels(turn.kind, turn.variant).inc()
         for step, milliseconds in turn.milliseconds.items():
             self._steps.labels(step).observe(milliseconds / 1000)
-        for happened, counter in (
-            (turn.relaxed, self._relaxed),
-            (turn.unknown, self._unknown),
-            (turn.notes, self._noted),
-        ):
-            if happened:
-                counter.inc()
+        self._relaxed.inc(bool(turn.relaxed))
+        self._unknown.inc(bool(turn.unknown))
+        self._noted.inc(bool(turn.notes))
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an HTTP request. `route`: the path of its endpoint, not of the request, which may hold names."""

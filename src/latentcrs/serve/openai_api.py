@@ -12,27 +12,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse, Response
 
+from latentcrs.serve import openai_format as wire
+from latentcrs.serve.bounds import PathId
 from latentcrs.serve.caller import Callers, owner_of
 from latentcrs.serve.markdown import EscapedWords, listed, markdown
-from latentcrs.serve.openai_format import (
-    Answer,
-    AnswerDetails,
-    ChatCompletion,
-    ChatRequest,
-    Choice,
-    Chunk,
-    ChunkChoice,
-    Delta,
-    ErrorAnswer,
-    Model,
-    Models,
-    Usage,
-    new_id,
-    now,
-    recommended,
-    usage,
-)
-from latentcrs.serve.paths import PathId
 from latentcrs.serve.recognise import MessagePath, SpokenPaths, reply
 from latentcrs.serve.refusals import OPENAI, OpenAIError, error_answer
 from latentcrs.serve.service import Service
@@ -54,7 +37,7 @@ class TurnAnswer:
     turn: Turn
     content: str
     listed: str
-    extra: AnswerDetails
+    extra: wire.AnswerDetails
 
 
 def router(
@@ -64,35 +47,33 @@ def router(
     longest: int = LONGEST_UTTERANCE,
     image_hosts: frozenset[str] = frozenset(),
 ) -> APIRouter:
-    """The routes below /v1, behind `Callers.known`. `longest`: characters of one utterance. `image_hosts`: whose
-    pictures answers show.
-    """
+    """Routes below /v1, behind `Callers.known`. longest: characters of one utterance. image_hosts: of pictures."""
     api = APIRouter(prefix=OPENAI, tags=["OpenAI"])
     chat = ChatAnswers(service, callers, threads, image_hosts)
     model_id = service.bundle_name
 
-    def model() -> Model:
-        return Model(id=model_id, created=int(service.served.written))
+    def model() -> wire.Model:
+        return wire.Model(id=model_id, created=int(service.served.written))
 
     @api.get("/models", responses=_documented(401, 429))
-    def models(asking: str = Depends(owner_of)) -> Models:
+    def models(asking: str = Depends(owner_of)) -> wire.Models:
         """The one model of this server: its bundle."""
-        return Models(data=[model()])
+        return wire.Models(data=[model()])
 
     @api.get("/models/{id}", responses=_documented(401, 404, 429))
-    def one_model(id: PathId, asking: str = Depends(owner_of)) -> Model:
+    def one_model(id: PathId, asking: str = Depends(owner_of)) -> wire.Model:
         """The bundle, by its name."""
         _check_model(id, model_id)
         return model()
 
     @api.post(
         "/chat/completions",
-        response_model=ChatCompletion,
+        response_model=wire.ChatCompletion,
         responses=_documented(400, 401, 404, 408, 409, 413, 429, 500, 503, 504)
         | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
     )
     async def complete(
-        request: ChatRequest,
+        request: wire.ChatRequest,
         http: Request,
         asking: str = Depends(owner_of),
         name: Annotated[str, Header(alias="X-Conversation-Id", max_length=LONGEST_NAME)] = "",
@@ -124,21 +105,21 @@ class ChatAnswers:
         self.paths = SpokenPaths(service, self._told)
         self._callers, self._threads = callers, threads
 
-    async def whole(self, request: ChatRequest, asked: MessagePath, http: Request) -> Response:
+    async def whole(self, request: wire.ChatRequest, asked: MessagePath, http: Request) -> Response:
         """One answer, when it is complete."""
         found = await self._taken(asked, http, lambda text: None, http)
-        completion = ChatCompletion(
-            id=new_id(),
-            created=now(),
+        completion = wire.ChatCompletion(
+            id=wire.new_id(),
+            created=wire.now(),
             model=request.model,
-            choices=[Choice(message=Answer(content=found.content, latentcrs=found.extra))],
-            usage=usage(request, found.content, found.turn),
+            choices=[wire.Choice(message=wire.Answer(content=found.content, latentcrs=found.extra))],
+            usage=wire.usage(request, found.content, found.turn),
         )
         return JSONResponse(
             completion.model_dump(mode="json"), headers={"X-Conversation-Id": quote(found.conversation)}
         )
 
-    async def streamed(self, request: ChatRequest, asked: MessagePath, http: Request) -> Response:
+    async def streamed(self, request: wire.ChatRequest, asked: MessagePath, http: Request) -> Response:
         """The answer as server-sent events while it is made. What fails before the first word fails with a status."""
         return await streamed(partial(self._taken, asked, http), _Stream(request).events, HEARTBEAT)
 
@@ -152,7 +133,7 @@ class ChatAnswers:
             spend = partial(rates.spend, "turns", caller)
             conversation, turn = reply(self.service, asked, self.paths, on_text, spend)
             year = self.service.catalogue.year
-            extra = recommended(conversation, turn, [year(item.item_id) for item in turn.items])
+            extra = wire.recommended(conversation, turn, [year(item.item_id) for item in turn.items])
             items = listed(turn, year, self._image_hosts)
             return TurnAnswer(conversation, turn, self._told(turn), items, extra)
 
@@ -166,9 +147,9 @@ class ChatAnswers:
 class _Stream:
     """Puts what comes from a turn into chunks, as server-sent events."""
 
-    def __init__(self, request: ChatRequest) -> None:
+    def __init__(self, request: wire.ChatRequest) -> None:
         self.request = request
-        self.id, self.created = new_id(), now()
+        self.id, self.created = wire.new_id(), wire.now()
         self.words, self.begun = EscapedWords(), False
 
     def events(self, what: str | TurnAnswer | Exception) -> list[str]:
@@ -178,19 +159,19 @@ class _Stream:
         if isinstance(what, Exception):
             return [event(error_answer(what)[0].model_dump_json()), DONE]
         found = self._text(self.words.end() + what.listed)
-        found.append(self._chunk([ChunkChoice(delta=Delta(latentcrs=what.extra), finish_reason="stop")]))
+        found.append(self._chunk([wire.ChunkChoice(delta=wire.Delta(latentcrs=what.extra), finish_reason="stop")]))
         if self.request.stream_options is not None and self.request.stream_options.include_usage:
-            found.append(self._chunk([], usage(self.request, what.content, what.turn)))
+            found.append(self._chunk([], wire.usage(self.request, what.content, what.turn)))
         return [*found, DONE]
 
     def _text(self, text: str) -> list[str]:
         if not text:
             return []
         role, self.begun = None if self.begun else "assistant", True
-        return [self._chunk([ChunkChoice(delta=Delta(role=role, content=text))])]
+        return [self._chunk([wire.ChunkChoice(delta=wire.Delta(role=role, content=text))])]
 
-    def _chunk(self, choices: list[ChunkChoice], taken: Usage | None = None) -> str:
-        chunk = Chunk(id=self.id, created=self.created, model=self.request.model, choices=choices, usage=taken)
+    def _chunk(self, choices: list[wire.ChunkChoice], taken: wire.Usage | None = None) -> str:
+        chunk = wire.Chunk(id=self.id, created=self.created, model=self.request.model, choices=choices, usage=taken)
         return event(chunk.model_dump_json())
 
 
@@ -205,7 +186,7 @@ def _check_model(given: str, known: str) -> None:
 
 def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route; what FastAPI says of 422 on its own is not what is sent."""
-    told: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer, "description": "Another error."}}
+    told: dict[int | str, dict[str, Any]] = {"4XX": {"model": wire.ErrorAnswer, "description": "Another error."}}
     for status in statuses:
-        told[status] = {"model": ErrorAnswer, "description": HTTPStatus(status).phrase}
+        told[status] = {"model": wire.ErrorAnswer, "description": HTTPStatus(status).phrase}
     return told

@@ -38,9 +38,7 @@ class People:
         self.knows_dataset: Callable[[str], bool] = lambda owner: True
 
     def trained(self, owner: str, user: str) -> list[str]:
-        """The user's history in the data set that was trained on; nothing for others, or where `knows_dataset` says
-        that it is none of the owner's business.
-        """
+        """The user's history in the trained data set; nothing for others, or where `knows_dataset` says no."""
         try:
             dataset = self._dataset if self.knows_dataset(owner) else None
             return [] if dataset is None else user_history(dataset, user)
@@ -78,9 +76,7 @@ class People:
             marked += [event.item_id for event in events if event.kind == kind and event.item_id not in marked]
 
     def bring_back(self, owner: str, before: Session, after: Session) -> None:
-        """Keep that what had been taken out of the user's history was liked or taken again in a turn; without that it
-        would be taken out of the conversation too.
-        """
+        """Keep that what was taken out of the history was liked or taken again: it would be missing later."""
         new = {*after.liked, *after.accepted} - {*before.liked, *before.accepted}
         if after.user is not None and new:
             for event in self._store.events(owner, after.user, self._name):

@@ -47,9 +47,7 @@ class Problem(BaseModel):
 
 
 def problem_of(error: Exception, request_id: str = "") -> tuple[Problem, dict[str, str]]:
-    """The problem document of an error, and the headers that go with it. What was not foreseen says nothing of
-    itself.
-    """
+    """The problem document of an error, and its headers. What was not foreseen says nothing of itself."""
     headers: dict[str, str] = {}
     faults: list[Fault] = []
     if isinstance(error, RequestValidationError):

@@ -46,9 +46,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class StoredExchange:
-    """A turn of the store, as far as it tells whether a client means it. number: among all turns, those of buttons
-    too. whole: digest of the answer; length, digest: of the bare one.
-    """
+    """A stored turn. number: among all, buttons too. whole: digest of the answer; length, digest: of the bare one."""
 
     number: int
     utterance: str
@@ -193,9 +191,7 @@ def _reply(
 
 
 def _found(service: Service, asked: MessagePath, paths: SpokenPaths) -> tuple[str, SpokenPath | None, int]:
-    """The id of the conversation that the path belongs to, what was said in it, and the number among its spoken turns
-    that the newest utterance has or is to have.
-    """
+    """The conversation's id, what was said in it, and the number the newest utterance has or is to have there."""
     id, same = asked.id(service.path, 1), 0
     if asked.name:
         id = asked.name if paths.of(asked.owner, asked.name) else asked.id(service.path, 0)
@@ -214,9 +210,7 @@ def _found(service: Service, asked: MessagePath, paths: SpokenPaths) -> tuple[st
 
 
 def _parting(spoken: Sequence[StoredExchange], path: Sequence[Exchange], same: int) -> int | None:
-    """The first place (from `same`) at which something else was said than was `spoken`, or was said after another
-    answer; None where there is none.
-    """
+    """The first place (from `same`) where other than `spoken` was said, or after another answer; None: nowhere."""
     for place, (turn, exchange) in enumerate(zip(spoken[same:], path[same:], strict=False), same):
         if turn.utterance != exchange.utterance:
             return place
@@ -226,9 +220,7 @@ def _parting(spoken: Sequence[StoredExchange], path: Sequence[Exchange], same: i
 
 
 def _going_on(spoken: Sequence[StoredExchange], asked: MessagePath) -> int:
-    """Where the newest utterance stands in a conversation that the client names: such a client may send the newest
-    messages alone. 0 where it does not follow from what was said.
-    """
+    """Where the newest utterance stands, where a client sends the newest messages alone; 0: it does not follow."""
     said, path = [turn.utterance for turn in spoken], [one.utterance for one in asked.path]
     if len(path) - 1 <= len(said) <= len(path) and said == path[: len(said)]:  # all of it was sent
         return len(path)

@@ -21,9 +21,7 @@ from latentcrs.store.conversations import ConversationStore
 
 OPEN_FILES = 1 << 16
 KEEP_ALIVE_SECONDS = 75
-"""An idle connection stays open longer than clients (httpx2: 5 s) and proxies (nginx: 60 s) keep it: closed from this
-side at the moment that a request is sent, it would fail that request.
-"""
+"""An idle connection stays open longer than clients (httpx2: 5 s) and proxies (nginx: 60 s) keep it."""
 
 
 def run(settings: Settings) -> None:
@@ -55,11 +53,8 @@ def _run(settings: Settings) -> None:
         settings = settings.model_copy(update={"page": False})
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     err_console.print(f"serving {settings.bundle.name} at http://{shown}:{settings.port}", highlight=False)
-    options = connections() | {
-        "host": settings.host,
-        "port": settings.port,
-        "timeout_graceful_shutdown": settings.shutdown_seconds,
-    }
+    options = connections() | {"host": settings.host, "port": settings.port}
+    options["timeout_graceful_shutdown"] = settings.shutdown_seconds
     if settings.workers == 1:
         from latentcrs.serve.app import create_app
         from latentcrs.serve.observe import log_as_json
@@ -115,9 +110,7 @@ def check(settings: Settings) -> None:
 
 
 def _allow_connections() -> None:
-    """Let this process have as many connections open as the system lets it: by default that is a thousand, and who
-    comes then would wait for ever.
-    """
+    """Let this process have as many connections as the system lets it: by default a thousand, and more would wait."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit

@@ -16,18 +16,7 @@ from latentcrs.data.rules import Operator, Rule
 from latentcrs.llm.model import encodable
 from latentcrs.recommend import Bundle, Recommendation
 from latentcrs.recommend.policy import Boost, Policy
-from latentcrs.serve.bounds import (
-    LONGEST_SEARCH,
-    LONGEST_VALUE,
-    LONGEST_VALUES,
-    MOST_IDS,
-    MOST_LIKES,
-    MOST_NEW_ITEMS,
-    MOST_RULES,
-    MOST_VALUES,
-    MOST_VALUES_IN_ALL,
-    bounded,
-)
+from latentcrs.serve import bounds
 from latentcrs.store.session import Variant
 
 LONGEST_CELL = 20_000
@@ -42,14 +31,14 @@ def _encodable(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_encodable)]
 Id = Annotated[Text, Field(min_length=1, max_length=200)]
-Ids = Annotated[list[Id], Field(max_length=MOST_IDS)]
+Ids = Annotated[list[Id], Field(max_length=bounds.MOST_IDS)]
 Places = Annotated[list[Annotated[int, Field(ge=0, le=999)]], Field(min_length=1, max_length=50)]
 Few = Annotated[int, Field(ge=1, le=50)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Cell = (
     Annotated[Text, Field(max_length=LONGEST_CELL)]
     | Number
-    | Annotated[list[Annotated[Text, Field(max_length=LONGEST_VALUE)]], Field(max_length=MOST_VALUES)]
+    | Annotated[list[Annotated[Text, Field(max_length=bounds.LONGEST_VALUE)]], Field(max_length=bounds.MOST_VALUES)]
     | None
 )
 
@@ -60,7 +49,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-WORDS = {"type": "string", "maxLength": LONGEST_VALUE}
+WORDS = {"type": "string", "maxLength": bounds.LONGEST_VALUE}
 Value = Annotated[
     str | float | list[str] | list[float],
     WithJsonSchema(
@@ -68,8 +57,8 @@ Value = Annotated[
             "anyOf": [
                 WORDS,
                 {"type": "number"},
-                {"type": "array", "items": WORDS, "maxItems": MOST_VALUES},
-                {"type": "array", "items": {"type": "number"}, "maxItems": MOST_VALUES},
+                {"type": "array", "items": WORDS, "maxItems": bounds.MOST_VALUES},
+                {"type": "array", "items": {"type": "number"}, "maxItems": bounds.MOST_VALUES},
             ]
         }
     ),
@@ -101,7 +90,7 @@ class Predicate(Body):
 
 def _within(where: list[Predicate]) -> list[Predicate]:
     try:
-        bounded([one.rule for one in where])
+        bounds.bounded([one.rule for one in where])
     except UserError as error:
         raise ValueError(str(error)) from None
     return where
@@ -110,9 +99,9 @@ def _within(where: list[Predicate]) -> list[Predicate]:
 Where = Annotated[
     list[Predicate],
     Field(
-        max_length=MOST_RULES,
-        description=f"Rules that all must hold, with at most {MOST_VALUES_IN_ALL} values and {LONGEST_VALUES:,} "
-        "characters in them together.",
+        max_length=bounds.MOST_RULES,
+        description=f"Rules that all must hold, with at most {bounds.MOST_VALUES_IN_ALL} values and "
+        f"{bounds.LONGEST_VALUES:,} characters in them together.",
     ),
     AfterValidator(_within),
 ]
@@ -140,7 +129,7 @@ class NewConversation(Body):
 
     user: Id | None = None
     history: Ids = Field(default_factory=list)
-    likes: Annotated[list[Id], Field(max_length=MOST_LIKES)] = Field(default_factory=list)
+    likes: Annotated[list[Id], Field(max_length=bounds.MOST_LIKES)] = Field(default_factory=list)
     variant: Variant | None = None
     k: Few | None = None
 
@@ -213,8 +202,8 @@ class RecommendationRequest(Body):
     k: Few = 5
     where: Where = Field(default_factory=list)
     exclude: Ids = Field(default_factory=list)
-    boost: Annotated[list[BoostRule], Field(max_length=MOST_RULES)] = Field(default_factory=list)
-    pin: Annotated[list[Id], Field(max_length=MOST_LIKES)] = Field(default_factory=list)
+    boost: Annotated[list[BoostRule], Field(max_length=bounds.MOST_RULES)] = Field(default_factory=list)
+    pin: Annotated[list[Id], Field(max_length=bounds.MOST_LIKES)] = Field(default_factory=list)
     most: Annotated[dict[Id, Annotated[int, Field(ge=1, le=50)]], Field(max_length=5)] = Field(default_factory=dict)
     sort: SortOrder | None = None
 
@@ -228,7 +217,7 @@ class RecommendationRequest(Body):
 class Search(Body):
     """Items by words of their titles and texts, those that pass `where`."""
 
-    words: Annotated[Text, Field(max_length=LONGEST_SEARCH)] = ""
+    words: Annotated[Text, Field(max_length=bounds.LONGEST_SEARCH)] = ""
     where: Where = Field(default_factory=list)
     k: Few = 10
 
@@ -250,20 +239,9 @@ class RecommendedItem(BaseModel):
     @classmethod
     def of(cls, found: Recommendation, bundle: Bundle, row: Mapping[str, Any]) -> RecommendedItem:
         """A recommendation as it is answered; `row`: the item's in the catalogue."""
-        reason = found.reason
         image, link = addresses(row, bundle.columns)
-        return cls(
-            item_id=found.item_id,
-            title=found.title,
-            score=found.score,
-            why=str(reason),
-            intents=reason.intents,
-            because_of=reason.because_of,
-            words=reason.words,
-            promoted=reason.promoted,
-            image=image,
-            link=link,
-        )
+        told = {**vars(found), **vars(found.reason), "why": str(found.reason), "image": image, "link": link}
+        return cls.model_validate(told)
 
 
 class NewItem(BaseModel):
@@ -295,7 +273,7 @@ class ChangedItem(Change):
 class NewItems(Body):
     """Items that join the catalogue, for everyone."""
 
-    items: Annotated[list[NewItem], Field(min_length=1, max_length=MOST_NEW_ITEMS)]
+    items: Annotated[list[NewItem], Field(min_length=1, max_length=bounds.MOST_NEW_ITEMS)]
 
 
 class ItemsAdded(BaseModel):

@@ -25,8 +25,7 @@ from latentcrs.serve.believed import BelievedIntent, believed_intents
 from latentcrs.serve.bounds import bounded
 from latentcrs.serve.errors import Conflict, NotFound
 from latentcrs.serve.item_service import ItemService
-from latentcrs.serve.live import LiveConversations
-from latentcrs.serve.opening import as_it_stands, turn_that_was
+from latentcrs.serve.live import LiveConversations, as_it_stands, turn_that_was
 from latentcrs.serve.people import named
 from latentcrs.serve.served import ServedBundle
 from latentcrs.serve.tracing import ServerTracer
@@ -97,18 +96,10 @@ class Service(ItemService):
             UserError: no bundle there, or one of other items.
         """
         other = Service(
-            bundle,
-            self.store,
-            model=self.model,
-            rules=self.rules,
-            talks=self.talks,
-            device=self._device,
-            live=self._live.most,
-            patience=self._live.patience,
-            policies=self.policies,
-            lends=self.served,
-            asks=self.asks,
-        )
+            bundle, self.store,
+            model=self.model, rules=self.rules, talks=self.talks, device=self._device, live=self._live.most,
+            patience=self._live.patience, policies=self.policies, lends=self.served, asks=self.asks,
+        )  # fmt: skip
         ids, others = (set(one.recommender.bundle.items["item_id"]) for one in (self, other))
         if ids != others or other.path == self.path:
             raise UserError(
@@ -142,9 +133,7 @@ class Service(ItemService):
         return ServedBundle(self.folder, self.store, self._hearing, self._device, self.served, self.policies)
 
     def take_up(self, served: ServedBundle) -> None:
-        """Serve another bundle from now on. Turns under way end with the old one; every conversation goes on with the
-        new one at its next turn, out of the store, as after a restart.
-        """
+        """Serve another bundle: turns under way end with the old one; conversations go on with the new."""
         self.served = served
         self._live.renew()
 
@@ -440,9 +429,7 @@ def _place(owner: str, whose: str) -> float:
 
 @contextmanager
 def _answered() -> Iterator[None]:
-    """What the store says of conversations that are not there, or are there already, as requests are answered: one
-    may be deleted while its turn is made.
-    """
+    """What the store says of conversations that are gone, or there already, as requests are answered."""
     try:
         yield
     except NoConversation as error:

@@ -79,16 +79,10 @@ class Settings(BaseModel):
     def rates(self) -> tuple[str, str]:
         """Turns and requests that are allowed, "" for no limit."""
         defaults = ("120/minute", "1200/minute") if self.keys_file is not None else ("off", "off")
-        turns, requests = (given or default for given, default in zip(self._given, defaults, strict=True))
+        turns, requests = self.turn_rate or defaults[0], self.request_rate or defaults[1]
         return ("" if turns == "off" else turns), ("" if requests == "off" else requests)
 
     @property
-    def _given(self) -> tuple[str, str]:
-        return self.turn_rate, self.request_rate
-
-    @property
     def threads(self) -> int:
-        """How many turns are worked on at once: few without a language model, for they compute; many with one, for
-        they wait.
-        """
+        """Turns worked on at once: few without a language model, for they compute; many with one, for they wait."""
         return self.turns_at_once or (32 if self.llm not in (None, "", "none") else 4)

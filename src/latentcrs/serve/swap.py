@@ -64,20 +64,15 @@ class BundleWatch:
                 return None  # the same one, copied or touched
             served = service.open_bundle()
             served.prove(service.served)
-        except (UserError, OSError) as error:
-            LOG.error("a new bundle cannot be served, the old one stays", reason=str(error))
-            return "refused"
-        except Exception:
-            LOG.exception("a new bundle cannot be served, the old one stays")
+        except Exception as error:
+            foreseen = isinstance(error, (UserError, OSError))
+            why = {"reason": str(error)} if foreseen else {"exc_info": error}
+            LOG.error("a new bundle cannot be served, the old one stays", **why)
             return "refused"
         names = [one.recommender.bundle.info.dataset.name for one in (service.served, served)]
         if names[0] != names[1]:
             LOG.warning("events and items in the store are those of another data set", before=names[0], now=names[1])
         service.take_up(served)
-        LOG.info(
-            "another bundle is served",
-            bundle=service.bundle_name,
-            fingerprint=served.fingerprint,
-            seconds=round(time.perf_counter() - began, 1),
-        )
+        about = {"bundle": service.bundle_name, "fingerprint": served.fingerprint}
+        LOG.info("another bundle is served", **about, seconds=round(time.perf_counter() - began, 1))
         return "served"
