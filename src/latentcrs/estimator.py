@@ -1,7 +1,5 @@
 """Training from end to end: a data set and settings in, a recommender or the folder of a bundle out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Addresses of servers, as people give them."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit

@@ -1,7 +1,5 @@
 """Weights on disk as safetensors: models, and checkpoints from which a killed training run goes on."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One address to one file: streamed, resumed where it stopped, tried again, checked."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable

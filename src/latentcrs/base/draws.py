@@ -4,8 +4,6 @@ One generator running through the rows would change every later text when one ro
 not: filling one missing split gives the very sentences that writing all splits would have given.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The one error a user is meant to read: a sentence that says what is wrong, where, and what would be right."""
 
-from __future__ import annotations
-
 
 class UserError(Exception):
     """A mistake in what the user gave: a file, a column, an option. The command line prints it without a traceback

@@ -1,7 +1,5 @@
 """Files and folders that are either whole or absent: written beside their name, then renamed into place."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

@@ -4,8 +4,6 @@ Every process of a group holds the whole model and all rows, draws the same batc
 gradients of the shares add up to the gradient of the batch, so that the group learns what one process would.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any
 

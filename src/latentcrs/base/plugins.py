@@ -12,8 +12,6 @@ A package names an object in its `pyproject.toml`, in the group of its kind:
 | `latentcrs.users` | the prepared data set, a seed, the chat model or None | a `SimulatedUser` |
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Progress on the terminal: one bar per step on stderr, so that stdout stays clean for --json."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Work in pieces, wherever it is done: what rooms ask of an engine, and the engine that is this process."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 

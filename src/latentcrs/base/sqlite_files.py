@@ -1,7 +1,5 @@
 """SQLite files that several processes write at once."""
 
-from __future__ import annotations
-
 from sqlite3 import Connection
 
 from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random

@@ -1,7 +1,5 @@
 """Steps that Ctrl-C must not cut in two."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

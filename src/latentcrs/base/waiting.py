@@ -3,8 +3,6 @@
 Both are told to the thread and what it calls by its context, so that nothing between has to hand them on.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

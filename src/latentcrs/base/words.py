@@ -1,7 +1,5 @@
 """Plain words: the lists of a room, read once from the `words.toml` beside its modules, and how common a word is."""
 
-from __future__ import annotations
-
 import tomllib
 from functools import cache
 from importlib import resources

@@ -1,7 +1,5 @@
 """ICLRec: SASRec with a contrast between views of a history and one with its intent (Chen et al., WWW 2022)."""
 
-from __future__ import annotations
-
 import torch
 from pydantic import Field
 from torch import Tensor

@@ -1,7 +1,5 @@
 """K-means by FAISS: the intents' centroids (Eq. 3 of LatentCRS)."""
 
-from __future__ import annotations
-
 import faiss
 import numpy as np
 import torch

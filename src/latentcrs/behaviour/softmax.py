@@ -1,7 +1,5 @@
 """Next-item losses over a large catalogue that never keep a (rows x items) matrix: full and sampled softmax."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Item vectors from who chose what, without any training: where the item table of an encoder may begin."""
 
-from __future__ import annotations
-
 import numpy as np
 import scipy.sparse as sp
 import torch

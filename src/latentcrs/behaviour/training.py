@@ -1,7 +1,5 @@
 """The training loop of every behaviour encoder: epochs, early stopping, checkpoints from which a run goes on."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

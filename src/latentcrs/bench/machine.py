@@ -1,7 +1,5 @@
 """What a benchmark's figures hold for: the machine."""
 
-from __future__ import annotations
-
 import os
 import platform
 from pathlib import Path

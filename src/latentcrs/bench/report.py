@@ -1,7 +1,5 @@
 """What people read of one benchmark: a table and sentences, the same in a terminal and on a page."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """The retrieval benchmark: the top 100 of a large catalogue, beside plain NumPy in the same run."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import time

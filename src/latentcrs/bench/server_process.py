@@ -1,7 +1,5 @@
 """The real server as a process of its own, over a store that outlives it."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

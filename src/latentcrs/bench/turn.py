@@ -1,7 +1,5 @@
 """The turn benchmark: how long each step of one turn takes, without a language model, beside the sentence encoder."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path

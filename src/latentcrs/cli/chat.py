@@ -1,7 +1,5 @@
 """`latentcrs chat`: talk to a bundle in the terminal."""
 
-from __future__ import annotations
-
 import io
 import sys
 import threading

@@ -1,7 +1,5 @@
 """The loop around a conversation: a line in, an answer out, commands, Ctrl-C and Ctrl-D."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import time

@@ -1,7 +1,5 @@
 """`latentcrs describe`: a language model writes a paragraph about items of which the catalogue says little."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

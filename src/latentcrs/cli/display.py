@@ -1,7 +1,5 @@
 """What a conversation looks like on a terminal: lists of items, reasons, rules in force; all text is data."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len

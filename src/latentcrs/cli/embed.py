@@ -1,7 +1,5 @@
 """`latentcrs embed`: warm the text cache for a data set, so that nothing later waits for the text encoder."""
 
-from __future__ import annotations
-
 import json
 import time
 from functools import partial

@@ -1,7 +1,5 @@
 """Where the command begins, before anything is loaded: with Unicode everywhere, and without a traceback on Ctrl-C."""
 
-from __future__ import annotations
-
 import os
 import sys
 from importlib import import_module

@@ -1,7 +1,5 @@
 """`latentcrs evaluate`: how well a bundle does."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """`latentcrs items`: adds, changes and hides items of a catalogue while it is served."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Lines from standard input: typed at a terminal, with editing and a history of lines, or out of a pipe."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

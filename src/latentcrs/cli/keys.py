@@ -1,7 +1,5 @@
 """`latentcrs keys`: who may use a server."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The `latentcrs` command: collects the command groups and turns a user's mistake into one line and exit code 2."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys

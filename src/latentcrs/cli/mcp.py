@@ -1,7 +1,5 @@
 """`latentcrs mcp`: a bundle as tools for agents."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from pathlib import Path

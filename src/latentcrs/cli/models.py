@@ -1,7 +1,5 @@
 """`latentcrs models`: which text models are at hand, and language models, fetched."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What options of several commands have in common: their bounds, and checks before anything is loaded."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated, Literal

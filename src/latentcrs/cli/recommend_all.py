@@ -1,7 +1,5 @@
 """`latentcrs recommend-all`: every user's best items, as one Parquet file."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

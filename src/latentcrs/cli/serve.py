@@ -1,7 +1,5 @@
 """`latentcrs serve`: a bundle for other programs and people."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`latentcrs stats`: what came of conversations, day by day, and bundle beside bundle."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

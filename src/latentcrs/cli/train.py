@@ -1,7 +1,5 @@
 """`latentcrs train`: a prepared data set in, a model bundle out."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from pathlib import Path

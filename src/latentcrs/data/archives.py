@@ -1,7 +1,5 @@
 """Opens files that may be compressed: by what their first bytes say, whatever they are called."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

@@ -1,7 +1,5 @@
 """The catalogue of a prepared data set: one row per item, typed columns, a title, and the text that is embedded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Finds out in which encoding a text file is written."""
 
-from __future__ import annotations
-
 import codecs
 import re
 

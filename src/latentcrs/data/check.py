@@ -1,7 +1,5 @@
 """Everything wrong with a log and its catalogue, by file and line: what `prepare` leaves out, and oddities."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path

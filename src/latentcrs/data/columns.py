@@ -1,7 +1,5 @@
 """Typing of catalogue columns by inspection: category, multi-category, number, year, text or link; clean values."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Prepared data sets at URLs: written there whole, copied from and to a folder, checked on the way."""
 
-from __future__ import annotations
-
 import posixpath
 import tempfile
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The prepared data set: the one folder that every later step reads, and its schema."""
 
-from __future__ import annotations
-
 import json
 from functools import cached_property
 from pathlib import Path

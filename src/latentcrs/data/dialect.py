@@ -1,7 +1,5 @@
 """How a CSV file is written: what separates its fields, which quotes it has, and lines whose quotes are broken."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

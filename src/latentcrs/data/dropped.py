@@ -1,7 +1,5 @@
 """What preparing leaves out: the reasons, how many rows each, and the rows themselves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

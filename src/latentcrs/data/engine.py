@@ -1,7 +1,5 @@
 """Where the heavy steps of preparing run: their Narwhals code is the same, an engine only reads, keeps and writes."""
 
-from __future__ import annotations
-
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator

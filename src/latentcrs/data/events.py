@@ -1,7 +1,5 @@
 """Kinds of events (view, cart, purchase, refund, remove): which count, how much, and which take away."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Fetching a known data set: download or local copy, unpacked, its layout checked, renamed into place."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The mapping file of what was guessed about a log and a catalogue, with comments, for a person to edit."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Ids that are the same to a person and not to a computer: 17.0 and 17, 0017 and 17, SKU-17 and sku-17."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import combinations
 

@@ -1,7 +1,5 @@
 """The data sets that can be fetched by name: official addresses, checksums, terms of use, expected files."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Which column of a user's own files means what, and what to make of it: by usual names, or as a TOML says."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Callable, Sequence

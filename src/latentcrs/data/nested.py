@@ -1,7 +1,5 @@
 """Nested columns: structs and JSON objects become columns of their own, lists in any notation become lists."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

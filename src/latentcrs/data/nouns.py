@@ -1,7 +1,5 @@
 """What the items of a catalogue are called, guessed from its name, its columns and their values."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

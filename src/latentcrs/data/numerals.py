@@ -1,7 +1,5 @@
 """Numbers as people write them: currencies, decimal commas, thousands, dashes for none, ranges."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """From raw ids in file order to dense ids in each user's order, as lazy steps that run on any engine."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import narwhals as nw

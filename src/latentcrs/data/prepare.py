@@ -1,7 +1,5 @@
 """From raw data to a prepared data set: threshold, duplicates, k-core, order, catalogue, and what was dropped."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass

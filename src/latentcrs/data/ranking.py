@@ -1,7 +1,5 @@
 """Where a target stands among the whole catalogue, and Recall@K and NDCG@K of that."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Reads a file of requests (JSON lines): the well-formed lines, and what is wrong with each of the others."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 From method.md, "Training rows" (section 5.5 of the paper, data augmentation).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 

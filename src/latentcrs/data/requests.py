@@ -1,7 +1,5 @@
 """Imports requests written elsewhere (JSON lines) into a prepared data set: read, judged all at once, numbered."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

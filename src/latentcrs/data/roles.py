@@ -1,7 +1,5 @@
 """What a catalogue's columns are about, guessed from their names: how people speak of a value depends on it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Hard rules over the catalogue's own columns, as typed predicates that become Polars expressions."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Ratings in whatever form people give them, and from which one on they say that an item was liked."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

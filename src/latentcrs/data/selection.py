@@ -1,7 +1,5 @@
 """Which rows of a log make a data set, step by step: what `prepare` writes is what `check` reports."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import narwhals as nw

@@ -1,7 +1,5 @@
 """What a prepared data set looks like in figures: the counts of the paper's Table 1, and its columns."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import polars as pl

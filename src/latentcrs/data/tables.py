@@ -1,7 +1,5 @@
 """Opens a table in CSV, Parquet or JSON (text also compressed) lazily, with the line that each row comes from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Dates and times as logs write them, as microseconds since 1970 in UTC."""
 
-from __future__ import annotations
-
 import calendar
 import re
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Film titles as MovieLens writes them ('Matrix, The (1999)') as a title people say and a year, and found by both."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import defaultdict

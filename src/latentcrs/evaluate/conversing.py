@@ -1,7 +1,5 @@
 """Systems in conversation with many simulated users at once: LatentCRS and what it is compared with."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial

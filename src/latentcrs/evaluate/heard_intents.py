@@ -1,7 +1,5 @@
 """Whether intents hear words: how much more of a value intents believe in when somebody asks for it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

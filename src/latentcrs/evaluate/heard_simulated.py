@@ -1,7 +1,5 @@
 """How the requests of the simulated user `attributes` are heard: what it meant to say is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray

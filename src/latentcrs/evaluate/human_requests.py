@@ -1,7 +1,5 @@
 """Requests that people made, in terms of a data set: out of dialogues, descriptions of films, reviews, or a file."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Which of the catalogue's categories an intent's items share, and how much more than chance makes them share."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The words people used while an intent was active: which words of their requests tell it from the other intents."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """What each intent of a bundle is about: its items, the words people used while it was active, its size."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any

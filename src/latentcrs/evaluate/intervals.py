@@ -1,7 +1,5 @@
 """How sure a figure is: bootstrap intervals of a mean, and a paired test between two systems."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

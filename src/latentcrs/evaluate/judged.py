@@ -1,7 +1,5 @@
 """Variants F and V over requests: hard rules, and a language model that judges the top of F's lists."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Multi-turn evaluation: simulated users talk with each system, five turns at most (LatentCRS, 5.1 and 5.4)."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Multi-turn results as tables: on the terminal, and as Markdown for documents."""
 
-from __future__ import annotations
-
 from latentcrs.evaluate.multi_turn import TIERS, Group, MultiTurnResult
 from latentcrs.evaluate.tables import NAMES, as_markdown, print_rows, title_of
 from latentcrs.systems.open import report_line, system_names

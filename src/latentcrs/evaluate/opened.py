@@ -1,7 +1,5 @@
 """A bundle and its data set, opened for evaluation, with the references that are trained beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path

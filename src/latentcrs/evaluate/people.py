@@ -1,7 +1,5 @@
 """How well every system answers requests that people made: the catalogue is ranked, less what they have named."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The figures of requests that people made, as tables: short ones on the terminal, full ones as Markdown."""
 
-from __future__ import annotations
-
 import tomllib
 from importlib import resources
 from typing import Any

@@ -1,7 +1,5 @@
 """What is said about columns, in a form that is equal wherever the meaning is: heard and labelled are compared so."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Results as tables: on the terminal, and as Markdown for documents."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rich import box

@@ -1,7 +1,5 @@
 """Opens the systems and the simulated user of a multi-turn evaluation by their names, and lets them talk."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How much each part of h counts, learned on rows that trained nothing: of its own rows a model is too sure."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Algorithm 1: q, then f and g, then the two against each other by variational EM; and Table 5's other schemes."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from typing import Any

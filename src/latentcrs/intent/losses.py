@@ -4,8 +4,6 @@ B rows, K intents, C candidate items of which one is the target. All losses are 
 do not depend on its size.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """The inference model q(m | S) and the generative model f, g, h of LatentCRS (sections 4.2.1, 4.2.2)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

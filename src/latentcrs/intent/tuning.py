@@ -1,7 +1,5 @@
 """Tune the behaviour encoder along with f and g, after the three stages that hold it fixed (an ablation)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The completion cache: an answer is paid for once, and an experiment that runs again asks no model."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

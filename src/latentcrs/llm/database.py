@@ -1,7 +1,5 @@
 """SQLite files that several processes write at once: the token ledger and the completion cache."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Descriptions where a catalogue says little: a paragraph for each item, by a language model, and marked as such."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Language models that run in this process, as GGUF files: those known by name, and what is at hand."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

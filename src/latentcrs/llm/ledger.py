@@ -1,7 +1,5 @@
 """The token ledger: one line for every call of a chat model, and their sums."""
 
-from __future__ import annotations
-
 import os
 import time
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Language models of one file, run by llama.cpp inside this process."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import threading

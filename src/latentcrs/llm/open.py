@@ -1,7 +1,5 @@
 """Opens a chat model by the name that commands and the environment give it."""
 
-from __future__ import annotations
-
 import os
 from urllib.parse import urlsplit, urlunsplit
 

@@ -1,7 +1,5 @@
 """JSON schemas in the dialect that constrained decoding understands everywhere."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel

@@ -1,7 +1,5 @@
 """The best items of many users at once, at the speed of the matrix product."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Every user's best items from behaviour alone, block by block into one Parquet file."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import time

@@ -1,7 +1,5 @@
 """The model bundle: the one folder that serving and evaluation read, and its manifest."""
 
-from __future__ import annotations
-
 import json
 import platform
 from collections.abc import Mapping

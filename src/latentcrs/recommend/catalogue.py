@@ -1,7 +1,5 @@
 """The catalogue of a bundle as it stands: finds items, holds rules against them, takes in what is new and changes."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress

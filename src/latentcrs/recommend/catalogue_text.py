@@ -1,7 +1,5 @@
 """Items of a catalogue in words: title, year, main categories; all text of the catalogue is data, made plain."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Why an item was recommended: the intents behind it, the past items nearest to it, the words it answers."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Both are read as any JSON lines are (`latentcrs data prepare own`): https://deve
 (for file uploads, "currently stable", as of November 2026) and https://schema.org/version/30.0/.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Items that joined the catalogue after training, recommendable at once by their text, and items that changed."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping, Sequence

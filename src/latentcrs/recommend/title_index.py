@@ -1,7 +1,5 @@
 """Every way to say the titles of a catalogue, and where a text says one: whole, in part, misspelt."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import defaultdict

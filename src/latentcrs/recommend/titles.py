@@ -1,7 +1,5 @@
 """Finds the titles of a catalogue in what people type, by what speaks for each way to say one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

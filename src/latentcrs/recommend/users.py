@@ -1,7 +1,5 @@
 """The people a bundle was trained on: their histories, out of the data set that it names."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Training on Ray Train: a group of workers that share every batch, started anew when one of them dies."""
 
-from __future__ import annotations
-
 import logging
 import os
 import posixpath

@@ -1,7 +1,5 @@
 """Work in pieces on Ray: one actor for each worker, a bounded number of pieces under way, dead workers replaced."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

@@ -1,7 +1,5 @@
 """The HTTP server as one app: the native API, OpenAI's format, the page, health and metrics, behind one guard."""
 
-from __future__ import annotations
-
 import gc
 import os
 from collections.abc import AsyncIterator, Callable

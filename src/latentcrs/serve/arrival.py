@@ -1,7 +1,5 @@
 """How long a request may take to arrive, and an answer to be read: half of either holds no connection for ever."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

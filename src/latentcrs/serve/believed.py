@@ -1,7 +1,5 @@
 """The intents that a conversation is believed to have."""
 
-from __future__ import annotations
-
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 

@@ -1,7 +1,5 @@
 """How much one request may ask for, whichever door it comes by."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Who a request is from, and whether they may ask it now: FastAPI dependencies."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import Depends, Request

@@ -1,7 +1,5 @@
 """Looks into the catalogue: an item, items by words, items like one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from functools import cached_property

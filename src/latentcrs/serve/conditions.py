@@ -1,7 +1,5 @@
 """Conditions on a catalogue as an agent writes them: one property per column, closed lists of values as enums."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

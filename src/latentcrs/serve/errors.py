@@ -1,7 +1,5 @@
 """What can be wrong with a request beside its content: each has an HTTP status of its own."""
 
-from __future__ import annotations
-
 from latentcrs.base.errors import UserError
 
 

@@ -1,7 +1,5 @@
 """A catalogue that changes while it is served, in one process and so in all that share the store."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 from typing import Any

@@ -1,7 +1,5 @@
 """What every request passes first: its id, host, origin and size; and what every answer has."""
 
-from __future__ import annotations
-
 import re
 import time
 import uuid

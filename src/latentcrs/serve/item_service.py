@@ -1,7 +1,5 @@
 """What is asked of a served bundle without a conversation: its items, and recommendations."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

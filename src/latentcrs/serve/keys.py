@@ -1,7 +1,5 @@
 """API keys: a file of their hashes, and whose key a request has."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import logging

@@ -1,7 +1,5 @@
 """How much one caller may ask for: requests and turns in a while."""
 
-from __future__ import annotations
-
 import re
 import time
 

@@ -1,7 +1,5 @@
 """A turn as Markdown: what is said, then the items as a numbered list; all text in it is data, and stays text."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection
 from urllib.parse import urlsplit

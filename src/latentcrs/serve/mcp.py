@@ -1,7 +1,5 @@
 """The MCP server: `CatalogueTools` as any agent calls them, over standard input and output or streamable HTTP."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The tools that an agent has over MCP: what each takes and gives, and what it does with the service."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """The native API: conversations, what users did, recommendations, the catalogue."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from enum import Enum

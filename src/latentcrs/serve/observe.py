@@ -1,7 +1,5 @@
 """What a server tells of itself: logs of one JSON object a line without anyone's words, and Prometheus metrics."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

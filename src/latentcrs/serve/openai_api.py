@@ -1,7 +1,5 @@
 """OpenAI's chat endpoints: any chat client talks with a bundle as if it were a model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

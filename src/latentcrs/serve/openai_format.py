@@ -1,7 +1,5 @@
 """OpenAI's chat format, as much of it as a recommender has use for: requests, answers, chunks, models, errors."""
 
-from __future__ import annotations
-
 import re
 import time
 import uuid

@@ -1,7 +1,5 @@
 """What people did: their part of the data set that a bundle was trained on, and the events reported since."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime

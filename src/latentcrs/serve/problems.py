@@ -1,7 +1,5 @@
 """Everything that goes wrong, as a problem document (RFC 9457)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any

@@ -1,7 +1,5 @@
 """What is refused, as the clients of a path read it: in OpenAI's format below /v1, as problem documents elsewhere."""
 
-from __future__ import annotations
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse

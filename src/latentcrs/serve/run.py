@@ -1,7 +1,5 @@
 """Runs a server: checks what it is asked for, then uvicorn, in this process or in several."""
 
-from __future__ import annotations
-
 import gc
 import importlib
 import os

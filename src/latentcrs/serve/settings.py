@@ -1,7 +1,5 @@
 """How a server is set up: addresses, limits, what is logged. One JSON text hands it to worker processes."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 from typing import Literal

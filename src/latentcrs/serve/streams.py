@@ -1,7 +1,5 @@
 """Answers as server-sent events while they are made: pieces of text, what ends them, signs of life in between."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Takes up a new bundle that was put in the place of the one served, while people talk: looks, loads, swaps."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from threading import Event, Thread

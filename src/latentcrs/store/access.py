@@ -1,7 +1,5 @@
 """Access to a store's database: opened, brought to this version, read and written in transactions of their own."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager

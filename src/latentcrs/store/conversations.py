@@ -1,7 +1,5 @@
 """The conversation store: what was said and shown, kept across processes, restarts and crashes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Where conversations are kept: the address of an SQLite file or a PostgreSQL database, and how each is opened."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What people do between turns, as the store keeps it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Items that joined a catalogue after training, and what changed of items, as the store keeps them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The state of a conversation and the record of its turns: all that is stored, and all that the next turn needs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """The tables of the conversation store. Whoever changes them adds a migration, see `migrations/env.py`."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime
 from typing import Any

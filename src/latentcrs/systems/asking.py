@@ -1,7 +1,5 @@
 """A system that asks about facets, in conversation with simulated users and in the one-turn tables."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """EASE: a linear item-to-item model in closed form (Steck, "Embarrassingly shallow autoencoders", WWW 2019)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

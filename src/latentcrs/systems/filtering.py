@@ -5,8 +5,6 @@ Christakopoulou et al., KDD 2016). `max-entropy` asks about the facet that split
 handful are left (Dhingra et al., ACL 2017; the baseline of the same name in EAR and UNICORN).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

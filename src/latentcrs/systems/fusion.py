@@ -3,8 +3,6 @@
 Each is a pair of matrices, queries (B, w) and items (n, w), so that all are ranked by the same code.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

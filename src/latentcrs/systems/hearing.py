@@ -1,7 +1,5 @@
 """The facets that requests name, heard once per data set by the extractor of LatentCRS, and kept."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

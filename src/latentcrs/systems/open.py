@@ -1,7 +1,5 @@
 """Opens the systems that a bundle is compared with, by the names that commands give them: ours and plug-ins'."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """Embeddings kept on disk: a text is encoded once per encoder, whichever command or process asks for it."""
 
-from __future__ import annotations
-
 import hashlib
 import sqlite3
 import time

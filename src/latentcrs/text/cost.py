@@ -1,7 +1,5 @@
 """What encoding will cost, measured on a sample before it begins."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

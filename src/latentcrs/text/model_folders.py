@@ -1,7 +1,5 @@
 """Text models as folders of files: where they are, what kind they are, and a fingerprint of their contents."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

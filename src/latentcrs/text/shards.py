@@ -1,7 +1,5 @@
 """Many texts into the embedding cache, shard by shard, by one encoder or by one on every worker of an engine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The `attributes` user: asks for its target by true conditions, refuses, and tells one more thing a turn."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What can truthfully be said of each item: its conditions, drawn from every column of the catalogue."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """One conversation with a simulated user, as both sides see it, and what such a user must be able to do."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field

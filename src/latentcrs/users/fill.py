@@ -1,7 +1,5 @@
 """Requests for the splits of a prepared data set that have none: simulated, written, reported."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

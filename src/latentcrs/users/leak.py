@@ -6,8 +6,6 @@ PlayStation, collection) and numbers. A title without any, such as "PlayStation 
 said in full: one function word only as a name, in quotation marks or with a capital inside the sentence.
 """
 
-from __future__ import annotations
-
 import html
 import re
 from functools import lru_cache

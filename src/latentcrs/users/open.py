@@ -1,7 +1,5 @@
 """Opens a simulated user by the name that commands give it."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 from latentcrs.base.errors import UserError

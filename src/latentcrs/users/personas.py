@@ -1,7 +1,5 @@
 """How different people talk: the personas of `talk.toml`, and what haste does to a sentence."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from dataclasses import dataclass

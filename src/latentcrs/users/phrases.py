@@ -1,7 +1,5 @@
 """Turns conditions into English: the forms of one, noun phrases, the blanks of a pattern; words: `talk.toml`."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence

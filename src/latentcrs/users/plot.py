@@ -3,8 +3,6 @@
 The sentences name nobody: people become "someone", years and the catalogue's own values are not said.
 """
 
-from __future__ import annotations
-
 import html
 import re
 from collections import Counter

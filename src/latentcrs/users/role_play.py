@@ -4,8 +4,6 @@ The role-play prompt of section 5.1 of the paper. The model's own words go into 
 the leak check, say something, and were not said before.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """The chat: what was said, answers as they come, item cards, and what was relaxed or could not be understood."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial

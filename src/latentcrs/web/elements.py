@@ -1,7 +1,5 @@
 """The few elements that the page is made of. What they show is always text: no HTML, no Markdown, no props syntax."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 
 from nicegui import ui

@@ -1,7 +1,5 @@
 """The head of the page: what this is, the mode, the conversations to go back to, light or dark."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial

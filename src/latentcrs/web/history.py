@@ -1,7 +1,5 @@
 """The user's history: searchable, with a search of the catalogue to add to it, and a button to take an item out."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui

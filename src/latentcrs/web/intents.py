@@ -1,7 +1,5 @@
 """The intents believed in, as bars that move as one talks; each is named by its items and its label."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nicegui.elements.mixins.text_element import TextElement

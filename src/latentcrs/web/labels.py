@@ -1,7 +1,5 @@
 """What the page says of a catalogue: what its items are called, their facts in a line, the values rules may have."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

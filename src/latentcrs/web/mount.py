@@ -1,7 +1,5 @@
 """Puts the page on a FastAPI app, at "/", behind all of its routes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """The page at /numbers: what came of the conversations of one key, for whoever runs the server."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path

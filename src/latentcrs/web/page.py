@@ -1,7 +1,5 @@
 """One visitor's page: its parts, and what happens when something is said or pressed."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from functools import partial

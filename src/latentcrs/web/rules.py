@@ -1,7 +1,5 @@
 """The rules and wishes in force as chips, and the dialog that edits one or adds one."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

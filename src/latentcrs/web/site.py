@@ -1,7 +1,5 @@
 """What the pages of one server share: the service, what it is called, who may use it and how much."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

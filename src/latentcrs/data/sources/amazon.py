@@ -1,7 +1,5 @@
 """Reads Amazon Reviews 2023 as McAuley Lab publishes it: one file of reviews and one of items per category."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

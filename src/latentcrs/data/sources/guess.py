@@ -1,7 +1,5 @@
 """Guesses which columns of a log of your own are what, and how their values are written, and says so."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import replace

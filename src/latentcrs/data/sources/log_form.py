@@ -1,7 +1,5 @@
 """How the rows of a log of your own are written, and reads them so."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import polars as pl

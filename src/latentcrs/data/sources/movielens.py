@@ -1,7 +1,5 @@
 """Reads MovieLens in the layouts it is published in (100K, 1M, latest-small, 32M) and as RecBole carries it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import zipfile

@@ -1,7 +1,5 @@
 """Reads your own data: a log and a catalogue as CSV, Parquet or JSON, columns by usual names or mapped."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Reads ReDial, dialogues of a film seeker and a recommender: who liked what, in order of mention."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

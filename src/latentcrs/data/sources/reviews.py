@@ -1,7 +1,5 @@
 """Reads people with some of their reviews on each line: a small log in which everybody speaks for themselves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The prompts, as Jinja2 files. What people and catalogues say is put into them as data, on one line each."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

@@ -4,8 +4,6 @@ To change the tables: change `tables.py`, add a file to `versions` (the next num
 name it in `tables.SCHEMA`, and let the tests compare. Tables are altered with `op.batch_alter_table`, for SQLite.
 """
 
-from __future__ import annotations
-
 from alembic import context
 
 from latentcrs.store.tables import TABLES, VERSIONS

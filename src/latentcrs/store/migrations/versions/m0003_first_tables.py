@@ -1,7 +1,5 @@
 """The first tables that were released; the numbers before are of development."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 
