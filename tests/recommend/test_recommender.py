@@ -18,7 +18,7 @@ from latentcrs.data import PreparedDataset
 from latentcrs.recommend import Recommender, Rule
 from latentcrs.recommend.explain import matching_words, words_of
 from latentcrs.text import LocalEncoder, open_encoder
-from latentcrs.text.int8 import has_int8
+from latentcrs.text.minilm import has_int8
 
 REQUEST = "a funny animated film from the 1990s with talking toys"
 

@@ -10,9 +10,8 @@ import pytest
 
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.evaluate.multi_turn import talk_rows
-from latentcrs.systems.asking import FacetDialogues
+from latentcrs.systems.asking import AttributeFilter, FacetDialogues
 from latentcrs.systems.facets import Facets
-from latentcrs.systems.filtering import AttributeFilter
 from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import Sessions, best
 from latentcrs.users.dialogue import Dialogue, SystemTurn, answer_to, dialogues_of

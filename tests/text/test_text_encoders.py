@@ -25,8 +25,7 @@ from latentcrs.text import (
     same_model,
 )
 from latentcrs.text.encoders import length_batches
-from latentcrs.text.int8 import has_int8
-from latentcrs.text.minilm import MiniLM
+from latentcrs.text.minilm import MiniLM, has_int8
 from latentcrs.text.model_folders import embedded_minilm
 
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from latentcrs.base.errors import UserError
-from latentcrs.text.int8 import has_int8
+from latentcrs.text.minilm import has_int8
 from latentcrs_lab.bench.alternating import compare
 from latentcrs_lab.bench.bulk import bench_bulk
 from latentcrs_lab.cli.main import app

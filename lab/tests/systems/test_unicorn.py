@@ -12,9 +12,8 @@ import torch
 from latentcrs.base.checkpoint import Checkpoint, load_tensors
 from latentcrs.data import Histories, PreparedDataset
 from latentcrs.evaluate.multi_turn import evaluate_multi_turn, talk_rows
-from latentcrs.systems.asking import FacetDialogues
+from latentcrs.systems.asking import AttributeFilter, FacetDialogues
 from latentcrs.systems.facets import Facets
-from latentcrs.systems.filtering import AttributeFilter
 from latentcrs.systems.hearing import FacetHearing
 from latentcrs.systems.sessions import RECOMMEND, AskingPolicy, Sessions
 from latentcrs.users.open import open_user

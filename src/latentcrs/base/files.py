@@ -37,8 +37,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
     """Yield an empty folder beside `path`; on success it takes the name `path`, on any exception it is removed.
 
-    `marker` is a file that folders of this kind hold. A folder already at `path` is replaced only when it holds that
-    file or is empty.
+    `marker`: a file that folders of this kind hold. A folder at `path` is replaced only when it holds it or is empty.
 
     Raises:
         UserError: `path` is a file, or a folder that holds something else.

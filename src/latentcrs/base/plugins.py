@@ -40,8 +40,7 @@ def is_plugged_in(kind: Kind, name: str) -> bool:
 def load_plugin(kind: Kind, name: str, own: Sequence[str] = (), hint: str = "") -> Any:
     """The object that the plug-in `name` names, imported.
 
-    own: what LatentCRS itself has of this kind, named where nothing of that name is installed; hint: a sentence that
-    is then said last.
+    own: what LatentCRS itself has of this kind, named where nothing of that name is installed; hint: said last then.
 
     Raises:
         UserError: no installed package has it, two have it, or it cannot be imported.

@@ -33,26 +33,23 @@ class _FullSoftmax(torch.autograd.Function):
         grad_gates = None if gates is None else torch.empty_like(gates)
         total = hidden.new_zeros(())
         for start in range(0, len(hidden), rows):
-            part, wanted = hidden_k[start : start + rows], targets[start : start + rows, None]
+            here = slice(start, start + rows)
+            part, wanted = hidden_k[here], targets[here, None]
             logits = part @ items_k.T
             if gates is not None and channels is not None:
-                logits = logits.float() + torch.einsum(
-                    "bc,cbn->bn", gates[start : start + rows], channels[:, start : start + rows]
-                )
+                logits = logits.float() + torch.einsum("bc,cbn->bn", gates[here], channels[:, here])
             probability = torch.softmax(logits, 1, dtype=torch.float32)  # (rows, n)
             of_target = probability.gather(1, wanted)
             likelihood = of_target.clamp_min(1e-30).log()
             probability.scatter_(1, wanted, of_target - 1)  # now the gradient of the logits
             if weights is not None:
-                weight = weights[start : start + rows, None]
+                weight = weights[here, None]
                 likelihood, probability = likelihood * weight, probability.mul_(weight)
             total -= likelihood.sum()
             if grad_gates is not None and channels is not None:
-                grad_gates[start : start + rows] = torch.einsum(
-                    "bn,cbn->bc", probability, channels[:, start : start + rows]
-                )
+                grad_gates[here] = torch.einsum("bn,cbn->bc", probability, channels[:, here])
             gradient = probability.to(kind)
-            grad_hidden[start : start + rows] = gradient @ items_k
+            grad_hidden[here] = gradient @ items_k
             grad_items += gradient.T @ part
         ctx.save_for_backward(grad_hidden, grad_items, grad_gates)
         return total / len(hidden)

@@ -160,9 +160,7 @@ class Clients:
     async def metric(self, name: str) -> int:
         """The sum of a counter of /metrics over its labels."""
         lines = (await self._http.get("/metrics")).text.splitlines()
-        return round(
-            sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name}{{", f"{name} ")))
-        )
+        return round(sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name}{{", f"{name} "))))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -196,8 +194,7 @@ def held_in_process(bundle: str | Path, conversations: int, turns: int, device: 
     """Hold `conversations` of `turns` turns, one after the other, without a server or a store.
 
     The people are those of the test split, with their histories; each wants the held-out item and says so as the
-    `attributes` user of the multi-turn evaluation does. Shown it, or after five turns, they start over with what the
-    next one wants.
+    `attributes` user of the multi-turn evaluation does. Shown it, or after five turns, they start over as the next.
 
     Raises:
         UserError: no bundle there, or its data set is gone or has no test split.

@@ -96,8 +96,7 @@ def check(
     user_core: int | None = None,
     item_core: int | None = None,
 ) -> Report:
-    """Judge every row of `raw` by the steps that `prepare` takes, and look for what it would keep but a person should
-    know.
+    """Judge every row of `raw` by the steps that `prepare` takes, and look for what a person should know besides.
 
     Peak memory grows with users and items, not with interactions.
 

@@ -155,9 +155,7 @@ class ThingFinder:
             }
             named.update(others.keys())
             titles.update(others)
-        known = sorted(
-            (key for key, count in named.items() if count >= LEAST_NAMED), key=lambda key: (key[0], key[1] or 0)
-        )
+        known = sorted((key for key, count in named.items() if count >= LEAST_NAMED), key=lambda k: (k[0], k[1] or 0))
         self._outside = {key: len(self._ids) + number for number, key in enumerate(known)}
         rows = [(titles[key], key[1], named[key]) for key in known]
         self.outside = pl.DataFrame(rows, schema=OUTSIDE_SCHEMA, orient="row")
@@ -290,9 +288,7 @@ def redial_talks(file: TextFile) -> Iterator[Talk | LineProblem]:
 
 def talk_of(dialogue: Dialogue) -> Talk:
     """A dialogue of ReDial as a conversation: its numbers of films replaced by their titles."""
-    frame = pl.DataFrame({"raw": list(dialogue.movies.values())}, schema={"raw": pl.String}).select(
-        *split_title("raw")
-    )
+    frame = pl.DataFrame({"raw": [*dialogue.movies.values()]}, schema={"raw": pl.String}).select(*split_title("raw"))
     films = dict(zip(dialogue.movies, frame.iter_rows(), strict=True))
 
     def named(found: re.Match[str]) -> str:

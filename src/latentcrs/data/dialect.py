@@ -49,9 +49,7 @@ def find_dialect(path: Path, separator: str | None = None) -> Dialect:
 def in_quotes(lines: list[str], quote: str) -> int:
     """How many values stand between two `quote`s, next to what may separate values."""
     marks = "".join(SEPARATORS[:4])
-    return sum(
-        len(re.findall(rf"(?:^|[{marks}]){quote}[^{quote}]*{quote}(?=[{marks}]|\s*$)", line)) for line in lines
-    )
+    return sum(len(re.findall(rf"(?:^|[{marks}]){quote}[^{quote}]*{quote}(?=[{marks}]|\s*$)", row)) for row in lines)
 
 
 def fits(lines: list[str], separator: str, quote: str) -> tuple[float, int]:

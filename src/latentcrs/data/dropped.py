@@ -45,9 +45,7 @@ class DroppedRows:
             return
         for reason, number in rows["reason"].value_counts().iter_rows():
             self.count(reason, number)
-        add = [
-            pl.lit(None, dtype=kind).alias(name) for name, kind in DROPPED_SCHEMA.items() if name not in rows.columns
-        ]
+        add = [pl.lit(None, kind).alias(name) for name, kind in DROPPED_SCHEMA.items() if name not in rows.columns]
         whole = rows.with_columns(add).select([pl.col(name).cast(kind) for name, kind in DROPPED_SCHEMA.items()])
         whole.write_parquet(self.next_part())
 

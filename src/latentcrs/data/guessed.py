@@ -36,11 +36,7 @@ def guessed_mapping(raw: RawData, workspace: Path) -> str:
         "# means that none has this role. Lines behind # say what else can be told.",
         "#",
         *(f"# {line}" for note in report.notes for line in note.splitlines()),
-        *(
-            [f"# As it is, it would not be taken: {line}" for line in report.refused.splitlines()]
-            if report.refused
-            else []
-        ),
+        *(f"# As it is, it would not be taken: {line}" for line in (report.refused or "").splitlines()),
         "",
         "[interactions]",
         *_roles("interactions", log),

@@ -148,11 +148,7 @@ def apart(values: pl.Series, notes: list[str]) -> list[pl.Series]:
     least = ENOUGH * len(filled)
     if objects and len(objects) >= least and len(objects) > len(lists):
         if all(_is_set(value) for value in objects):
-            return [
-                _lists(
-                    values, {text: list(value) for text, value in parsed.items() if isinstance(value, dict)}, notes
-                )
-            ]
+            return [_lists(values, {text: list(one) for text, one in parsed.items() if isinstance(one, dict)}, notes)]
         paths = json_paths(objects)
         notes.append(
             f"column {values.name} holds objects, read as {', '.join(f'{values.name}.{name}' for name in paths)}"
@@ -251,9 +247,7 @@ def spoken(entries: list[Any]) -> list[str]:
     words = []
     for entry in entries:
         if isinstance(entry, dict):
-            entry = next(
-                (entry[name] for name in NAMES if entry.get(name) is not None), next(iter(entry.values()), None)
-            )
+            entry = next((entry[n] for n in NAMES if entry.get(n) is not None), next(iter(entry.values()), None))
         if isinstance(entry, (list, tuple)):
             words += spoken(list(entry))
         elif entry is not None and entry == entry and not isinstance(entry, dict):  # not NaN either

@@ -18,8 +18,7 @@ _CUTS = 1  # the stream of random numbers used here
 def request_rows(dataset: PreparedDataset, seed: int = 0, augmentations: int = 5) -> pl.DataFrame:
     """The rows to write requests for: user, cut, target (Int32) and split, ordered by split, user, cut.
 
-    With s a user's sequence and L = len(s) - 2 its training part, a row at `cut` has the history s[:cut] and the
-    target s[cut].
+    With s a user's sequence and L = len(s) - 2 its training part, a row at `cut` has history s[:cut], target s[cut].
 
     - train, raw: cut = L - 1. With L = 1 its history is empty; it is kept. With L < 1 there is none.
     - train, augmented: users with L >= 8 get one cut in 1 .. L - 1 from each of `augmentations` draws. Draws are

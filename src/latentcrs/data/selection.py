@@ -89,9 +89,7 @@ class Selection:
             log = self._rated(log)
             counts = engine.collect(log.group_by("reason").agg(nw.len().alias("rows")))
             self.rows = int(counts["rows"].sum())
-            found = {
-                why: number for why, number in counts.sort("reason", nulls_last=True).iter_rows() if why is not None
-            }
+            found = {why: n for why, n in counts.sort("reason", nulls_last=True).iter_rows() if why is not None}
             for why, number in found.items():
                 self.dropped.count(why, number)
             self.readable = self.rows - sum(number for why, number in found.items() if why not in UNJUDGED)
@@ -276,9 +274,7 @@ class Selection:
         most = max(sorted(counts), key=lambda reason: counts[reason])  # of two as common always the same
         advice = {
             UNKNOWN_ITEM: f"its item ids have to be those of the catalogue: {self.advice}",
-            BELOW_THRESHOLD: f"--threshold {self.least:g} is above its ratings; lower it"
-            if self.least is not None
-            else "",
+            BELOW_THRESHOLD: f"--threshold {self.least or 0:g} is above its ratings; lower it",
             NO_RATING: "its rating column is empty",
             NOT_COUNTED: "say which kinds of events count: [events.weights] in a mapping",
             TAKES_AWAY: "every event takes others away; see [events] in a mapping",

@@ -59,9 +59,7 @@ class SparkEngine(Engine):
         ours = (whereabouts(for_hadoop(place)) for place in table.files)
         before = dict(zip(ours, accumulate([0, *table.rows[:-1]]), strict=True))
         offsets = {place: before[whereabouts(unquote(place))] for place in theirs}
-        starts = self.table(
-            pl.DataFrame({PLACE: list(offsets), "start": pl.Series(offsets.values(), dtype=pl.Int64)})
-        )
+        starts = self.table(pl.DataFrame({PLACE: [*offsets], "start": pl.Series(offsets.values(), dtype=pl.Int64)}))
         numbered = rows.join(F.broadcast(starts.to_native()), PLACE).withColumn(LINE, F.expr(f"{LINE} + start + 1"))
         numbered = numbered.drop(PLACE, "start")
         read, raw = table.read, pl.DataFrame(schema=RAW_INTERACTIONS_SCHEMA).to_arrow().schema

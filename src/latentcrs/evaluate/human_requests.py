@@ -121,8 +121,7 @@ def from_open_dialogues(path: Path, dataset: PreparedDataset, context: Context) 
 
 
 def from_reviews(path: Path, dataset: PreparedDataset, context: Context) -> Iterator[HumanRequest]:
-    """People's newest review as the request for what it is about, the words of its title masked; their earlier items
-    are their history.
+    """People's newest review as the request for what it is about, its title masked; earlier ones are their history.
 
     path: as `data prepare amazon-2023-sample` reads it.
     """
@@ -144,8 +143,7 @@ def from_reviews(path: Path, dataset: PreparedDataset, context: Context) -> Iter
 
 
 def from_file(path: Path, dataset: PreparedDataset, context: Context) -> Iterator[HumanRequest]:
-    """Requests of your own: the lines that `data prepare --requests` reads, with a history each; those of the split
-    test.
+    """Requests of your own: the lines that `data prepare --requests` reads, with histories, of the test split.
 
     Raises:
         UserError: a line is wrong.

@@ -58,8 +58,7 @@ def distinctive(y: NDArray[np.float64], y2: NDArray[np.float64], prior: float = 
 
     y (K, terms): how often each word was said, a request counting for intent j by its f_j; y2 the same with f_j^2.
     Log-odds ratio with an informative Dirichlet prior, Equations 15 to 22 of Monroe, Colaresi and Quinn, "Fightin'
-    Words" (2008); the prior is the corpus itself. A count that is a sum of fractions has the variance y2 where a
-    whole one has y.
+    Words" (2008); the prior is the corpus itself. A count that is a sum of fractions has variance y2, a whole one y.
     """
     total = y.sum(0)
     a = prior * total / max(total.sum(), 1e-12)

@@ -120,8 +120,7 @@ def evaluate_one_turn(
     set and kept. Variant F hears its rules with the lexical extractor. `dataset`: where the data set lies now, if it
     was moved. `history`: every system sees only these items of each user; the ranking still leaves out all of them.
     `sample`: only so many requests, drawn with seed 0. `model`: judges for variant V. `baselines`: other systems
-    (`systems.open`), trained at first use; those that ask a model are asked for the sampled requests alone, with
-    `model`.
+    (`systems.open`), trained at first use; those that ask `model` are asked for the sample alone.
 
     Raises:
         UserError: no bundle or data set there, another data set than the bundle's, a split without requests, or an

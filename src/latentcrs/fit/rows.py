@@ -129,11 +129,9 @@ def rows_of(
     seen = histories if at_random is None else histories.sampled(at_random)
     seen = seen if max_history is None else seen.newest(max_history)
     rows = _embedded(requests, histories, seen, behaviour, encoder, name)
-    return (
-        rows
-        if reader is None
-        else replace(rows, clues=reader.read(requests["text"].to_list(), few_named(seen), seen.lengths))
-    )
+    if reader is None:
+        return rows
+    return replace(rows, clues=reader.read(requests["text"].to_list(), few_named(seen), seen.lengths))
 
 
 def spoken_rows(

@@ -202,9 +202,7 @@ def gather_inputs(
 
 def inputs_mark(dataset: PreparedDataset, behaviour: BehaviourEncoder, encoder: TextEncoder, config: Config) -> str:
     """What `gather_inputs` calls its result: known without embedding anything."""
-    files = {
-        name: dataset.info.checksums[name] for name in ("interactions.parquet", "items.parquet", "requests.parquet")
-    }
+    files = {n: dataset.info.checksums[n] for n in ("interactions.parquet", "items.parquet", "requests.parquet")}
     files |= {name: dataset.info.checksums[name] for name in ("spoken.parquet",) if name in dataset.info.checksums}
     seen = [config.em.max_history, config.em.raw_rows_only, *["clues", "telling"] * config.model.clues]
     trained = [behaviour.report.get("validation_ndcg@20"), *filter(None, [behaviour.report.get("tuned")])]

@@ -22,8 +22,7 @@ class Clues:
     facts (R, FACTS): how many words were said, how well the best item matches them, whether something was named, how
     long the history is.
 
-    own (R, n) or None: what a row's own conversation adds to the log of how often an item is suggested, which
-    training takes away.
+    own (R, n) or None: what a row's conversation adds to the log of an item's suggestions; training takes it away.
     """
 
     said: sp.csr_matrix

@@ -196,9 +196,7 @@ def parse(text: str, schema: type[Schema]) -> Schema:
         return schema.model_validate_json(bare)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        wrong = [
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}".removeprefix(": ") for each in found[:SHOWN_ERRORS]
-        ]
+        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in found[:SHOWN_ERRORS]]
         raise ModelError("invalid", f"The answer does not fit the schema ({'; '.join(wrong)}).", text) from None
 
 

@@ -35,8 +35,7 @@ class Dialect:
     """How requests to one endpoint are written.
 
     schema: how it is told the JSON schema of an answer. limit: its name for the most tokens of an answer (OpenAI's
-    reasoning models take only the newer one). omitted: parameters it refuses. lengths: whether schemas may bound the
-    length of a string.
+    reasoning models take only the newer one). omitted: parameters it refuses. lengths: whether schemas bound these.
     """
 
     schema: SchemaMode = "json_schema"
@@ -103,9 +102,7 @@ def wait_at_most(request: httpx2.Request) -> None:
     if math.isfinite(left):
         given = request.extensions.get("timeout", {})
         kinds = ("connect", "read", "write", "pool")
-        request.extensions["timeout"] = {
-            kind: left if given.get(kind) is None else min(given[kind], left) for kind in kinds
-        }
+        request.extensions["timeout"] = {k: left if given.get(k) is None else min(given[k], left) for k in kinds}
 
 
 def wait_no_longer(response: httpx2.Response) -> None:

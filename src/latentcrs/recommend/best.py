@@ -21,8 +21,7 @@ def best_items(
     """The k items of each user with the highest inner products, best first, never one of the user's history.
 
     S (B, d), V (n, d), on one device; `without` holds B histories. Returns the items (B, k), their scores (B, k) and
-    how many of them count, (B,): fewer than k where fewer items are left. Memory is a tile of scores, whatever B and
-    n are.
+    how many of them count, (B,): fewer than k where fewer items are left. Memory is one tile of scores.
     """
     rows = USERS_AT_ONCE[S.device.type]
     k = min(k, len(V))

@@ -112,8 +112,7 @@ def recommend_all(
     """Write the best k items of every user of the data set that a bundle was trained on to the Parquet file `out`.
 
     One row for each user, in the data set's order, columns of `SCHEMA`; the items that a user chose before are not
-    among them. Blocks that are done lie beside `out` until the last one is, so a run that was stopped goes on; `out`
-    is whole or absent.
+    among them. Blocks that are done lie beside `out` until the last one is, so a stopped run goes on; `out` is whole.
 
     Args:
         dataset: where the data set lies now, if it was moved.

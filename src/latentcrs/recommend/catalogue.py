@@ -204,8 +204,7 @@ class LiveCatalogue:
     def add_items(self, rows: pl.DataFrame) -> int:
         """Put new items into the catalogue, recommendable at once by their text; returns how many.
 
-        rows: item_id, title, and any of the catalogue's columns, values as they come. They are kept in memory; `save`
-        writes them.
+        rows: item_id, title, and any of the catalogue's columns, values as they come. Kept in memory; `save` writes.
 
         Raises:
             UserError: a column that the catalogue does not have, a missing or known item_id.
@@ -265,8 +264,7 @@ class LiveCatalogue:
         return made
 
     def meant(self, reference: str) -> str:
-        """The id of the item that people or agents mean: as `find_items` reads it, else as `find_item` does, the year
-        behind it left out.
+        """The id of the item that people or agents mean: as `find_items`, else as `find_item` does without a year.
 
         Raises:
             UserError: there is none.

@@ -23,11 +23,8 @@ def is_printable(text: str) -> bool:
 
 def plain_text(text: object) -> str:
     """Text as it is, less every character that moves a cursor, changes colours or turns the direction."""
-    return "".join(c if is_printable(c) else _instead(c) for c in str(text))
-
-
-def _instead(unprintable: str) -> str:
-    return "" if unicodedata.category(unprintable) == "Cf" else " "  # marks of direction take no room
+    # Marks of direction ("Cf") take no room; what else cannot be seen is a space.
+    return "".join(c if is_printable(c) else " " * (unicodedata.category(c) != "Cf") for c in str(text))
 
 
 class CatalogueText:

@@ -74,9 +74,7 @@ def typed_change(columns: Mapping[str, ColumnKind], row: Mapping[str, object]) -
     _refuse_strange(row, columns)
     if "title" in row and not re.search(r"\S", str(row["title"] or "")):
         raise UserError(f"Item {row.get('item_id')!r} wants a title that can be read.")
-    return hidden | {
-        name: _typed(row, name, "text" if name in ("item_id", "title") else columns[name]) for name in row
-    }
+    return hidden | {key: _typed(row, key, "text" if key in ("item_id", "title") else columns[key]) for key in row}
 
 
 def _refuse_strange(row: Mapping[str, object], columns: Mapping[str, ColumnKind]) -> None:

@@ -333,8 +333,7 @@ class Recommender(LiveCatalogue):
         wordings: Sequence[str] | None = None,
     ) -> Iterator[Query]:
         """`read_many` of people of whom some may have said nothing: the behaviour encoder ranks for those alone.
-        `encode`: makes X of requests, by default the text encoder. `wordings`: what is matched word by word in
-        place of the requests.
+        `encode`: makes X of requests, by default the text encoder. `wordings`: what is matched by words instead.
         """
         for start in range(0, len(requests), TOGETHER):
             places = range(start, min(start + TOGETHER, len(requests)))

@@ -65,9 +65,7 @@ class TitleIndex:
         """titles, years: of each item. weights: how popular each is."""
         self.years = years
         self.names = _names(titles, weights)
-        self._fuzzy = [
-            key for key, name in self.names.items() if len(key) >= FUZZY_CHARACTERS and name.sort != "series"
-        ]
+        self._fuzzy = [k for k, name in self.names.items() if len(k) >= FUZZY_CHARACTERS and name.sort != "series"]
         postings: dict[str, list[int]] = defaultdict(list)
         sizes = []
         for number, key in enumerate(self._fuzzy):

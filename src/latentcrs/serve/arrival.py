@@ -15,9 +15,7 @@ ANSWERS = {408: b"408 Request Timeout", 431: b"431 Request Header Fields Too Lar
 
 
 class PromptProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # which of two it is, uvicorn finds out
-    """uvicorn's protocol, which closes connections whose request does not arrive in time or has no end of headers,
-    and those whose client has stopped reading.
-    """
+    """uvicorn's protocol, but that it ends connections of requests that come late or never end, and unread ones."""
 
     _waiting: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None

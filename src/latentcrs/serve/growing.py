@@ -26,9 +26,7 @@ class GrowingCatalogue:
     def __init__(
         self, recommender: Recommender, store: ConversationStore, hearing: Callable[[Recommender], Extractors]
     ) -> None:
-        """`recommender`: of the items that were trained on; those in the store join it at the first `catch_up`.
-        `hearing`: makes those who hear the rules of a catalogue.
-        """
+        """recommender: of the trained items; those of the store join at a `catch_up`. hearing: who hears rules."""
         self.recommender, self.view = recommender, CatalogueView(recommender)
         self._store, self._name = store, recommender.bundle.info.dataset.name
         self._known = set(recommender.bundle.items["item_id"].to_list())

@@ -25,8 +25,7 @@ class Keys:
     Behind a hash `no-dataset-users` may stand: for this name, whichever of its keys is used, the people of the data
     set that was trained on are nobody.
 
-    A key is 256 random bits, which nobody finds by trying, so one SHA-256 keeps it: the slow hashes are for what
-    people think of.
+    A key is 256 random bits, which nobody finds by trying, so one SHA-256 keeps it, no slow hash.
     """
 
     def __init__(self, path: Path) -> None:

@@ -44,8 +44,7 @@ class Rates:
         return self._items[what] is not None
 
     def spend(self, what: str, caller: str) -> None:
-        """Count one of `what` ("turns", "requests") for a caller: in this process alone while nobody answers where
-        all count.
+        """Count one of `what` ("turns", "requests") for a caller: here alone while nobody answers where all count.
 
         Raises:
             TooMany: it would be one more than allowed.
@@ -60,9 +59,7 @@ class Rates:
         raise TooMany(f"More than {item.amount} {what} in {item.get_expiry()} seconds; try again later.", wait)
 
     def _follow_clock(self) -> None:
-        """What is counted here has the calendar's time: set back, it would be in the future, and refuse everybody
-        until then. So where the clock jumps, counting begins anew.
-        """
+        """Counts have the calendar's time, so they could lie ahead: where the clock jumps, counting begins anew."""
         ahead = _ahead()
         if abs(ahead - self._ahead) > JUMP_SECONDS:
             LOG.warning("the clock was set; rates counted in this process begin anew")

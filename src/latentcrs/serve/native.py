@@ -16,11 +16,11 @@ from latentcrs.converse.statistics import Statistics, statistics
 from latentcrs.recommend import Recommendation
 from latentcrs.recommend.catalogue_text import is_printable
 from latentcrs.serve import PREFIX, schemas
-from latentcrs.serve.believed import BelievedIntent
 from latentcrs.serve.bounds import LONGEST_SEARCH, PathId
 from latentcrs.serve.caller import Callers, Owner
 from latentcrs.serve.errors import NotFound
 from latentcrs.serve.problems import documented, problem_of
+from latentcrs.serve.served import BelievedIntent
 from latentcrs.serve.service import Service
 from latentcrs.serve.settings import Settings
 from latentcrs.serve.streams import event, streamed

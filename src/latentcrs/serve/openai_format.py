@@ -57,9 +57,7 @@ class ChatRequest(BaseModel):
     user: str | None = Field(default=None, max_length=LONGEST_USER, description="Whose history and events to use.")
 
     def path(self) -> list[Exchange]:
-        """What was said and answered, oldest first. Messages behind the last one of the user are left out; where the
-        user said nothing, that is what was said.
-        """
+        """What was said and answered, oldest first; where no message is the user's, that nothing was said."""
         found: list[Exchange] = []
         for message in self.messages:
             if message.role == "user":

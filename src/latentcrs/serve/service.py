@@ -21,13 +21,12 @@ from latentcrs.llm import ChatModel
 from latentcrs.llm.model import encodable
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.policy import Policies
-from latentcrs.serve.believed import BelievedIntent, believed_intents
 from latentcrs.serve.bounds import bounded
 from latentcrs.serve.errors import Conflict, NotFound
 from latentcrs.serve.item_service import ItemService
 from latentcrs.serve.live import LiveConversations, as_it_stands, turn_that_was
 from latentcrs.serve.people import named
-from latentcrs.serve.served import ServedBundle
+from latentcrs.serve.served import BelievedIntent, ServedBundle, believed_intents
 from latentcrs.serve.tracing import ServerTracer
 from latentcrs.store.conversations import (
     AlreadyThere,
@@ -208,8 +207,7 @@ class Service(ItemService):
         return self._change(owner, id, reply)
 
     def mark(self, owner: str, id: str, kind: Mark, places: Sequence[int]) -> Turn:
-        """Say of items of the last list (from 0) that they are liked, not wanted, or known: the latter two are not
-        shown again.
+        """Say of items of the last list (from 0) that they are liked, not wanted, or known: the latter two disappear.
 
         Raises:
             UserError: the list has no such place. NotFound, Conflict, TooMany: as `turn`.

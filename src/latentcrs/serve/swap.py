@@ -19,8 +19,7 @@ class BundleWatch:
     """Looks every few seconds whether another bundle lies where the service's came from.
 
     One whose files stay the same from one look to the next (it may be being copied) is loaded and tried beside the
-    old one, and then served. One that cannot be is named in the log and left alone until its files change; the old
-    one goes on.
+    old one, and then served. One that cannot be is named in the log and left alone until its files change.
     """
 
     def __init__(self, service: Service, seconds: float, on_outcome: Callable[[Outcome], None]) -> None:

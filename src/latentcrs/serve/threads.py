@@ -41,8 +41,7 @@ class Threads:
     async def run(
         self, caller: str, work: Callable[[], Result], conversation: str = "", request: Request | None = None
     ) -> Result:
-        """What `work` for a caller returns. `conversation`: the one that it goes on with, if any. `request`: whose
-        client is waited for.
+        """What `work` for a caller returns. `conversation`: the one it goes on with. `request`: whose client waits.
 
         Raises:
             TooSlow: it takes too long.

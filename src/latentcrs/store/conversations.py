@@ -102,8 +102,7 @@ class ConversationStore(EventStore, ItemStore):
     def commit(self, id: str, turn: Turn, session: Session) -> None:
         """Add a turn, and put the session after it in the place of the one before, both or neither.
 
-        The turn after the last one is added. The last one again, or one before it, changes nothing when it is the
-        same.
+        The turn after the last one is added. The last one again, or one before it, if the same, is no change.
 
         Raises:
             UserError: no such conversation, it has another turn of this number, one is missing before it, or the name

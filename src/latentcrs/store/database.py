@@ -26,8 +26,7 @@ class StoreUnavailable(UserError):
 
 
 def store_url(address: str = "") -> URL:
-    """The address of a store: a URL, or the path of an SQLite file. By default `LATENTCRS_STORE`, else a file in the
-    platform's data folder.
+    """The address of a store: a URL, or a path of SQLite's. By default `LATENTCRS_STORE`, else in the data folder.
 
     Raises:
         UserError: no such kind of database, or no readable URL.

@@ -81,8 +81,7 @@ ITEMS = Table(
 
 
 def check_names(*names: str | None) -> None:
-    """Refuse ids and names that not every database takes: PostgreSQL has no zero bytes in a text, and nobody has half
-    a surrogate pair.
+    """Refuse ids and names that not every database takes: PostgreSQL has no zero byte, and none has half a pair.
 
     Raises:
         UserError: one of these is such a name.

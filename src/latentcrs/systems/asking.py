@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from latentcrs.data.dataset import PreparedDataset
 from latentcrs.data.histories import Histories
 from latentcrs.systems.hearing import FacetHearing
-from latentcrs.systems.sessions import RECOMMEND, AskingPolicy, Sessions
+from latentcrs.systems.sessions import RECOMMEND, Acts, AskingPolicy, Sessions, best
 from latentcrs.users.dialogue import Dialogue, SystemTurn
 
 
 class FacetDialogues:
     """A `Conversationalist` around a policy. Of the user's words it hears the facets of the opening, as in the
-    systems' own papers, where the user begins with an attribute; after that only yes, no, and that what was shown
-    was not it.
+    systems' own papers, where the user begins with an attribute; after that only yes, no, and not this.
     """
 
     def __init__(self, dataset: PreparedDataset, hearing: FacetHearing, policy: AskingPolicy) -> None:
@@ -76,3 +75,43 @@ class FacetDialogues:
         histories = self._dataset.request_histories(requests)
         accepted, rejected = self._hearing.of_requests(requests)
         return self.policy.scores(Sessions.begin(self._hearing.facets, users, histories, accepted, rejected))
+
+
+ENOUGH = 10
+"""Candidates that are few enough to be shown."""
+
+
+class AttributeFilter:
+    """Popularity among the items that have the accepted facets; `asks`: questions first."""
+
+    def __init__(self, counts: NDArray[np.int64], asks: bool, k: int = 5, turns: int = 5) -> None:
+        """counts (n,): how often each item was chosen. k: items shown in a turn. turns: of a whole conversation."""
+        self.name = "max-entropy" if asks else "attributes"
+        self._counts, self._asks, self._k, self._turns = counts.astype(np.float32), asks, k, turns
+
+    def act(self, sessions: Sessions) -> Acts:
+        """See `AskingPolicy.act`."""
+        candidates = sessions.candidates()
+        items = best(np.broadcast_to(self._counts, candidates.shape), ~sessions.gone & candidates, self._k)
+        short = (items < 0).any(1)
+        if short.any():  # too few candidates: the next best behind them
+            items[short] = best(self._ordered(sessions)[short], ~sessions.gone[short], self._k)
+        asks = np.full(len(sessions), RECOMMEND)
+        if self._asks:
+            allowed = sessions.askable()
+            weight = candidates.astype(np.float32)
+            share = (weight @ sessions.facets.weights) / weight.sum(1, keepdims=True)
+            even = np.where(allowed, -np.abs(share - 0.5), -np.inf)
+            wants = (candidates.sum(1) > ENOUGH) & (sessions.turns < self._turns - 1) & allowed.any(1)
+            asks[wants] = even[wants].argmax(1)
+        return Acts(asks, items)
+
+    def scores(self, sessions: Sessions) -> NDArray[np.float32]:
+        """See `AskingPolicy.scores`."""
+        return self._ordered(sessions)
+
+    def _ordered(self, sessions: Sessions) -> NDArray[np.float32]:
+        """Items by how many accepted facets they have, the popular first among equals."""
+        clashes = sessions.rejected.astype(np.float32) @ sessions.facets.weights.T
+        share = self._counts / (self._counts.max() + 1)
+        return (sessions.matches - clashes + share).astype(np.float32)

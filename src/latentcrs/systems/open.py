@@ -65,9 +65,8 @@ class System:
 
 
 def _filtering(parts: SystemParts, asks: bool) -> Baseline:
-    from latentcrs.systems.asking import FacetDialogues
+    from latentcrs.systems.asking import AttributeFilter, FacetDialogues
     from latentcrs.systems.facets import Facets
-    from latentcrs.systems.filtering import AttributeFilter
     from latentcrs.systems.hearing import FacetHearing
 
     hearing = FacetHearing(parts.dataset, Facets.of(parts.dataset))

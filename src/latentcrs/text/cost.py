@@ -13,9 +13,7 @@ SAMPLE = 96
 
 @dataclass(frozen=True)
 class Cost:
-    """What there is to encode: `texts`, their `tokens` and the `seconds` it takes in this process, the last two
-    extrapolated; None where it is done elsewhere.
-    """
+    """What there is to encode; `tokens` and `seconds` are extrapolated, None where it is done elsewhere."""
 
     texts: int
     tokens: int

@@ -82,8 +82,7 @@ class AttributesUser:
         personas: Sequence[Persona] | None = None, conditions: int | None = None,
     ) -> list[Request]:  # fmt: skip
         """One request per row (user, cut, target), in the words of its persona if there are any; `progress` is told
-        how many rows were finished. conditions: how many each tells, where the catalogue says so many; two or three
-        by default.
+        how many rows were finished. conditions: how many each tells, two or three by default.
 
         A sentence that gives the title away is drawn again: first with other conditions and another pattern, then
         without words of free text, then with a single condition, last with none. None that leaks is ever returned.

@@ -60,8 +60,7 @@ class Dialogue:
 
     history: the numbers of the items before the cut, oldest first. persona: how this user speaks. memory: the
     simulator's own notes. answer: to the last question about a value, for systems that take no words: whether the
-    target is that; None where it cannot be said. leaks: sentences that gave the target away, and were said otherwise
-    or masked.
+    target is that; None where it cannot be said. leaks: sentences that gave it away, said otherwise or masked.
     """
 
     user: int

@@ -64,9 +64,7 @@ class PlotUser:
         """See `SimulatedUser.speak`."""
         for dialogue in dialogues:
             attempts = self._attempts(dialogue)
-            said = next(
-                text for text in (*attempts, "I don't know.", "Hm.") if not self._leaks(text, dialogue.target)
-            )
+            said = next(one for one in (*attempts, "I don't know.", "Hm.") if not self._leaks(one, dialogue.target))
             dialogue.leaks += said != attempts[0]
             dialogue.said.append(said)
 

@@ -108,9 +108,7 @@ class RolePlayUser:
         """A sentence without information that does not leak ("it" may be a title), and a new one if there is any."""
         words = talk()["turns"]["more"] if dialogue.said else talk()["plot"]["nothing_known"]
         choices = [text for text in words if not leaks(text, self._titles[dialogue.target])]
-        return capital(
-            dice.pick([text for text in choices if capital(text) not in dialogue.said] or choices or ["no."])
-        )
+        return capital(dice.pick([one for one in choices if capital(one) not in dialogue.said] or choices or ["no."]))
 
     def _facts(self, item: int) -> list[str]:
         """The item's columns and text, a line each, the words of its title blanked out."""

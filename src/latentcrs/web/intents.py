@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nicegui.elements.mixins.text_element import TextElement
 
-from latentcrs.serve.believed import BelievedIntent
+from latentcrs.serve.served import BelievedIntent
 from latentcrs.web.elements import box, text
 
 SHOWN = 5

@@ -21,12 +21,7 @@ _SYMBOLS = {
     "song": "music_note",
     "book": "menu_book",
 }
-_KNOWN = {
-    "watch": "I've seen it",
-    "play": "I've played it",
-    "read": "I've read it",
-    "listen to": "I've heard it",
-}
+_KNOWN = {"watch": "I've seen it", "play": "I've played it", "read": "I've read it", "listen to": "I've heard it"}
 _SQUARE = frozenset({"album", "song"})
 _ACRONYMS = frozenset({"bpm", "esrb", "id", "imdb", "isbn", "mpaa", "pegi", "tv", "url", "usk"})
 OPERATORS = {

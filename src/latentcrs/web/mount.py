@@ -26,8 +26,7 @@ from latentcrs.serve.threads import Threads
 from latentcrs.web.elements import box, button, icon, text
 from latentcrs.web.labels import Labels
 from latentcrs.web.numbers import show_numbers
-from latentcrs.web.page import Page
-from latentcrs.web.site import Site
+from latentcrs.web.page import Page, Site
 
 STATIC = Path(__file__).parent / "static"
 RECONNECT = 10.0

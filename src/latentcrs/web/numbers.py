@@ -9,7 +9,7 @@ from nicegui import ui
 from latentcrs.converse.statistics import Day, Statistics, statistics
 from latentcrs.serve.caller import caller
 from latentcrs.web.elements import box, text
-from latentcrs.web.site import Site
+from latentcrs.web.page import Site
 
 DAYS = 30
 COLUMNS = {

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -13,7 +14,10 @@ from latentcrs.hear import HeardRule
 from latentcrs.serve.bounds import LONGEST_SEARCH
 from latentcrs.serve.caller import caller
 from latentcrs.serve.errors import TooSlow
+from latentcrs.serve.limits import Rates
 from latentcrs.serve.problems import told
+from latentcrs.serve.service import Service
+from latentcrs.serve.threads import Threads
 from latentcrs.store.conversations import StoredConversation
 from latentcrs.store.session import Turn, Variant
 from latentcrs.web.chat import OTHERS, Answer, Chat, Press, more_like
@@ -21,8 +25,23 @@ from latentcrs.web.elements import box, button, text
 from latentcrs.web.header import Header, list_conversations
 from latentcrs.web.history import History
 from latentcrs.web.intents import Intents
+from latentcrs.web.labels import Labels
 from latentcrs.web.rules import Chips, RuleEdit
-from latentcrs.web.site import Site
+
+
+@dataclass(frozen=True)
+class Site:
+    """rates, threads: those of the API, so that what is done on pages counts with what is done there. longest:
+    characters of an utterance. owner_of: whose an API key is, None for a wrong one; None without keys.
+    """
+
+    service: Service
+    labels: Labels
+    rates: Rates
+    threads: Threads
+    longest: int
+    owner_of: Callable[[str], str | None] | None
+
 
 VISITOR = "visitor"
 """The user that whoever opens the page is, among the users of the key's owner."""

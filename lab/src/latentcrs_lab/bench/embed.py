@@ -18,7 +18,7 @@ from latentcrs.bench.machine import hardware
 from latentcrs.data import PreparedDataset
 from latentcrs.text import LocalEncoder, SentenceEncoder, open_encoder
 from latentcrs.text.encoders import Precision
-from latentcrs.text.int8 import has_int8
+from latentcrs.text.minilm import has_int8
 from latentcrs.text.model_folders import quiet_loading
 from latentcrs_lab.bench.alternating import Comparison, compare
 

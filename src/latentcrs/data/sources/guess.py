@@ -106,9 +106,7 @@ def learn_log(
 def likely_columns(log: Table, file: Path | str, said: LogColumns) -> dict[str, list[str]]:
     """role -> columns of the log that may have it, the likeliest first; see `find_columns`."""
     usable = [name for name, kind in log.schema().items() if is_plain(kind)]
-    return find_columns(
-        file, "interactions", said, usable or list(log.columns), lambda: header_hint(log, said.header)
-    )
+    return find_columns(file, "interactions", said, usable or [*log.columns], lambda: header_hint(log, said.header))
 
 
 def learn_time(log: Table, sample: pl.Series, column: str, format: str | None, file: Path | str) -> TimeForm | str:
@@ -205,14 +203,10 @@ def with_objects(log: Table, file: str) -> Table:
         texts = sample[name].drop_nulls()
         if len(texts) == 0 or not texts.str.contains(r"^\s*\{[\s\S]*\}\s*$").all():
             continue
-        objects = [
-            value for text in texts if re.match(NOTATION, text) and isinstance(value := read_notation(text), dict)
-        ]
+        objects = [one for text in texts if re.match(NOTATION, text) and isinstance(one := read_notation(text), dict)]
         keys = list(dict.fromkeys(key for value in objects for key in value if isinstance(key, str)))
         # JSON alone: what Python writes is no JSON for a path.
-        found = {
-            f"{name}.{key}": log.columns[name].str.json_path_match(f"$['{key}']") for key in keys if "'" not in key
-        }
+        found = {f"{name}.{k}": log.columns[name].str.json_path_match(f"$['{k}']") for k in keys if "'" not in k}
         if found:
             columns.update({column: read for column, read in found.items() if column not in columns})
             notes.append(f"{file}: column {name} holds objects, read as {', '.join(found)}")

@@ -27,8 +27,7 @@ class Dialogue:
     """One conversation.
 
     movies: film id -> title as annotated ("The Shining  (1980)"). said: (by the seeker?, words with @film ids).
-    liked, disliked: film ids of which the seeker says so. Where the seeker's own form is silent about a film, the
-    recommender's counts.
+    liked, disliked: film ids of which the seeker says so. Where their own form is silent, the recommender's counts.
     """
 
     path: Path
