@@ -33,7 +33,7 @@ def games() -> Recommender:
         }
     )
     columns = {"platform": "category", "price": "number"}
-    return Recommender(SimpleNamespace(items=frame, columns=columns, hidden=frozenset()))  # type: ignore[arg-type]
+    return Recommender(SimpleNamespace(items=frame, columns=columns, facts=(frame, columns), hidden=frozenset()))  # type: ignore[arg-type]
 
 
 def in_force(recommender: Recommender, *said: HeardRule | Heard, session: Session | None = None) -> list[HeardRule]:

@@ -15,6 +15,7 @@ from converse_stubs import Failing, RulesByHeart, Says, Talk, genre, graded, no_
 from latentcrs.base.errors import UserError
 from latentcrs.converse.conversation import Conversation
 from latentcrs.hear import Extractor, Heard
+from latentcrs.hear.open import hearer_of
 from latentcrs.llm import ModelError
 from latentcrs.recommend import Recommender
 from latentcrs.store.session import Session, Turn
@@ -752,3 +753,64 @@ def test_what_is_denied_is_wished_away_where_texts_tell_of_it(talk: Talk, recomm
     assert turn.kind != "refused" and not begun.session.refused, "to dogs he objects, not to what was shown"
     assert turn.wishes[-1] == "text without dogs" and "cannot tell" not in turn.text
     assert not any("dog" in str(row["text"]).lower().split() for row in rows(recommender, turn)[:3])
+
+
+@pytest.fixture
+def heard(talk: Talk, recommender: Recommender) -> Conversation:
+    """A conversation that is heard as people's are: by the one hearer of the recommender."""
+    return talk(extractor=hearer_of(recommender), k=5)
+
+
+@pytest.mark.parametrize(
+    "said", ["seen most of these", "oh, I have watched all of those", "hmm we saw these already"]
+)
+def test_what_is_said_to_be_seen_is_known_and_not_liked(heard: Conversation, said: str) -> None:
+    listed = [item.item_id for item in heard.reply("a thriller").items]
+    turn = heard.reply(said)
+    assert sorted(heard.session.seen) == sorted(listed) and not heard.session.liked
+    assert turn.items and not {item.item_id for item in turn.items} & set(listed)
+    assert not any(item.because_of for item in turn.items)  # nobody said that they like any of it
+
+
+def test_what_stands_beside_a_title_that_is_seen_is_seen_too(heard: Conversation, ids: Callable[[str], str]) -> None:
+    listed = [item.item_id for item in heard.reply("something funny").items]
+    heard.reply("already seen the first one and Fargo")
+    assert heard.session.seen == [listed[0], ids("Fargo")] and heard.session.request == "something funny"
+
+
+def test_how_well_known_something_is_to_be_ranks(heard: Conversation, recommender: Recommender) -> None:
+    def chosen(turn: Turn) -> float:
+        numbers = recommender.item_numbers(item.item_id for item in turn.items)
+        return float(recommender.bundle.facts[0]["popularity"][numbers].median() or 0)
+
+    first = heard.reply("a drama")
+    less = heard.reply("anything less well known?")
+    assert less.wishes == [f"popularity < {chosen(first):g}"] and chosen(less) < chosen(first)
+    assert less.text == "With Drama, preferably “less well known”:"
+    more = heard.reply("hmm, more famous ones please")  # turns it round
+    assert more.wishes == [f"popularity > {chosen(less):g}"] and chosen(more) > chosen(less)
+    best = heard.reply("what are the most popular dramas?")
+    assert best.sorted_by == "most popular"
+    facts = recommender.bundle.facts[0]
+    most = facts.filter(pl.col("genres").list.contains("Drama"))["popularity"].max()
+    assert facts["popularity"][int(recommender.item_numbers([best.items[0].item_id])[0])] == most
+
+
+def test_a_person_is_put_right_as_what_they_are(heard: Conversation) -> None:
+    heard.reply("something with Woody Allen")
+    turn = heard.reply("no, I meant as director")
+    assert turn.rules == ["director: Woody Allen"] and turn.taken_back == ["actors: Woody Allen"]
+    assert turn.text.startswith("No longer: actors: Woody Allen.")
+    assert heard.reply("a film about a director").rules != ["director: Woody Allen", "actors: Woody Allen"]
+
+
+def test_what_goes_along_with_what_was_asked_narrows_it(heard: Conversation) -> None:
+    heard.reply("a film for the kids")
+    assert heard.reply("something animated").rules == ["genres: Children's", "genres: Animation"]
+    assert heard.reply("now a film noir").rules == ["genres: Film-Noir"]
+
+
+def test_a_list_says_what_it_is_like(heard: Conversation, ids: Callable[[str], str]) -> None:
+    turn = heard.reply("something like Fargo, maybe a comedy")
+    assert turn.text.startswith("Like Fargo, preferably Comedy") or turn.text.startswith("With Comedy, like Fargo")
+    assert ids("Fargo") not in {item.item_id for item in turn.items}

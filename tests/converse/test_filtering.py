@@ -28,7 +28,9 @@ def catalogue(masks: np.ndarray, scores: np.ndarray) -> tuple[Any, Query]:
         [pl.Series(f"c{n}", ["yes" if passes else "no" for passes in mask]) for n, mask in enumerate(masks)]
     )
     columns = {f"c{n}": "category" for n in range(len(masks))}
-    recommender = Recommender(SimpleNamespace(items=frame, columns=columns, hidden=frozenset()))  # type: ignore[arg-type]
+    recommender = Recommender(
+        SimpleNamespace(items=frame, columns=columns, facts=(frame, columns), hidden=frozenset())
+    )  # type: ignore[arg-type]
     index = ItemIndex.build(scores.astype(np.float32)[:, None])
     one = np.ones(1, np.float32)
     return recommender, Query("", np.zeros(0, np.int64), one, one, index)

@@ -55,6 +55,22 @@ def test_titles_that_are_said_join_the_history_and_are_not_recommended_back(bund
     assert len(found) == 50 and not found & {titles[one], titles[other]}
 
 
+def test_who_names_a_few_things_gets_what_is_like_them_before_what_all_people_like(bundle: Path) -> None:
+    near, far = load(bundle), load(bundle)
+    far.bundle.info.config.model.closeness = 0.0
+    titles, gained = near.bundle.items["title"], []
+    for number in popular(near, 12):
+        request = f"something like {titles[number]}"
+        close = near._closeness.to(np.array([number]))
+        assert close is not None and close.argmax() == number and close.mean() == pytest.approx(0, abs=1e-3)
+        both = (
+            [near.find_item(found.title) for found in one.recommend(request=request, k=10)] for one in (near, far)
+        )
+        gained.append(np.subtract(*(close[near.item_numbers(ids)].mean() for ids in both)))
+    assert np.mean(gained) > 0.3 and min(gained) > -0.1
+    assert near.recommend(request="a comedy") == far.recommend(request="a comedy")  # where nothing is named
+
+
 def test_words_of_an_items_text_rank_it_higher(bundle: Path) -> None:
     recommender = load(bundle)
     number = popular(recommender, 30)[-1]

@@ -209,7 +209,7 @@ COLUMNS = {"year": "year", "genres": "multi-category", "plot": "text"}
         ("one of 1994", {"year": 1995}, []),
         ("comedies please", {"genres": ["Comedy", "Drama"]}, ["Comedy"]),
         ("sci-fi or a western", {"genres": ["Western"]}, ["Western"]),
-        ("with talking toys", {"plot": "A toy that talks."}, ["toy"]),
+        ("with talking toys", {"plot": "A toy that talks."}, ["toys"]),
         ("a film", {"plot": "A film about a film."}, []),
         ("", {"year": 1994, "genres": ["Comedy"]}, []),
         ("a comedy", {"year": None, "genres": None, "plot": None}, []),

@@ -15,6 +15,8 @@ from latentcrs.store.session import Session, without
 
 OFTEN = 0.3
 """The part of the catalogue from which on words that are denied tell nothing."""
+ALONG = 4.0
+"""So many times as common a value is among what passes the rules before it is taken for a closer description."""
 HANDFUL = 5
 """Items that must pass all rules; else older ones only rank."""
 MOST_IN_FORCE = 100
@@ -92,7 +94,7 @@ def update(recommender: Recommender, session: Session, heard: Heard) -> list[Hea
     heard = _as_insisted(session, heard)
     before = [*session.rules, *session.wishes]
     new = [*heard.rules, *heard.wishes]
-    if turns == "turns" and before and _is_new(before, heard):
+    if turns == "turns" and before and _is_new(before, heard) and not _goes_along(recommender, session, heard):
         gone, session.rules, session.wishes, session.said = before, [], [], []
     dropped = [rule for rule in heard.dropped if not any(rule == found.rule for found in _in_force(session))]
     exactly = [rule for rule in heard.dropped if rule not in dropped]
@@ -102,6 +104,7 @@ def update(recommender: Recommender, session: Session, heard: Heard) -> list[Hea
         for found in old:
             back = found.rule in exactly or any(taken_back_by(recommender, found, rule) for rule in dropped)
             replaced = any(contradict(recommender, other.rule, found.rule) for other in new)
+            replaced |= any(_turns_round(other.rule, found.rule) for other in heard.wishes)
             if turns == "corrects":
                 replaced |= any(_replaces(other.rule, found.rule) for other in heard.rules)
             again = any(found.rule == other.rule for other in heard.rules)
@@ -121,6 +124,21 @@ def update(recommender: Recommender, session: Session, heard: Heard) -> list[Hea
         gone.append((session.wishes or session.rules).pop(0))
     forget_words(session, gone)
     return gone
+
+
+def _turns_round(one: Rule, other: Rule) -> bool:
+    """Whether a wish for more of a number follows one for less, or the other way round."""
+    return one.column == other.column and {one.op, other.op} == {"<", ">"}
+
+
+def _goes_along(recommender: Recommender, session: Session, heard: Heard) -> bool:
+    """Whether all that is asked for is far commoner among what passes the rules in force than elsewhere ("something
+    animated" after what is for children): who asks for it narrows down.
+    """
+    asked = [recommender.mask(found.rule) for found in heard.rules if found.rule.op != "not"]
+    held = [recommender.mask(found.rule) for found in session.rules]
+    passing = np.logical_and.reduce(held) if held and asked else np.zeros(0, bool)
+    return bool(passing.any()) and all(new[passing].mean() >= ALONG * new.mean() for new in asked)
 
 
 def _is_new(before: Sequence[HeardRule], heard: Heard) -> bool:

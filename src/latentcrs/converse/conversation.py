@@ -225,7 +225,7 @@ class Conversation:
             reply=reply,
             before=tuple(session.said),
             asking=asking,
-            rules=tuple(found.rule for found in session.rules),
+            rules=tuple(found.rule for found in (*session.wishes, *session.rules)),
             asked=last.question.column if last is not None and last.question is not None else "",
             told=session.told,
             it=session.it_at,
@@ -262,12 +262,15 @@ class Conversation:
                     _join(session, into, listed[place])
         session.told = reading.about if turn.kind in ("question", "accepted") else ""
         spoken_of = [listed[place] for place in places]
-        titles = [self.title(item_id) for item_id in listed]
+        titles, rest = [self.title(item_id) for item_id in listed], act.rest
         pointed = {listed[place] for place in items_meant(text, titles, it=session.it_at)}
         for title in reading.titles if act.kind not in ("question", "why") else ():
             item_id = str(self.recommender.bundle.items["item_id"][title.number])
             if item_id not in spoken_of and (not title.pointed or item_id in pointed):
-                if title.stance != "asked_about":
+                if act.kind in JOINS and rest.lower().startswith(title.words.lower()):  # "seen it and Heat"
+                    _join(session, act.kind, item_id)
+                    rest = rest[len(title.words) :].strip(" ,.;:!?-")
+                elif title.stance != "asked_about":
                     _join(session, JOINS.get(title.stance, "named"), item_id)
                 elif item_id not in listed:  # "do you have Top Gun?": from here on it stands behind the list
                     session.listed = [*session.listed, item_id]
@@ -276,7 +279,7 @@ class Conversation:
         # Of an act, what is said beside it is asked for; of a refusal or a title known, nothing that was not heard.
         refuses = "reject" in reading.acts and "request" not in reading.acts[: reading.sure] and denies(act.rest)
         talk = refuses or turn.kind in TALK or (act.kind != turn.kind and turn.kind in ("seen", "refused", "liked"))
-        asked = self._take_in(turn, session, reading, act.rest, talk) if act.rest else False
+        asked = self._take_in(turn, session, reading, rest, talk) if rest else False
         return spoken_of, recommends or asked
 
     def _take_in(self, turn: Turn, session: Session, reading: Reading, text: str, talk: bool) -> bool:

@@ -35,11 +35,11 @@ def kind_of(reading: Reading, session: Session, words: int) -> tuple[Kind, bool]
     asked = [title for title in reading.titles if title.stance == "asked_about"]
     if not asks and any(not title.pointed or "question" in reading.acts for title in asked):
         return "question", False  # "do you have Top Gun?"
-    if not wants and "accept" in sure and listed:
+    stances = {JOINS.get(title.stance) for title in reading.titles} & set(_NOTED)
+    if not wants and "accept" in sure and listed and not stances:
         return "accepted", False
     if first in _TALK and not wants and (first in sure or not tells):
         return _TALK[first], False
-    stances = {JOINS.get(title.stance) for title in reading.titles} & set(_NOTED)
     if not wants and stances:
         kind = next(kind for kind in _NOTED if kind in stances)
         return kind, kind != "liked" or not all(title.pointed for title in reading.titles)

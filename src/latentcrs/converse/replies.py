@@ -52,7 +52,9 @@ def _failing(rules: Sequence[Rule]) -> str:
 
 def no_longer(turn: Turn) -> str:
     """What this turn ended, in words."""
-    gone = [rule.split(": ", 1)[-1] for rule in turn.taken_back]
+    short = [rule.split(": ", 1)[-1] for rule in (*turn.rules, *turn.wishes)]
+    plain = [(rule, rule.split(": ", 1)[-1]) for rule in turn.taken_back]
+    gone = [rule if value in short else value for rule, value in plain]  # that of another column may be in force
     return f"No longer: {listed(gone)}." if gone else ""
 
 
@@ -62,8 +64,10 @@ def untold(turn: Turn) -> str:
     return f"This catalogue cannot tell: {said}." if said else ""
 
 
-def recommending(turn: Turn, session: Session) -> str:
-    """The sentences above a list: what it is by, what was relaxed, what could not be applied."""
+def recommending(turn: Turn, session: Session, like: Sequence[str] = ()) -> str:
+    """The sentences above a list: what it is by, what was relaxed, what could not be applied. `like`: titles of what
+    it is to be like.
+    """
     said: list[str] = []
     if gone := no_longer(turn):
         said.append(gone)
@@ -84,13 +88,23 @@ def recommending(turn: Turn, session: Session) -> str:
         said.append(f"{count} all of it; the rest {failing}.")
     elif turn.sorted_by:
         said.append(f"{turn.sorted_by[:1].upper()}{turn.sorted_by[1:]} first:")
-    elif turn.rules:
-        ranked = f", ranked by {listed([f'“{need}”' for need in turn.needs])}" if turn.needs else ""
-        said.append(f"With {listed([phrase(heard.rule) for heard in session.rules])}{ranked}:")
-    elif turn.needs:
-        said.append(f"Ranked by {listed([f'“{need}”' for need in turn.needs])}:")
+    elif by := _by(turn, session, like):
+        said.append(f"{by[:1].upper()}{by[1:]}:")
     elif session.past and not turn.request:
         said.append("From what you liked before:")
     else:
         said.append("For what you said:")
     return " ".join(said)
+
+
+def _by(turn: Turn, session: Session, like: Sequence[str]) -> str:
+    """What a list is by: rules, titles, wishes, words that rank."""
+    # How much newer or cheaper is nothing that was said: a wish for it is in the words that were.
+    wishes = [f"“{found.words}”" if found.rule.op in ("<", ">") else phrase(found.rule) for found in session.wishes]
+    parts = {
+        "with": [phrase(heard.rule) for heard in session.rules],
+        "like": like,
+        "preferably": wishes if turn.variant != "b" else [],
+        "ranked by": [f"“{need}”" for need in turn.needs],
+    }
+    return ", ".join(f"{how} {listed(what)}" for how, what in parts.items() if what)

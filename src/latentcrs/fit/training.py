@@ -222,7 +222,7 @@ def stage_checkpoints(mark: str, config: Config, folder: str | Path | None = Non
 
     mark: of the inputs; folder: path or URL in place of `work_folder()`.
     """
-    em, model = config.em.model_dump(), config.model.model_dump()
+    em, model = config.em.model_dump(), config.model.model_dump(exclude={"closeness"})
     parts: dict[str, list[Any]] = {}
     for stage in (*stages(config.em.scheme), *["tuned"] * bool(config.em.tune_encoder)):
         later: set[str] = set() if stage == "tuned" else AFTER_EM

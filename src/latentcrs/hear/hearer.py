@@ -27,8 +27,11 @@ from latentcrs.recommend.titles import TitleFinder
 
 LONGEST = 2000
 """Characters of an utterance that are read: its beginning and its end."""
-ACT, SURE, TURN = 0.18, 0.4, 0.6
-"""From which probability on an act is heard at all, is acted upon, and a turn is one to something new."""
+ACT, SURE, TURN, PLURAL = 0.18, 0.4, 0.6, 0.3
+"""From which probability on an act is heard at all, is acted upon, a turn is one to something new, and the stance to
+several items at once is believed."""
+NEAR = 5
+"""So many words before a title may say that it is known."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 ENCODERS_LANGUAGES = frozenset({"en"})
 Second = Callable[[Line, Context, list[HeardTitle], list[ValueMention]], list[HeardTitle]]
@@ -142,13 +145,15 @@ class Hearer:
         taken = [False] * len(line.tokens)
         named = self._titles(read, taken, language)
         titles = [title for title in named if title.number < len(self.items)]
-        titles += self._pointed(read, context, taken, language) if context.listed else []
+        titles += self._pointed(read, context, taken, language, titles) if context.listed else []
         spoken = self.values.find(line, language, taken, context)
         for one in spoken:
             asked = one.pointed or any(rule.column == context.asked for rule in one.rules)
             judge(one, read, language, half, self.heads["stance"], self.hard, asked)
             if self._goes_on_refusing(one, line, language, context):  # "not Adam Sandler", then "or Jim Carrey"
                 one.stance, one.p = "refused", self.hard
+        if all(one.stance == "mentioned" for one in spoken):
+            spoken += self.values.in_another_role(line, language, context)
         titles = titles if second is None else second(line, context, titles, spoken)
         for one in spoken:
             if one.stance == "refused":  # of nobody's work, whatever it was
@@ -215,7 +220,7 @@ class Hearer:
             stance, p = self._stance(read, inside[0], inside[-1] + 1, language)
             words_near = [token.word for token in read.line.tokens[max(0, inside[0] - 4) : inside[-1] + 5]]
             before = read.line.tokens[inside[0] - 1].word if inside[0] else ""
-            known = before in word_set(language, "seen") or (ended == inside[0] - 1 and before == "and")
+            known = self._known(read.line, inside[0], language) or (ended == inside[0] - 1 and before == "and")
             known = known and not any(denials(words_near, language))
             if stance in ("liked", "accepted") and known and not word_set(language, "like") & set(words_near):
                 stance = "seen"
@@ -227,14 +232,26 @@ class Hearer:
             found.append(HeardTitle(number=number, stance=stance, words=said, certainty=certainty))
         return found
 
+    def _known(self, line: Line, first: int, language: str) -> bool:
+        """Whether what stands at `first` is said to be seen: right before it, or before "most of", "the film"."""
+        idle = word_set(language, "talk") | word_set(language, "function")
+        for token in reversed(line.tokens[max(0, first - NEAR) : first]):
+            if token.word in word_set(language, "seen"):
+                return True
+            if token.word not in idle:
+                break
+        return False
+
     def _stance(self, read: Read, first: int, last: int, language: str) -> tuple[Stance, float]:
         p = self.heads["title"](mention_features(read, first, last, language))
         best = max(p, key=lambda name: p[name])
         return best, p[best]  # type: ignore[return-value]
 
-    def _pointed(self, read: Read, context: Context, taken: list[bool], language: str) -> list[HeardTitle]:
-        """Items of the last list that are pointed at: "the second one", "both", "it"."""
-        line = read.line
+    def _pointed(
+        self, read: Read, context: Context, taken: list[bool], language: str, named: Sequence[HeardTitle]
+    ) -> list[HeardTitle]:
+        """Items of the last list that are pointed at: "the second one", "both", "it"; beside the titles `named`."""
+        line, seen = read.line, [title.words.lower() for title in named if title.stance == "seen"]
         pointing: dict[str, Any] = {name: pattern for name, pattern in patterns(language, "pointing")}
         found: dict[int, HeardTitle] = {}
 
@@ -242,6 +259,14 @@ class Hearer:
             if any(taken[first:last]):
                 return
             stance, p = self._stance(read, first, last, language)
+            before = line.text[: line.tokens[first].start].lower().split()
+            beside = " ".join(before[:-1] if before[-1:] == ["the"] else before)
+            likes = word_set(language, "like") & {token.word for token in line.tokens}
+            known = len(places) > 1 and stance != "not_seen" and not likes and self._known(line, first, language)
+            if known or any(beside.endswith(f"{title} and") for title in seen):
+                stance, p = "seen", 1.0
+            elif len(places) > 1 and p < PLURAL:
+                stance = "named"
             for place in places:
                 if 0 <= place < len(context.listed) and stance != "named":
                     number = context.listed[place]

@@ -20,7 +20,8 @@ AROUND = 2
 _UNITS = {
     "price": re.compile(r"price|cost"), "rating": re.compile(r"rating|stars|score"),
     "length": re.compile(r"runtime|length|duration|minutes|pages|time"), "stock": re.compile(r"stock|availab"),
-    "size": re.compile(r"size"), "certificate": re.compile(r"$^"), "year": re.compile(r"year|date"),
+    "size": re.compile(r"size"), "popularity": re.compile(r"popularity"),
+    "certificate": re.compile(r"$^"), "year": re.compile(r"year|date"),
 }  # fmt: skip
 _NUMBER = r"(?:[€$£] )?\d{1,12}(?:[.,]\d{1,12}){0,4}(?: [€$£])?"  # what is longer is no amount
 
@@ -63,6 +64,7 @@ class Numbers:
     ) -> None:  # fmt: skip
         self.columns, self.roles, self.numbered, self.low, self.high = columns, roles, numbered, low, high
         self.year = column_for("year", columns, roles)
+        self.of_popularity = {column_for("popularity", columns, roles)}
         self._patterns: dict[str, tuple[re.Pattern[str], re.Pattern[str]]] = {}
 
     def _compiled(self, language: str) -> tuple[re.Pattern[str], re.Pattern[str]]:

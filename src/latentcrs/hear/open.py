@@ -37,7 +37,7 @@ def _finder_of(recommender: Recommender) -> Callable[[], TitleFinder | None]:
 
 def handed_over(hearer: Hearer, recommender: Recommender) -> Hearer:
     """`hearer` over a recommender whose catalogue has the same words: it is `hearer_of` that one now."""
-    made = _HEARERS[recommender] = hearer.over(recommender.bundle.items, _finder_of(recommender))
+    made = _HEARERS[recommender] = hearer.over(recommender.bundle.facts[0], _finder_of(recommender))
     return made
 
 
@@ -45,10 +45,10 @@ def hearer_of(recommender: Recommender) -> Hearer:
     """The one hearer over a recommender's catalogue as it is now; both find titles by one index, and read by one
     encoder.
     """
-    found, bundle = _HEARERS.get(recommender), recommender.bundle
-    if found is None or found.items is not bundle.items:
+    found, (items, columns) = _HEARERS.get(recommender), recommender.bundle.facts
+    if found is None or found.items is not items:
         encoder = state_encoder(recommender.text_encoder)
-        found = Hearer(bundle.items, bundle.columns, encoder, finder=_finder_of(recommender))
+        found = Hearer(items, columns, encoder, finder=_finder_of(recommender))
         _HEARERS[recommender] = found
     return found
 

@@ -110,9 +110,9 @@ class Reading(Heard):
 class Context(BaseModel):
     """What an utterance is heard in. listed: rows of the items of the last list. reply: what the recommender said
     last. it: the place in the list of what was spoken of last, which "it" is. before: the user's earlier utterances,
-    oldest first. asking: whether rules or wishes are in force. rules: the rules that are. asked: the column that the
-    recommender has just asked about; a value of it is an answer, which filters. told: the role (`data.roles`) whose
-    value the last reply told ("who directed it?").
+    oldest first. asking: whether rules or wishes are in force. rules: the wishes, then the rules, that are. asked:
+    the column that the recommender has just asked about; a value of it is an answer, which filters. told: the role
+    (`data.roles`) whose value the last reply told ("who directed it?").
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -16,6 +16,8 @@ from latentcrs.hear.language import Line, alternatives, key_of, patterns, phrase
 from latentcrs.hear.numbers import Numbers
 from latentcrs.hear.reading import Context
 
+KNOWN = 0.9
+"""The share of the catalogue that is known less than what is well known."""
 CHILD = 12
 """The age up to which somebody watches, reads and plays what is for children."""
 
@@ -110,18 +112,23 @@ class ValueFinder:
     def comparisons(
         self, line: Line, language: str, taken: list[bool], context: Context, asks: bool
     ) -> list[ValueMention]:
-        """What is to be newer or cheaper than most of the last list, as a wish: how much newer, nobody has said."""
+        """What is to be newer or cheaper than most of the last list, as a wish: how much newer, nobody has said.
+        Where nothing is listed yet, what is known to few, or to many, is so beside the catalogue.
+        """
         found = list[ValueMention]()
-        compared = self.numbers.comparisons(line, language) if context.listed else []
+        compared = self.numbers.comparisons(line, language)
+        compared = [one for one in compared if context.listed or one[2] in self.numbers.of_popularity]
         if not compared:
             return found
         idle = word_set(language, "talk") | word_set(language, "function")
         pointing = {word for said in phrases(language, "pointing").values() for one in said for word in one.split()}
         for first, last, column, op in compared:
             behind, after = ([*(token.word for token in line.tokens[last : last + 2]), ".", "."])[:2]
-            asks = asks or line.tokens[first].word in word_set("en", "excess")
-            is_meant = after in pointing if behind == "than" else asks and (behind in idle or not behind.isalnum())
-            middle = self.items[column].gather(list(context.listed)).cast(pl.Float64).median()
+            asks = asks or line.tokens[first].word in word_set("en", "excess") or column in self.numbers.of_popularity
+            ends = behind in idle or not behind.isalnum() or any(taken[last : last + 1])
+            is_meant = after in pointing if behind == "than" else asks and ends
+            values = self.items[column].cast(pl.Float64)
+            middle = values.gather(list(context.listed)).median() if context.listed else values.quantile(KNOWN)
             if middle is not None and is_meant and not any(taken[first:last]):
                 taken[first:last] = [True] * (last - first)
                 rule = Rule(column=column, op=op, value=float(middle))  # type: ignore[arg-type]
@@ -148,6 +155,30 @@ class ValueFinder:
         known = [v for name in rule.value for v in self.gazetteer.names[key_of(str(name))]]
         columns = {rule.column: 0} | {v.column: 0 for v in known if v.role in ("director", "actor")}
         return [rule.model_copy(update={"column": column}) for column in columns]
+
+    def in_another_role(self, line: Line, language: str, context: Context) -> list[ValueMention]:
+        """The person asked for last, as what the line says they are ("no, as director"), and no longer as what they
+        were; nothing where the line says more than that.
+        """
+        roles = self.gazetteer.roles
+        asked = (rule for rule in reversed(context.rules) if roles.get(rule.column) in PEOPLE and rule.op != "not")
+        last, idle = next(asked, None), word_set(language, "talk") | word_set(language, "function") | set(",.!")
+        for name, pattern in patterns(language, "people") if last else ():
+            match = pattern.search(line.line)
+            if match is None or last is None or roles[last.column] == name:
+                continue
+            first, end = line.span(match)
+            if not idle.issuperset(t.word for n, t in enumerate(line.tokens) if not first <= n < end):
+                continue
+            known = [v for said in np.ravel(last.value) for v in self.gazetteer.names.get(key_of(str(said)), ())]
+            meant = next((v for v in known if v.role == name), None)
+            if meant is not None:
+                rule = last.model_copy(update={"column": meant.column})
+                return [
+                    ValueMention(first, end, [last], False, 1.0, stance="dropped"),
+                    ValueMention(first, end, [rule], False, 1.0, stance="rule"),
+                ]
+        return []
 
     def _anything(self, column: str) -> Rule:
         """The rule that every item with something in a column passes."""

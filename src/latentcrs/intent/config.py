@@ -82,9 +82,12 @@ class ModelSection(Section):
     where conversations were imported; how much each counts is learned from the request."""
     calibrated: bool = False
     """Addition: how much each part of h counts is learned anew on the validation rows; wants the other additions."""
+    closeness: float = Field(0.0, ge=0)
+    """Addition: how much items count that are close to the few that a request names, in standard deviations of its
+    scores for each of their closeness (`recommend.closeness`); nothing of training depends on it."""
     centroids: Literal["users", "items"] = "users"
     """Ablation: whose vectors K-means clusters into intents: the training users' S (Eq. 3), or the items' V."""
-    switches = frozenset({"centroids", "clues", "calibrated"})
+    switches = frozenset({"centroids", "clues", "calibrated", "closeness"})
 
     @model_validator(mode="after")
     def _has_what_is_calibrated(self) -> ModelSection:

@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,9 @@ class BundleInfo(BaseModel):
     checksums: dict[str, str] = Field(default_factory=dict)
 
 
+POPULARITY = "popularity"
+
+
 @dataclass
 class Bundle:
     """A bundle in memory."""
@@ -120,6 +124,16 @@ class Bundle:
     def columns(self) -> Mapping[str, ColumnKind]:
         """The catalogue's attribute columns and their kinds."""
         return self.info.dataset.columns
+
+    @cached_property
+    def facts(self) -> tuple[pl.DataFrame, Mapping[str, ColumnKind]]:
+        """What conditions and orders may speak of: items and columns of the catalogue, with in how many histories of
+        the log an item is, unless a column is called `POPULARITY` already.
+        """
+        if POPULARITY in self.items.columns:
+            return self.items, self.columns
+        chosen = np.rint(np.expm1(self.generative.log_popularity.cpu().numpy())).astype(np.int64)
+        return self.items.with_columns(pl.Series(POPULARITY, chosen)), {**self.columns, POPULARITY: "number"}
 
     @property
     def trained_items(self) -> int:

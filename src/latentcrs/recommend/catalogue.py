@@ -30,7 +30,8 @@ NAMED = 0.8
 LEAST_ALIKE = 75
 """Of 100: how alike the letters of a title are that is asked about where none is called so."""
 Unknown = Literal["refuse", "leave out"]
-OF_WORDS = ("_item_number", "_titled", "_behaviour_index", "_lengths", "_likelihood", "titles")  # go with new words
+OF_WORDS = ("_item_number", "_titled", "_behaviour_index", "_closeness", "_lengths", "_likelihood", "titles")
+"""What goes when words are new."""
 MASK_BYTES = 1 << 26
 """Memory that remembered masks of rules may take."""
 YEAR = re.compile(r"\s*\([12]\d{3}\)$")
@@ -172,14 +173,15 @@ class LiveCatalogue:
         Raises:
             UserError: a rule or an expression that does not fit the catalogue.
         """
-        expression = rules_expression(where, self.bundle.columns)
+        items, columns = self.bundle.facts
+        expression = rules_expression(where, columns)
         if expression is None:
             return None
         try:
-            mask = self.bundle.items.select(expression.fill_null(False)).to_series()
+            mask = items.select(expression.fill_null(False)).to_series()
         except pl.exceptions.PolarsError as error:
             raise UserError(f"where does not fit the catalogue: {first_line(error)}.") from None
-        if mask.dtype != pl.Boolean or len(mask) != len(self.bundle.items):
+        if mask.dtype != pl.Boolean or len(mask) != len(items):
             raise UserError("where must be true or false for every item.")
         return mask.to_numpy()
 
@@ -296,8 +298,9 @@ class LiveCatalogue:
         Raises:
             UserError: no such column.
         """
-        if self.bundle.columns.get(column) not in ("number", "year"):
-            numeric = [name for name, kind in self.bundle.columns.items() if kind in ("number", "year")]
+        items, columns = self.bundle.facts
+        if columns.get(column) not in ("number", "year"):
+            numeric = [name for name, kind in columns.items() if kind in ("number", "year")]
             raise UserError(f"Nothing is sorted by {column!r}: columns of numbers are {', '.join(numeric)}.")
-        values = self.bundle.items[column].cast(pl.Float64).to_numpy()[numbers]
+        values = items[column].cast(pl.Float64).to_numpy()[numbers]
         return np.argsort(np.where(np.isnan(values), np.inf, -values if descending else values), kind="stable")

@@ -62,8 +62,14 @@ class Reason:
 @lru_cache(maxsize=1024)
 def words_of(text: str) -> frozenset[str]:
     """The telling words of a sentence: lower case, plural s taken off, without words that every request has."""
-    found = {word.strip("'") for word in WORD.findall(text.lower())}
-    return frozenset(singular(word) for word in found if word not in STOPWORDS and (len(word) > 2 or word.isdigit()))
+    return frozenset(_said(text))
+
+
+@lru_cache(maxsize=1024)
+def _said(text: str) -> dict[str, str]:
+    """The telling words of a sentence, each with how it was said."""
+    found = (word.strip("'") for word in WORD.findall(text.lower()))
+    return {singular(word): word for word in found if word not in STOPWORDS and (len(word) > 2 or word.isdigit())}
 
 
 def singular(word: str) -> str:
@@ -102,7 +108,8 @@ def matching_words(
         elif kind == "text":
             for word in sorted((wanted & words_of(str(value))) - OF_REQUESTS):
                 if tells(word) and not any(word in words_of(entry) for entry in found):
-                    found[word if column != MACHINE_WRITTEN else f"{word} ({BY_MODEL})"] = None
+                    said = _said(request)[word]
+                    found[said if column != MACHINE_WRITTEN else f"{said} ({BY_MODEL})"] = None
     return list({word.lower(): word for word in reversed(found)}.values())[::-1][:most]  # "War" and "war" once
 
 

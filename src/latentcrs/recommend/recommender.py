@@ -18,6 +18,7 @@ from latentcrs.data import Histories
 from latentcrs.data.rules import Rule
 from latentcrs.recommend.bundle import load_bundle, save_bundle
 from latentcrs.recommend.catalogue import LiveCatalogue, Unknown
+from latentcrs.recommend.closeness import Closeness
 from latentcrs.recommend.explain import Reason, matching_words, nearest_past
 from latentcrs.recommend.index import ItemIndex
 from latentcrs.recommend.policy import Policy, Shelf
@@ -112,6 +113,10 @@ class Recommender(LiveCatalogue):
     @cached_property
     def _behaviour_index(self) -> ItemIndex:
         return self.bundle.behaviour_index or ItemIndex.build(self.bundle.generative.V.cpu().numpy())
+
+    @cached_property
+    def _closeness(self) -> Closeness:
+        return Closeness(self.bundle.generative.V, self.bundle.generative.T)
 
     @cached_property
     def _likelihood(self) -> NDArray[np.float32]:
@@ -394,7 +399,17 @@ class Recommender(LiveCatalogue):
             if bonus is not None:
                 bonuses = list(bonus.cpu().numpy())
         rows = zip(requests, pasts, f.cpu().numpy(), vectors.cpu().numpy(), bonuses, left_out, strict=True)
-        return [Query(request, past, f, vector, index, bonus, out) for request, past, f, vector, bonus, out in rows]
+        queries = [Query(said, past, f, vector, index, bonus, out) for said, past, f, vector, bonus, out in rows]
+        weight = self.bundle.info.config.model.closeness
+        return queries if X is None or not weight else [self._nearer(query, weight) for query in queries]
+
+    def _nearer(self, query: Query, weight: float) -> Query:
+        """With `weight` on being close to what the request names."""
+        near = self._closeness.to(query.left_out)
+        if near is None:
+            return query
+        near *= weight * query.index.scores(query.vector).std()
+        return replace(query, bonus=near if query.bonus is None else query.bonus + near)
 
     def with_reasons(
         self,
