@@ -114,3 +114,12 @@ def test_titles_in_real_conversations_are_found(shared_data: Callable[..., Path]
     assert said > 500
     assert right / said > 0.85
     assert right / heard > 0.85
+
+
+@pytest.mark.parametrize("said", ["something like ET", "we loved ET", "more like MASH please", "that gattaca film"])
+def test_initials_are_one_word_and_a_film_that_is_pointed_at_by_its_name_is_meant(said: str) -> None:
+    titles = ["E.T. the Extra-Terrestrial", "M*A*S*H", "Gattaca", "Etcetera", "Mashed"]
+    found = TitleFinder(titles, [1982, 1970, 1997, 2000, 2001], [3.0, 3.0, 3.0, 1.0, 1.0]).find(said)
+    assert [one.numbers[0] for one in found] == [
+        {"ET": 0, "MASH": 1, "gattaca": 2}[said[found[0].start : found[0].end]]
+    ]

@@ -313,8 +313,9 @@ class Conversation:
             with timed(begun.turn, "embed"):
                 X = recommender.embed(session.request)
             with timed(begun.turn, "read"):
-                past, unliked = recommender.item_numbers(session.past), recommender.item_numbers(session.unliked)
-                return recommender.read(past, session.wording, X, unliked)
+                told = map(recommender.item_numbers, (session.past, session.unliked, session.liked))
+                past, unliked, liked = told
+                return recommender.read(past, session.wording, X, unliked, liked)
 
     def _recommend(self, turn: Turn, session: Session, query: Query, reading: Reading) -> None:
         """The next items for all that is known: filter, rank, explain, and in variant v judge."""
@@ -331,6 +332,14 @@ class Conversation:
             narrows = session.variant != "b" and any(rule.op != "not" for rule in new)
             gone = session.unwanted if narrows or sort is not None else session.not_again
             available[recommender.item_numbers(gone)] = False
+            # "Are there any with Tom Hanks?" is said of what is listed, too.
+            wished = [
+                found.rule for found in session.wishes if found.rule not in [w.rule for w in self.session.wishes]
+            ]
+            shown = recommender.item_numbers(set(self.session.listed) - set(session.unwanted))
+            for rule in wished if session.variant != "b" else ():
+                if rule.op in ("is", "has any"):
+                    available[shown[recommender.mask(rule)[shown]]] = True
             rules, wishes = (session.rules, session.wishes) if session.variant != "b" else ([], [])
             if sort is not None:
                 available = first_by(recommender, sort, session, available, rules)

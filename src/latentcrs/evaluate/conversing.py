@@ -74,10 +74,11 @@ class BundleDialogues:
     def _read(self, begun: Sequence[PendingTurn]) -> Iterator[Query]:
         pasts = [self.recommender.item_numbers(each.session.past) for each in begun]
         unliked = [self.recommender.item_numbers(each.session.unliked) for each in begun]
+        liked = [self.recommender.item_numbers(each.session.liked) for each in begun]
         kept = partial(embed, encoder=self.recommender.text_encoder, name=None)
         requests = [each.session.request for each in begun]
         wordings = [each.session.wording for each in begun]
-        return self.recommender.read_all(pasts, requests, unliked, kept, wordings)
+        return self.recommender.read_all(pasts, requests, unliked, kept, wordings, liked)
 
     def tokens(self, dialogue: Dialogue) -> tuple[int, int]:
         """See `Conversationalist.tokens`."""
@@ -117,6 +118,7 @@ class ReferenceRecommender(PlainRecommender):
         requests: Sequence[str],
         X: NDArray[np.float32] | None,
         unliked: Sequence[NDArray[np.int64]] | None = None,
+        liked: Sequence[NDArray[np.int64]] | None = None,
     ) -> list[Query]:
         """See `Recommender.read_many`."""
         if X is None:

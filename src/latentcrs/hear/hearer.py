@@ -16,7 +16,7 @@ from latentcrs.data import ColumnKind
 from latentcrs.hear.assembly import ValueMention, assembled
 from latentcrs.hear.gazetteer import Gazetteer
 from latentcrs.hear.heads import Floats, Head, Read, StateEncoder, load_heads, mention_features, utterance_features
-from latentcrs.hear.language import Line, denials, language_of, patterns, word_set, words
+from latentcrs.hear.language import Line, Token, denials, language_of, patterns, word_set, words
 from latentcrs.hear.needs import telling_words
 from latentcrs.hear.numbers import Numbers
 from latentcrs.hear.reading import Act, Context, HeardTitle, Reading, Sort, Stance
@@ -146,10 +146,13 @@ class Hearer:
         named = self._titles(read, taken, language)
         titles = [title for title in named if title.number < len(self.items)]
         titles += self._pointed(read, context, taken, language, titles) if context.listed else []
-        spoken = self.values.find(line, language, taken, context)
+        spoken = self.values.find(line, language, taken, context, named)
         for one in spoken:
             asked = one.pointed or any(rule.column == context.asked for rule in one.rules)
             judge(one, read, language, half, self.heads["stance"], self.hard, asked)
+            negates = word_set(language, "negate") & {t.word for t in line.tokens[max(0, one.first - 3) : one.first]}
+            if one.stance == "dropped" and negates and context.rules and not self._in_force(one, context):
+                one.stance, one.p = "refused", self.hard  # "not the scary kind", where nothing scary was asked for
             if self._goes_on_refusing(one, line, language, context):  # "not Adam Sandler", then "or Jim Carrey"
                 one.stance, one.p = "refused", self.hard
         if all(one.stance == "mentioned" for one in spoken):
@@ -221,9 +224,12 @@ class Hearer:
             words_near = [token.word for token in read.line.tokens[max(0, inside[0] - 4) : inside[-1] + 5]]
             before = read.line.tokens[inside[0] - 1].word if inside[0] else ""
             known = self._known(read.line, inside[0], language) or (ended == inside[0] - 1 and before == "and")
+            known = known or self._said_seen(read.line.tokens[inside[-1] + 1 :][:NEAR], language)  # "Heat we saw"
             known = known and not any(denials(words_near, language))
             if stance in ("liked", "accepted") and known and not word_set(language, "like") & set(words_near):
                 stance = "seen"
+            if p * mention.certainty < PLURAL:  # nothing is clear of it but that it is spoken of
+                stance = "named"
             ended = inside[-1] + 1 if stance == "seen" else ended
             said = read.line.text[mention.start : mention.end]
             certainty = round(p * mention.certainty, 3)
@@ -234,13 +240,15 @@ class Hearer:
 
     def _known(self, line: Line, first: int, language: str) -> bool:
         """Whether what stands at `first` is said to be seen: right before it, or before "most of", "the film"."""
+        return self._said_seen(line.tokens[max(0, first - NEAR) : first][::-1], language)
+
+    def _said_seen(self, tokens: Sequence[Token], language: str) -> bool:
+        """Whether one of these says so, and all before it say nothing."""
         idle = word_set(language, "talk") | word_set(language, "function")
-        for token in reversed(line.tokens[max(0, first - NEAR) : first]):
-            if token.word in word_set(language, "seen"):
-                return True
-            if token.word not in idle:
-                break
-        return False
+        telling = (
+            token.word for token in tokens if token.word not in idle or token.word in word_set(language, "seen")
+        )
+        return next(telling, "") in word_set(language, "seen")
 
     def _stance(self, read: Read, first: int, last: int, language: str) -> tuple[Stance, float]:
         p = self.heads["title"](mention_features(read, first, last, language))
@@ -289,9 +297,18 @@ class Hearer:
         for match in pointing["two"].finditer(line.line) if len(context.listed) == 2 else ():
             point(*line.span(match), range(2))
         if not found:
-            for match in pointing["it"].finditer(line.line):
-                point(*line.span(match), [context.it])
+            called = {
+                line.span(match)[0] for _, name in patterns(language, "column") for match in name.finditer(line.line)
+            }
+            for first, last in map(line.span, pointing["it"].finditer(line.line)):
+                if last not in called:  # "this decade" is no item
+                    point(first, last, [context.it])
         return list(found.values())
+
+    def _in_force(self, one: ValueMention, context: Context) -> bool:
+        """Whether something is in force that taking `one` back would end: a value of its, or anything of a column."""
+        rules = [(mine, held) for mine in one.rules for held in context.rules if mine.column == held.column]
+        return any(one.whole or not set(np.ravel(a.value)).isdisjoint(np.ravel(b.value)) for a, b in rules)
 
     def _goes_on_refusing(self, one: ValueMention, line: Line, language: str, context: Context) -> bool:
         last = context.rules[-1] if context.rules else None

@@ -33,7 +33,7 @@ def judge(
     behind = [t.word for t in tokens[one.last : one.last + 2]]
     denied = any(no) or (behind[:1] in (["?"], [","]) and behind[-1] in deny)
     if one.wished:
-        one.stance, one.p = "wish", SOFT
+        one.stance, one.p = "wish", 1.0
     if one.wished or (half and one.whole):
         return
     if half:

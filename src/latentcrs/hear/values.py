@@ -12,9 +12,9 @@ from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
 from latentcrs.hear.assembly import ValueMention
 from latentcrs.hear.gazetteer import PEOPLE, Gazetteer
-from latentcrs.hear.language import Line, alternatives, key_of, patterns, phrases, stem, word_set, words
+from latentcrs.hear.language import Line, alternatives, key_of, patterns, phrases, stem, tokenise, word_set, words
 from latentcrs.hear.numbers import Numbers
-from latentcrs.hear.reading import Context
+from latentcrs.hear.reading import Context, HeardTitle
 
 KNOWN = 0.9
 """The share of the catalogue that is known less than what is well known."""
@@ -31,9 +31,16 @@ class ValueFinder:
         self.items, self.columns, self.gazetteer, self.numbers = items, columns, gazetteer, numbers
 
     def find(
-        self, line: Line, language: str, taken: Sequence[bool], context: Context | None = None
+        self,
+        line: Line,
+        language: str,
+        taken: Sequence[bool],
+        context: Context | None = None,
+        named: Sequence[HeardTitle] = (),
     ) -> list[ValueMention]:
-        """The values and numbers that a line speaks of, outside of the words `taken`; their stance is not judged."""
+        """The values and numbers that a line speaks of, outside of the words `taken`, which are those of the titles
+        `named`, too; their stance is not judged.
+        """
         context, spoken, covered = context or Context(), list[ValueMention](), list(taken)
 
         def take(one: ValueMention) -> None:
@@ -53,6 +60,7 @@ class ValueFinder:
             self._subjects(line, language, covered, spoken) if "text" in self.items.columns else ()
         ):
             spoken.append(ValueMention(first, last, [Rule(column="text", op="contains", value=subject)], False, 0.5))
+        spoken += self._of_titles(line, language, named)
         spoken += self._pointed(line, language, context, covered, spoken)
         spoken += self._columns(line, language, covered, spoken)
         return sorted(spoken, key=lambda one: one.first)
@@ -80,6 +88,20 @@ class ValueFinder:
         said = self.items[column].gather(list(rows))
         said = said.explode() if isinstance(said.dtype, pl.List) else said
         return said.drop_nulls().cast(pl.String).unique(maintain_order=True).to_list()
+
+    def _of_titles(self, line: Line, language: str, named: Sequence[HeardTitle]) -> Iterator[ValueMention]:
+        """The values of what is named: "the director of Alien"."""
+        for title in named if language == "en" else ():
+            words_of = " ".join(token.word for token in tokenise(title.words).tokens)
+            for role, called in patterns(language, "column"):
+                column = next((column for column, its in self.gazetteer.roles.items() if its == role), "")
+                found = re.search(rf"{called.pattern} of {re.escape(words_of)}(?= )", line.line)
+                values = (
+                    self._of(column, [title.number]) if found and column and title.number < len(self.items) else ()
+                )
+                if found and values and self.columns[column] in ("category", "multi-category"):
+                    rule = Rule(column=column, op="has any", value=list(values))
+                    yield ValueMention(line.span(found)[0], line.span(found)[0] + 1, [rule], False, 0.9, pointed=True)
 
     def _pointed(
         self, line: Line, language: str, context: Context, covered: Sequence[bool], spoken: Sequence[ValueMention]

@@ -323,11 +323,13 @@ class Recommender(LiveCatalogue):
         request: str,
         X: NDArray[np.float32] | None,
         unliked: NDArray[np.int64] = NOTHING,
+        liked: NDArray[np.int64] = NOTHING,
     ) -> Query:
         """Behaviour and words of one person as one query; `past` (item numbers, oldest first), X as of `embed`;
-        `unliked`: items that are no sign of a liking where the request names them.
+        `unliked`: items that are no sign of a liking where the request names them; `liked`: those of `past` that were
+        said to be liked here, however it was said.
         """
-        return self.read_many([past], [request], X, [unliked])[0]
+        return self.read_many([past], [request], X, [unliked], [liked])[0]
 
     def read_all(
         self,
@@ -336,9 +338,11 @@ class Recommender(LiveCatalogue):
         unliked: Sequence[NDArray[np.int64]],
         encode: Callable[[list[str]], NDArray[np.float32]] | None = None,
         wordings: Sequence[str] | None = None,
+        liked: Sequence[NDArray[np.int64]] | None = None,
     ) -> Iterator[Query]:
         """`read_many` of people of whom some may have said nothing: the behaviour encoder ranks for those alone.
         `encode`: makes X of requests, by default the text encoder. `wordings`: what is matched by words instead.
+        `liked`: as of `read`.
         """
         for start in range(0, len(requests), TOGETHER):
             places = range(start, min(start + TOGETHER, len(requests)))
@@ -346,10 +350,11 @@ class Recommender(LiveCatalogue):
             for silent in (False, True):
                 group = [place for place in places if silent is not bool(requests[place].strip())]
                 said, no = [requests[place] for place in group], [unliked[place] for place in group]
+                yes = [liked[place] for place in group] if liked else None
                 if group:
                     X = None if silent else (encode or self.text_encoder.encode)(said)
                     words = [wordings[place] for place in group] if wordings else said
-                    read = self.read_many([pasts[place] for place in group], words, X, no)
+                    read = self.read_many([pasts[place] for place in group], words, X, no, yes)
                     found |= dict(zip(group, read, strict=True))
             yield from (found[place] for place in places)
 
@@ -360,6 +365,7 @@ class Recommender(LiveCatalogue):
         requests: Sequence[str],
         X: NDArray[np.float32] | None,
         unliked: Sequence[NDArray[np.int64]] | None = None,
+        liked: Sequence[NDArray[np.int64]] | None = None,
     ) -> list[Query]:
         """`read` for B people at once: X (B, d_x), or None where none of them said anything.
 
@@ -401,11 +407,17 @@ class Recommender(LiveCatalogue):
         rows = zip(requests, pasts, f.cpu().numpy(), vectors.cpu().numpy(), bonuses, left_out, strict=True)
         queries = [Query(said, past, f, vector, index, bonus, out) for said, past, f, vector, bonus, out in rows]
         weight = self.bundle.info.config.model.closeness
-        return queries if X is None or not weight else [self._nearer(query, weight) for query in queries]
+        if X is None or not weight:
+            return queries
+        told = zip(queries, unliked or [NOTHING] * len(queries), liked or [NOTHING] * len(queries), strict=True)
+        return [self._nearer(query, no, yes, weight) for query, no, yes in told]
 
-    def _nearer(self, query: Query, weight: float) -> Query:
-        """With `weight` on being close to what the request names."""
-        near = self._closeness.to(query.left_out)
+    def _nearer(self, query: Query, unliked: NDArray[np.int64], liked: NDArray[np.int64], weight: float) -> Query:
+        """With `weight` on being close to what is named; of what one name may mean, to what is sold here."""
+        n = len(self.bundle.items)
+        meant = [next((it for it in mention.numbers if it < n), n) for mention in self.mentions(query.request)]
+        named = [it for it in dict.fromkeys([*liked.tolist(), *meant]) if it < n and it not in unliked]
+        near = self._closeness.to(np.array(named, np.int64))
         if near is None:
             return query
         near *= weight * query.index.scores(query.vector).std()

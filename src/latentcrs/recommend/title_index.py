@@ -26,6 +26,7 @@ ARTICLES = frozenset("the a an la le les l el los las il lo der die das ein eine
 _BRACKETS = re.compile(r"\s*[(\[]([^)\]]*)[)\]]")
 _MOVED = re.compile(r"^(.*),\s*(?:the|a|an|la|le|les|l'|el|los|las|il|lo|der|die|das|un|une|una|ein|eine)$", re.I)
 _PARTS = re.compile(r"\s*:\s+|\s+[-–—]\s+")
+_DOTTED = re.compile(r"(?:[^\W\d_]\.){2,}(?=\s)")  # "E.T. the Extra-Terrestrial" is said "ET"
 _NUMBERS = {word: str(n) for n, word in enumerate("one two three four five six seven eight nine ten".split(), 1)}
 _NUMBERS |= {word: str(n) for n, word in enumerate("ii iii iv v vi vii viii ix".split(), 2)}
 _COUNTED = frozenset("part episode vol volume chapter".split())
@@ -170,6 +171,8 @@ def _names(titles: Sequence[str], weights: NDArray[np.float64]) -> dict[str, Nam
                 add(inside.removeprefix("a.k.a. "), "other", number)
         whole = _BRACKETS.sub(" ", title).strip()
         words = add(whole, "whole", number)
+        if initials := _DOTTED.match(whole):
+            add(initials[0], "other", number)
         parts = _PARTS.split(whole)
         for part in parts if len(parts) > 1 else ():
             if part is parts[0] or " " in part:

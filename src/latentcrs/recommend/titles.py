@@ -128,6 +128,10 @@ class TitleFinder:
         capital = all(t.capital or t.word.isdigit() for t in content)
         places = [place_by_use(t.word) for t in content]
         cued, cue = _cue(text, tokens, head)
+        # "that rudy movie"
+        pointed = before is not None and before.word in ("this", "that") and last + 1 < len(tokens)
+        pointed = pointed and tokens[last + 1].word in ("movie", "film", "game", "book", "album", "show")
+        cued, cue = (True, "that") if pointed else (cued, cue)
         features = {
             "words": min(len(content), 4) - 1.0,
             "letters": np.log(sum(len(t.word) for t in part)) - 2.0,
@@ -136,7 +140,7 @@ class TitleFinder:
             "popular": float(self._popular[numbers[0]]) - 0.5,
             "slips": (100.0 - ratio) / 10,
             "a slip that is a word": float(ratio < 100 and all(place < RARE for place in places)),
-            "joined otherwise": float(ratio == 100 and len(part) != len(name.words)),
+            "joined otherwise": float(ratio == 100 and len(part) != len(name.words) and not _initials(name.words)),
             "capital": float(capital and case == "mixed" and not content[0].begins),
             "capital at the start": float(capital and case == "mixed" and content[0].begins),
             "no capital": float(not capital and case == "mixed"),
@@ -149,7 +153,7 @@ class TitleFinder:
             "cue, one word": float(cued and len(content) == 1),
             "cue, capital": float(cued and capital and case == "mixed"),
             "cue right before": float(cued and tokens[first - 1].word == cue),
-            "determined": float(before is not None and before.word in _DETERMINERS),
+            "determined": float(before is not None and before.word in _DETERMINERS and not pointed),
             "capital after it": float(_is_name(text, tokens, last, last + 1)),
             "capital before it": float(_is_name(text, tokens, head - 1, head - 1) and not tokens[head - 1].begins),
             "ends there": float(not re.match(r"\s*[^\W\d]", text[end:])),
@@ -200,6 +204,11 @@ def _is_name(text: str, tokens: Sequence[Token], left: int, place: int) -> bool:
     if left < 0 or left + 1 >= len(tokens) or not tokens[place].capital or tokens[place].word == "i":
         return False
     return not text[tokens[left].end : tokens[left + 1].start].strip()
+
+
+def _initials(words: Sequence[str]) -> bool:
+    """Whether these are letters that people write as one word: E.T., M*A*S*H."""
+    return len(words) > 1 and all(len(word) == 1 for word in words)
 
 
 def _quoted(text: str, start: int, end: int) -> bool:
