@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from latentcrs.base.errors import UserError
+from latentcrs.data.roles import roles_of
 from latentcrs.data.rules import Rule
 from latentcrs.hear import Heard, HeardRule, Reading
 from latentcrs.recommend import Recommender
@@ -82,7 +83,8 @@ def taken_back_by(recommender: Recommender, found: HeardRule, dropped: Rule) -> 
 def update(recommender: Recommender, session: Session, heard: Heard) -> list[HeardRule]:
     """Put what was heard in force in `session`; returns the rules and wishes that are in force no longer.
 
-    - A turn to something new (`Heard.continues`) ends all that was in force, unless it only says it again or refuses.
+    - A turn to something new (`Heard.continues`) ends what was asked for, unless it only says it again or refuses;
+    what was refused stays.
     - What is taken back goes; in its very form it goes alone.
     - What contradicts a later rule or wish goes. A correction replaces what was asked of its column, exclusions
     apart; of numbers, what bounds the same end ("before 2000" narrows "after 1990").
@@ -95,7 +97,12 @@ def update(recommender: Recommender, session: Session, heard: Heard) -> list[Hea
     before = [*session.rules, *session.wishes]
     new = [*heard.rules, *heard.wishes]
     if turns == "turns" and before and _is_new(before, heard) and not _goes_along(recommender, session, heard):
-        gone, session.rules, session.wishes, session.said = before, [], [], []
+        # What somebody cannot stand they cannot stand in something new either; whom it is to suit may change.
+        suits = roles_of({found.rule.column: "category" for found in before})
+        stands = [f for f in before if f.rule.op == "not" and suits.get(f.rule.column) != "certificate"]
+        gone, session.said = [found for found in before if found not in stands], []
+        session.rules = [found for found in session.rules if found in stands]
+        session.wishes = [found for found in session.wishes if found in stands]
     dropped = [rule for rule in heard.dropped if not any(rule == found.rule for found in _in_force(session))]
     exactly = [rule for rule in heard.dropped if rule not in dropped]
 
