@@ -406,7 +406,8 @@ def test_start_over_forgets_what_was_asked_and_keeps_what_the_person_did(talk: T
     liked = begun.session.liked
     turn = begun.reply("start over")
     assert turn.rules == turn.wishes == []
-    assert begun.session.model_copy(update={"before": None}) == Session(user="u", history=["1"], liked=liked, turns=4)
+    left = begun.session.model_copy(update={"before": None})
+    assert left == Session(user="u", history=["1"], liked=liked, liked_before=1, turns=4) and not left.alike
     assert begun.reply("a film").request == "a film"
 
 
@@ -860,3 +861,33 @@ def test_this_before_what_a_column_is_called_points_at_no_item(heard: Conversati
     heard.reply("a drama")
     heard.reply("anything else in this genre?")
     assert not heard.session.liked
+
+
+def test_it_is_what_was_named_in_the_same_breath(heard: Conversation, ids: Callable[[str], str]) -> None:
+    shown = [item.item_id for item in heard.reply("a drama").items]
+    heard.reply("not Fargo, I watched it last week")
+    assert heard.session.seen == [ids("Fargo")] and ids("Fargo") not in shown
+    turn = heard.reply("The Lion King sounds nice, who made it?")
+    assert turn.text.count("The Lion King") >= 1 and not any(
+        item.title in turn.text for item in heard.recent[0].items
+    )
+
+
+def test_a_title_behind_a_not_is_refused(heard: Conversation, ids: Callable[[str], str]) -> None:
+    turn = heard.reply("something with Frances McDormand, but not Fargo")
+    assert heard.session.refused == [ids("Fargo")] and not heard.session.liked
+    assert ids("Fargo") not in {item.item_id for item in turn.items}
+
+
+def test_what_is_refused_stays_refused_in_something_new(heard: Conversation) -> None:
+    heard.reply("a horror film, no Brad Pitt please")
+    assert heard.reply("now a western").rules == ["actors: not Brad Pitt", "genres: Western"]
+
+
+def test_what_was_liked_before_something_new_is_not_what_it_is_to_be_like(
+    heard: Conversation, ids: Callable[[str], str]
+) -> None:
+    heard.reply("a horror film like Psycho")
+    assert heard.session.alike == [ids("Psycho")]
+    heard.reply("ok, now I need a cartoon for my kids, something like The Lion King")
+    assert heard.session.alike == [ids("The Lion King")] and ids("Psycho") in heard.session.past

@@ -485,3 +485,18 @@ def test_what_a_request_refuses_is_neither_liked_nor_recommended(bundle: Path) -
     assert all("Toy Story" not in item.title or item.title != "Toy Story" for item in [*liked, *refused])
     assert any("Toy Story" in item.reason.because_of for item in liked)
     assert not any("Toy Story" in item.reason.because_of for item in refused)
+
+
+@pytest.mark.parametrize(
+    ("utterance", "wishes"),
+    [
+        ("my daughter is 6 and wants a film", {"genres: Children's"}),
+        ("for two boys, aged 7", {"genres: Children's"}),
+        ("my son turned 19", set()),
+        ("the budget is 5", set()),
+    ],
+)
+def test_how_old_a_child_is_said_to_be_wishes_for_what_is_for_children(
+    films: Hearer, utterance: str, wishes: set[str]
+) -> None:
+    assert said(films.read(utterance).wishes) == wishes

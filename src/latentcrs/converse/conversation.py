@@ -247,7 +247,7 @@ class Conversation:
         What is said plainly of the last list, or to the system itself, is known by its form (`acts`); all else by
         what was heard (`deciding`).
         """
-        listed = list(session.listed)
+        listed, liked = list(session.listed), len(session.liked)
         if act.kind == "start over":
             _forget(session)
         if act.kind in ("request", "foreign"):
@@ -255,6 +255,13 @@ class Conversation:
             places = meant(reading, turn.kind, len(listed), session.it_at)
         else:
             turn.kind, recommends, places = act.kind, act.kind in ("more", "seen", "refused"), act.items
+        titles, rest, noted = [self.title(item_id) for item_id in listed], act.rest, set(JOINS.values())
+        # "Not Fargo, I watched it yesterday": it is what was named.
+        named = [title for title in reading.titles if not title.pointed] if act.kind in noted else []
+        if named and places and not items_meant(text, titles, pronouns=False):
+            places = ()
+        else:
+            named = []
         into = {"more": "liked"}.get(turn.kind, turn.kind)
         if into in ("seen", "refused", "accepted", "liked"):
             for place in places:
@@ -262,12 +269,13 @@ class Conversation:
                     _join(session, into, listed[place])
         session.told = reading.about if turn.kind in ("question", "accepted") else ""
         spoken_of = [listed[place] for place in places]
-        titles, rest = [self.title(item_id) for item_id in listed], act.rest
         pointed = {listed[place] for place in items_meant(text, titles, it=session.it_at)}
         for title in reading.titles if act.kind not in ("question", "why") else ():
             item_id = str(self.recommender.bundle.items["item_id"][title.number])
             if item_id not in spoken_of and (not title.pointed or item_id in pointed):
-                if act.kind in JOINS and rest.lower().startswith(title.words.lower()):  # "seen it and Heat"
+                # "Seen it and Heat"
+                beside = act.kind in noted and rest.lower().startswith(title.words.lower())
+                if beside or title in named:
                     _join(session, act.kind, item_id)
                     rest = rest[len(title.words) :].strip(" ,.;:!?-")
                 elif title.stance != "asked_about":
@@ -280,6 +288,7 @@ class Conversation:
         refuses = "reject" in reading.acts and "request" not in reading.acts[: reading.sure] and denies(act.rest)
         talk = refuses or turn.kind in TALK or (act.kind != turn.kind and turn.kind in ("seen", "refused", "liked"))
         asked = self._take_in(turn, session, reading, rest, talk) if rest else False
+        session.liked_before = min(session.liked_before, liked)  # what is liked in the same breath is meant
         return spoken_of, recommends or asked
 
     def _take_in(self, turn: Turn, session: Session, reading: Reading, text: str, talk: bool) -> bool:
@@ -293,6 +302,8 @@ class Conversation:
             turn.unknown = [words for words in unknown if words not in [found.words for found in away]]
             if talk and heard.continues == "turns":
                 heard = heard.model_copy(update={"continues": "continues"})
+            if heard.continues == "turns":
+                session.liked_before = len(session.liked)
             gone = update(self.recommender, session, heard)
             turn.taken_back = [str(found.rule) for found in gone]
         asks = bool(heard.rules or heard.wishes)
@@ -313,9 +324,9 @@ class Conversation:
             with timed(begun.turn, "embed"):
                 X = recommender.embed(session.request)
             with timed(begun.turn, "read"):
-                told = map(recommender.item_numbers, (session.past, session.unliked, session.liked))
-                past, unliked, liked = told
-                return recommender.read(past, session.wording, X, unliked, liked)
+                told = map(recommender.item_numbers, (session.past, session.unliked, session.alike))
+                past, unliked, alike = told
+                return recommender.read(past, session.wording, X, unliked, alike)
 
     def _recommend(self, turn: Turn, session: Session, query: Query, reading: Reading) -> None:
         """The next items for all that is known: filter, rank, explain, and in variant v judge."""
@@ -475,6 +486,7 @@ def _held(session: Session) -> InForce:
 def _forget(session: Session) -> None:
     """Start over: what was said, shown and refused is forgotten; what the user did (history, likes) is not."""
     session.said, session.rules, session.wishes = [], [], []
+    session.liked_before = len(session.liked)
     session.listed, session.shown, session.refused = [], [], []
 
 

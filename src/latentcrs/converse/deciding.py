@@ -32,6 +32,8 @@ def kind_of(reading: Reading, session: Session, words: int) -> tuple[Kind, bool]
     tells = bool(told) and (words <= TERSE or not listed)
     if "question" in sure and not asks and (listed or reading.titles) and first not in ("request", "more"):
         return "question", False
+    if reading.about and reading.titles and "question" in reading.acts and not asks:
+        return "question", False  # "Heat sounds nice, who made it?"
     asked = [title for title in reading.titles if title.stance == "asked_about"]
     if not asks and any(not title.pointed or "question" in reading.acts for title in asked):
         return "question", False  # "do you have Top Gun?"

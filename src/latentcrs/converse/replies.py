@@ -35,6 +35,8 @@ def phrase(rule: Rule) -> str:
     numbers = spans([value for value in values if isinstance(value, float)])
     if rule.op in ("is", "has any", "has all"):
         return listed(words, "and" if rule.op == "has all" else "or") if words else listed(numbers, "or")
+    if rule.op == "not" and rule.column == "text":
+        return f"no \u201c{listed(words, 'or')}\u201d"
     if rule.op == "not":
         return f"no {listed(words, 'or')}" if words else f"not {listed(numbers, 'or')}"
     if rule.op == "contains":

@@ -74,7 +74,7 @@ class BundleDialogues:
     def _read(self, begun: Sequence[PendingTurn]) -> Iterator[Query]:
         pasts = [self.recommender.item_numbers(each.session.past) for each in begun]
         unliked = [self.recommender.item_numbers(each.session.unliked) for each in begun]
-        liked = [self.recommender.item_numbers(each.session.liked) for each in begun]
+        liked = [self.recommender.item_numbers(each.session.alike) for each in begun]
         kept = partial(embed, encoder=self.recommender.text_encoder, name=None)
         requests = [each.session.request for each in begun]
         wordings = [each.session.wording for each in begun]

@@ -228,6 +228,8 @@ class Hearer:
             known = known and not any(denials(words_near, language))
             if stance in ("liked", "accepted") and known and not word_set(language, "like") & set(words_near):
                 stance = "seen"
+            if stance in ("liked", "accepted", "wants_similar") and self._refuses(read.line, inside[0], language):
+                stance, p = "rejected", SURE
             if p * mention.certainty < PLURAL:  # nothing is clear of it but that it is spoken of
                 stance = "named"
             ended = inside[-1] + 1 if stance == "seen" else ended
@@ -241,6 +243,12 @@ class Hearer:
     def _known(self, line: Line, first: int, language: str) -> bool:
         """Whether what stands at `first` is said to be seen: right before it, or before "most of", "the film"."""
         return self._said_seen(line.tokens[max(0, first - NEAR) : first][::-1], language)
+
+    def _refuses(self, line: Line, first: int, language: str) -> bool:
+        """Whether what stands at `first` is refused by the word before it: "not Casablanca", "nothing like Alien"."""
+        said = [token.word for token in line.tokens[max(0, first - 3) : first]]
+        said = said[:-1] if said[-1:] == ["like"] else said
+        return said[-1:] != [] and said[-1] in (word_set(language, "refuse") | {"not"}) and "why" not in said
 
     def _said_seen(self, tokens: Sequence[Token], language: str) -> bool:
         """Whether one of these says so, and all before it say nothing."""
@@ -301,7 +309,9 @@ class Hearer:
                 line.span(match)[0] for _, name in patterns(language, "column") for match in name.finditer(line.line)
             }
             for first, last in map(line.span, pointing["it"].finditer(line.line)):
-                if last not in called:  # "this decade" is no item
+                before = line.text[: line.tokens[first].start].lower()
+                # "This decade" is no item; "it" behind a title is what was named.
+                if last not in called and not any(title.words.lower() in before for title in named):
                     point(first, last, [context.it])
         return list(found.values())
 

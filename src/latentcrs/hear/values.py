@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
+from latentcrs.base.words import place_by_use
 from latentcrs.data import ColumnKind
 from latentcrs.data.rules import Rule
 from latentcrs.hear.assembly import ValueMention
-from latentcrs.hear.gazetteer import PEOPLE, Gazetteer
+from latentcrs.hear.gazetteer import PEOPLE, SURNAME, Gazetteer
 from latentcrs.hear.language import Line, alternatives, key_of, patterns, phrases, stem, tokenise, word_set, words
 from latentcrs.hear.numbers import Numbers
 from latentcrs.hear.reading import Context, HeardTitle
@@ -52,6 +54,8 @@ class ValueFinder:
             take(age)
         for one in self.numbers.find(line, language):
             take(ValueMention(one.first, one.last, [one.rule], False, 0.7 if one.assumed else 0.95, one.assumed))
+        for siblings in self._siblings(line, language):
+            take(siblings)
         for mention in self.gazetteer.find(line, language, covered, self._spoken_of(line, context)):
             rules = [Rule(column=v.column, op="has any", value=[v.value]) for v in mention.values]
             certain = {"value": 1.0, "synonym": 0.9, "slip": 0.8, "surname": 0.7}[mention.values[0].how]
@@ -67,12 +71,28 @@ class ValueFinder:
 
     def _ages(self, line: Line, language: str) -> Iterator[ValueMention]:
         """How old a child is that it is for, as what is for children."""
-        values = self.gazetteer.phrases(language).get("kid", ())
-        pattern = rf"(?<= )(\d{{1,2}}) (?:- )?(?:{alternatives(phrases(language, 'age')['said'])})(?= )"
+        values, age = self.gazetteer.phrases(language).get("kid", ()), phrases(language, "age")
+        pattern = rf"(?<= )(\d{{1,2}}) (?:- )?(?:{alternatives(age['said'])})(?= )"
+        if re.search(rf" (?:{alternatives(age['child'])}) ", line.line):  # "my daughter is 5"
+            pattern += rf"|(?<= )(?:{alternatives(age['is'])}) (?P<is>\d{{1,2}})(?= )"
         for match in re.finditer(pattern, line.line) if values else ():
-            if int(match[1]) <= CHILD:
+            if int(match[1] or match["is"]) <= CHILD:
                 rules = [Rule(column=v.column, op="has any", value=[v.value]) for v in values]
                 yield ValueMention(*line.span(match), rules, False, 0.7, wished=True)
+
+    def _siblings(self, line: Line, language: str) -> Iterator[ValueMention]:
+        """Those of one name: "the Coen brothers"; not "my little brothers"."""
+        for first, (token, behind) in enumerate(pairwise(line.tokens)):
+            if behind.word not in word_set(language, "siblings") or place_by_use(token.word) <= SURNAME:
+                continue
+            named: dict[str, list[str]] = {}
+            for value in self.gazetteer.namesakes.get(token.word, ()):
+                named.setdefault(value.column, []).append(value.value)
+            several = {column: list(dict.fromkeys(names)) for column, names in named.items() if len(set(names)) > 1}
+            column = max(several, key=lambda one: self.gazetteer.roles[one] == "director", default="")
+            if column:
+                rule = Rule(column=column, op="has any", value=several[column])
+                yield ValueMention(first, first + 2, [rule], False, 0.8)
 
     def _spoken_of(self, line: Line, context: Context) -> Sequence[str]:
         """The values in force, then those of the items of the last list: whom a surname means before anybody else."""

@@ -140,7 +140,7 @@ class BelievedIntent(BaseModel):
 def believed_intents(recommender: Recommender, session: Session) -> list[BelievedIntent]:
     """The `BELIEVED` strongest intents after a session, in order; those of one label are counted together."""
     past, X = recommender.item_numbers(session.past), recommender.embed(session.request)
-    unliked, liked = recommender.item_numbers(session.unliked), recommender.item_numbers(session.liked)
+    unliked, liked = recommender.item_numbers(session.unliked), recommender.item_numbers(session.alike)
     query = recommender.read(past, session.wording, X, unliked, liked)
     believed = recommender.believed(query, recommender.item_numbers(session.listed))
     intents = recommender.bundle.intents.with_columns(pl.Series("weight", believed))

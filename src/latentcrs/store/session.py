@@ -47,6 +47,7 @@ class Session(BaseModel):
     told: str = ""  # the role of which the last reply told the value ("who directed it?")
     shown: list[str] = Field(default_factory=list)
     liked: list[str] = Field(default_factory=list)
+    liked_before: int = 0  # how many of them were before what is asked for now
     seen: list[str] = Field(default_factory=list)
     refused: list[str] = Field(default_factory=list)
     accepted: list[str] = Field(default_factory=list)
@@ -60,6 +61,11 @@ class Session(BaseModel):
     def past(self) -> list[str]:
         """The history with what was liked or taken since, oldest first."""
         return list(dict.fromkeys([*self.history, *self.liked, *self.accepted]))
+
+    @property
+    def alike(self) -> list[str]:
+        """What was said to be liked since this is asked for: it is to be like that."""
+        return self.liked[self.liked_before :]
 
     @property
     def request(self) -> str:
