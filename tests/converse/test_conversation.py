@@ -879,9 +879,18 @@ def test_a_title_behind_a_not_is_refused(heard: Conversation, ids: Callable[[str
     assert ids("Fargo") not in {item.item_id for item in turn.items}
 
 
-def test_what_is_refused_stays_refused_in_something_new(heard: Conversation) -> None:
-    heard.reply("a horror film, no Brad Pitt please")
+def test_who_is_refused_stays_refused_in_something_new(heard: Conversation) -> None:
+    heard.reply("a thriller but no horror, and no Brad Pitt please")
     assert heard.reply("now a western").rules == ["actors: not Brad Pitt", "genres: Western"]
+
+
+@pytest.mark.parametrize(
+    "said", ["a comedy that isnt stupid", "something that makes me cry", "got any that are short?"]
+)
+def test_that_behind_what_it_goes_on_about_is_no_item(heard: Conversation, said: str) -> None:
+    heard.reply("a drama")
+    heard.reply(said)
+    assert not heard.session.liked and not heard.session.refused
 
 
 def test_what_was_liked_before_something_new_is_not_what_it_is_to_be_like(

@@ -10,6 +10,7 @@ from latentcrs.base.errors import UserError
 from latentcrs.data.roles import roles_of
 from latentcrs.data.rules import Rule
 from latentcrs.hear import Heard, HeardRule, Reading
+from latentcrs.hear.gazetteer import PEOPLE
 from latentcrs.recommend import Recommender
 from latentcrs.recommend.explain import words_of
 from latentcrs.store.session import Session, without
@@ -84,7 +85,7 @@ def update(recommender: Recommender, session: Session, heard: Heard) -> list[Hea
     """Put what was heard in force in `session`; returns the rules and wishes that are in force no longer.
 
     - A turn to something new (`Heard.continues`) ends what was asked for, unless it only says it again or refuses;
-    what was refused stays.
+    people and words that were refused stay refused.
     - What is taken back goes; in its very form it goes alone.
     - What contradicts a later rule or wish goes. A correction replaces what was asked of its column, exclusions
     apart; of numbers, what bounds the same end ("before 2000" narrows "after 1990").
@@ -97,9 +98,10 @@ def update(recommender: Recommender, session: Session, heard: Heard) -> list[Hea
     before = [*session.rules, *session.wishes]
     new = [*heard.rules, *heard.wishes]
     if turns == "turns" and before and _is_new(before, heard) and not _goes_along(recommender, session, heard):
-        # What somebody cannot stand they cannot stand in something new either; whom it is to suit may change.
-        suits = roles_of({found.rule.column: "category" for found in before})
-        stands = [f for f in before if f.rule.op == "not" and suits.get(f.rule.column) != "certificate"]
+        # Whom and what somebody cannot stand they cannot stand in something new either.
+        roles = roles_of({found.rule.column: "category" for found in before})
+        tastes = [f for f in before if f.rule.column == "text" or roles.get(f.rule.column) in PEOPLE]
+        stands = [found for found in tastes if found.rule.op == "not"]
         gone, session.said = [found for found in before if found not in stands], []
         session.rules = [found for found in session.rules if found in stands]
         session.wishes = [found for found in session.wishes if found in stands]

@@ -311,7 +311,9 @@ class Hearer:
             for first, last in map(line.span, pointing["it"].finditer(line.line)):
                 before = line.text[: line.tokens[first].start].lower()
                 # "This decade" is no item; "it" behind a title is what was named.
-                if last not in called and not any(title.words.lower() in before for title in named):
+                if last in called or self._is_relative(line, first, language):
+                    continue
+                if not any(title.words.lower() in before for title in named):
                     point(first, last, [context.it])
         return list(found.values())
 
@@ -319,6 +321,15 @@ class Hearer:
         """Whether something is in force that taking `one` back would end: a value of its, or anything of a column."""
         rules = [(mine, held) for mine in one.rules for held in context.rules if mine.column == held.column]
         return any(one.whole or not set(np.ravel(a.value)).isdisjoint(np.ravel(b.value)) for a, b in rules)
+
+    def _is_relative(self, line: Line, first: int, language: str) -> bool:
+        """Whether a "that" goes on about the word before it: "a film that makes me laugh"."""
+        before = line.tokens[first - 1].word if first else ","
+        points = set().union(
+            *(word_set(language, name) for name in ("function", "seen", "like", "dislike", "deny", "talk"))
+        )
+        follows = before.isalnum() and (before not in points or before in word_set(language, "antecedent"))
+        return line.tokens[first].word == "that" and follows
 
     def _goes_on_refusing(self, one: ValueMention, line: Line, language: str, context: Context) -> bool:
         last = context.rules[-1] if context.rules else None
