@@ -2,8 +2,6 @@
 "seen it", "start over".
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Questions about items that were shown, answered from the catalogue and from nothing else."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Asking back: the one question that would halve what fits, where much does and the person has said little."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which rules are in force: new ones join, contradicted ones go, what is taken back is removed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

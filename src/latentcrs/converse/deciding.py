@@ -1,8 +1,6 @@
 """What a turn does, by what was heard: which sort it is, whether items follow, and what becomes of the items
 named."""
 
-from __future__ import annotations
-
 from latentcrs.converse.acts import Kind
 from latentcrs.hear import Reading
 from latentcrs.store.session import Session

@@ -1,7 +1,5 @@
 """What people did while a bundle was served, as a log for the next training, which `data prepare own` reads."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from latentcrs.base.errors import UserError

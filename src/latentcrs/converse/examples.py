@@ -1,7 +1,5 @@
 """Requests that a catalogue can answer, for people who do not know yet what to say."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from latentcrs.data.roles import Role, roles_of

@@ -1,7 +1,5 @@
 """What a language model may say of the items shown: no name, number or price that they and the request lack."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """Variant V (section 4.3): a language model grades the top of the list against the user's words; it is reordered."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Opens a conversation with a bundle: a new one, or one that was stored."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which of the items shown a text points at: "the second one", "#2", a title, "all of these", "it"."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the system says, where no language model says it: short, and true of the turn."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from latentcrs.data.rules import Rule, spans

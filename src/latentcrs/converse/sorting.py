@@ -1,7 +1,5 @@
 """Items by a column: "the cheapest", "newest first", "which of these is the shortest?"."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What came of the conversations in a store: counts by day, and by bundle the share of those that ended well."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping

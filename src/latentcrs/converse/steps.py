@@ -1,7 +1,5 @@
 """The steps of a turn: how long each takes, and who watches them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext

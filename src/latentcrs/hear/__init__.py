@@ -1,7 +1,5 @@
 """Hears what people say: rules and wishes over the catalogue, titles with a stance, acts, turns."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from latentcrs.hear.reading import (

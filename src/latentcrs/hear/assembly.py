@@ -1,7 +1,5 @@
 """From mentions whose stance is known to rules, wishes and what is taken back: what belongs together is one rule."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

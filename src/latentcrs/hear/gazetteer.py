@@ -1,7 +1,5 @@
 """Which words of a sentence name a value of the catalogue: a look-up, in any language that has a file of words."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

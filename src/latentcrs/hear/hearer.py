@@ -176,7 +176,7 @@ class Hearer:
         untold = self._untold(line, taken, language)
         needs, denied, unwanted = telling_words(line, taken, language)
         continues = "continues"
-        if context.asking and not any(one.insisted for one in spoken) and self._turns(read, acts):
+        if context.asking and not any(one.insisted for one in spoken) and self._turns(read, acts, sure):
             continues = "turns"
         elif rules and not any(t.word in word_set(language, "also") for t in line.tokens[:2]):
             continues = "corrects"
@@ -348,9 +348,10 @@ class Hearer:
         acts = [name for n, name in enumerate(order) if n == 0 or (p[name] >= ACT and n < 3)]
         return tuple(acts), sum(p[name] >= SURE for name in acts)  # type: ignore[arg-type]
 
-    def _turns(self, read: Read, acts: Sequence[Act]) -> bool:
+    def _turns(self, read: Read, acts: Sequence[Act], sure: int) -> bool:
         compares = any(t.word in ("more", "less") or t.word.endswith("ier") for t in read.line.tokens)
-        if not {"request", "more"} & set(acts) or acts[0] == "reject" or compares:
+        asks = not sure or bool({"request", "more"} & set(acts))
+        if not asks or acts[0] == "reject" or compares:
             return False
         return self.heads["turn"](utterance_features(read, np.zeros_like(read.vector)))["turns"] >= TURN
 

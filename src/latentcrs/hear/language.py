@@ -1,7 +1,5 @@
 """One language's words for values, numbers, bounds and orders, and in which language a text is."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 import unicodedata

@@ -1,7 +1,5 @@
 """How what was found in an utterance is meant, by a language model: it can name nothing that the words do not say."""
 
-from __future__ import annotations
-
 import json
 from functools import partial
 from typing import Any, Literal

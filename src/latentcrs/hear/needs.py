@@ -1,7 +1,5 @@
 """What an utterance tells beside values and titles: words that rank, and those that are denied."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Years, prices, ratings and other numbers in a sentence, with the bound that is said of them, and orders."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What is heard in one utterance (Extract-Rules, section 4.3, and more), and what a hearer must be able to do."""
 
-from __future__ import annotations
-
 from typing import Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field

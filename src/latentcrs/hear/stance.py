@@ -1,7 +1,5 @@
 """How a value that is spoken of is meant: asked for, wished, refused, taken back, or only mentioned."""
 
-from __future__ import annotations
-
 from latentcrs.hear.assembly import HARD_NOT, ValueMention
 from latentcrs.hear.heads import Head, Read, mention_features
 from latentcrs.hear.language import Line, denials, patterns, stem, word_set

@@ -1,7 +1,5 @@
 """Which values and numbers of the catalogue an utterance speaks of; how they are meant is judged elsewhere."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
