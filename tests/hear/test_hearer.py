@@ -500,3 +500,17 @@ def test_how_old_a_child_is_said_to_be_wishes_for_what_is_for_children(
     films: Hearer, utterance: str, wishes: set[str]
 ) -> None:
     assert said(films.read(utterance).wishes) == wishes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what's that movie from the 80s where two comedians rob a bank? I can't remember the title",
+        "I'm trying to remember a comedy, from the 80s I think, with a bank robbery",
+        "What was the name of the comedy from the 80s about a bank robbery?",
+    ],
+)
+def test_what_is_described_from_memory_only_ranks(films: Hearer, text: str) -> None:
+    heard = films.read(text)
+    assert not heard.rules and "year 1980 to 1989" in said(heard.wishes)
+    assert said(films.read("a comedy from the 80s about a bank robbery").rules) >= {"year 1980 to 1989"}

@@ -158,7 +158,10 @@ class Hearer:
         if all(one.stance == "mentioned" for one in spoken):
             spoken += self.values.in_another_role(line, language, context)
         titles = titles if second is None else second(line, context, titles, spoken)
+        remembered = any(pattern.search(line.line) for _, pattern in patterns(language, "remembered"))
         for one in spoken:
+            if remembered and one.stance == "rule" and not one.insisted:  # memory errs: it ranks, and hides nothing
+                one.stance = "wish"
             if one.stance == "refused":  # of nobody's work, whatever it was
                 # Of what several values make ("romcom") the first: without romance it is none.
                 one.rules = self.values.everywhere(one.rules[0], line, language)
