@@ -287,3 +287,11 @@ def test_in_force_is_what_a_list_of_items_says_by_hand(recommender: Recommender,
     in_force(recommender, *(POOL[n][0] for n in order), session=session)
     held = {heard.model_dump_json() for heard in (*session.rules, *session.wishes)}
     assert held == {POOL[n][0].model_dump_json() for n in expected}
+
+
+def test_more_of_a_number_turns_round_a_wish_for_less_and_no_rule(games: Recommender) -> None:
+    session, less, more = Session(), rule("price", "<", 35), rule("price", ">", 15)
+    update(games, session, Heard(wishes=(less,)))
+    assert update(games, session, Heard(wishes=(more,))) == [less] and session.wishes == [more]
+    session = Session(rules=[less])
+    assert update(games, session, Heard(wishes=(more,))) == [] and session.rules == [less]

@@ -843,6 +843,12 @@ def test_are_there_any_is_said_of_what_is_listed_too(heard: Conversation, recomm
     first = heard.reply("something with Tom Hanks or Meg Ryan")
     with_both = [item.item_id for item, row in zip(first.items, rows(recommender, first), strict=True)
                  if "Meg Ryan" in row["actors"]]  # fmt: skip
+    known = recommender.copy()
+    known.change_items([{"item_id": with_both[0], "hidden": True}])
+    other = Conversation(known, hearer_of(recommender), heard.session.model_copy(deep=True))
+    assert with_both[0] not in {
+        item.item_id for item in other.reply("maybe one with Meg Ryan?").items
+    }  # it is hidden
     turn = heard.reply("maybe one with Meg Ryan?")
     assert with_both and set(with_both) <= {item.item_id for item in turn.items}
     assert not {item.item_id for item in first.items} - set(with_both) & {item.item_id for item in turn.items}
@@ -867,6 +873,7 @@ def test_it_is_what_was_named_in_the_same_breath(heard: Conversation, ids: Calla
     shown = [item.item_id for item in heard.reply("a drama").items]
     heard.reply("not Fargo, I watched it last week")
     assert heard.session.seen == [ids("Fargo")] and ids("Fargo") not in shown
+    assert heard.session.request == "a drama"
     turn = heard.reply("The Lion King sounds nice, who made it?")
     assert turn.text.count("The Lion King") >= 1 and not any(
         item.title in turn.text for item in heard.recent[0].items

@@ -103,6 +103,7 @@ def update(recommender: Recommender, session: Session, heard: Heard) -> list[Hea
         gone, session.said = [found for found in before if found not in stands], []
         session.rules = [found for found in session.rules if found in stands]
         session.wishes = [found for found in session.wishes if found in stands]
+    wished = session.wishes
     dropped = [rule for rule in heard.dropped if not any(rule == found.rule for found in _in_force(session))]
     exactly = [rule for rule in heard.dropped if rule not in dropped]
 
@@ -111,7 +112,7 @@ def update(recommender: Recommender, session: Session, heard: Heard) -> list[Hea
         for found in old:
             back = found.rule in exactly or any(taken_back_by(recommender, found, rule) for rule in dropped)
             replaced = any(contradict(recommender, other.rule, found.rule) for other in new)
-            replaced |= any(_turns_round(other.rule, found.rule) for other in heard.wishes)
+            replaced |= found in wished and any(_turns_round(other.rule, found.rule) for other in heard.wishes)
             if turns == "corrects":
                 replaced |= any(_replaces(other.rule, found.rule) for other in heard.rules)
             again = any(found.rule == other.rule for other in heard.rules)

@@ -27,7 +27,7 @@ from latentcrs.llm.model import encodable
 from latentcrs.recommend import Query, Recommender
 from latentcrs.recommend.explain import words_of
 from latentcrs.recommend.policy import Policy, Shelf
-from latentcrs.store.session import InForce, Session, Turn, TurnItem, Variant
+from latentcrs.store.session import InForce, Session, Turn, TurnItem, Variant, without
 
 if TYPE_CHECKING:
     from latentcrs.store.conversations import ConversationStore
@@ -257,11 +257,10 @@ class Conversation:
             turn.kind, recommends, places = act.kind, act.kind in ("more", "seen", "refused"), act.items
         titles, rest, noted = [self.title(item_id) for item_id in listed], act.rest, set(JOINS.values())
         # "Not Fargo, I watched it yesterday": it is what was named.
-        named = [title for title in reading.titles if not title.pointed] if act.kind in noted else []
-        if named and places and not items_meant(text, titles, pronouns=False):
-            places = ()
-        else:
+        named = [title for title in reading.titles if not title.pointed]
+        if act.kind not in noted or not places or items_meant(text, titles, pronouns=False):
             named = []
+        places = () if named else places
         into = {"more": "liked"}.get(turn.kind, turn.kind)
         if into in ("seen", "refused", "accepted", "liked"):
             for place in places:
@@ -277,7 +276,7 @@ class Conversation:
                 beside = act.kind in noted and rest.lower().startswith(title.words.lower())
                 if beside or title in named:
                     _join(session, act.kind, item_id)
-                    rest = rest[len(title.words) :].strip(" ,.;:!?-")
+                    rest = without([rest], [title.words])[0].strip(" ,.;:!?-")
                 elif title.stance != "asked_about":
                     _join(session, JOINS.get(title.stance, "named"), item_id)
                 elif item_id not in listed:  # "do you have Top Gun?": from here on it stands behind the list
@@ -324,8 +323,7 @@ class Conversation:
             with timed(begun.turn, "embed"):
                 X = recommender.embed(session.request)
             with timed(begun.turn, "read"):
-                told = map(recommender.item_numbers, (session.past, session.unliked, session.alike))
-                past, unliked, alike = told
+                past, unliked, alike = map(recommender.item_numbers, (session.past, session.unliked, session.alike))
                 return recommender.read(past, session.wording, X, unliked, alike)
 
     def _recommend(self, turn: Turn, session: Session, query: Query, reading: Reading) -> None:
@@ -341,16 +339,9 @@ class Conversation:
             before = [found.rule for found in self.session.rules]
             new = [found.rule for found in session.rules if found.rule not in before]
             narrows = session.variant != "b" and any(rule.op != "not" for rule in new)
-            gone = session.unwanted if narrows or sort is not None else session.not_again
+            gone = set(session.unwanted if narrows or sort is not None else session.not_again)
+            gone -= self._wished_of_the_list(session) - set(session.unwanted)
             available[recommender.item_numbers(gone)] = False
-            # "Are there any with Tom Hanks?" is said of what is listed, too.
-            wished = [
-                found.rule for found in session.wishes if found.rule not in [w.rule for w in self.session.wishes]
-            ]
-            shown = recommender.item_numbers(set(self.session.listed) - set(session.unwanted))
-            for rule in wished if session.variant != "b" else ():
-                if rule.op in ("is", "has any"):
-                    available[shown[recommender.mask(rule)[shown]]] = True
             rules, wishes = (session.rules, session.wishes) if session.variant != "b" else ([], [])
             if sort is not None:
                 available = first_by(recommender, sort, session, available, rules)
@@ -388,6 +379,14 @@ class Conversation:
             turn.question = question(recommender, query, available, turn, session, reading)
         if turn.question is not None:
             session.asked, session.asked_at = [*session.asked, turn.question.column], turn.number
+
+    def _wished_of_the_list(self, session: Session) -> set[str]:
+        """What was listed and is wished for now: "are there any with Tom Hanks?" is said of it, too."""
+        before = [found.rule for found in self.session.wishes]
+        new = [found.rule for found in session.wishes if found.rule.op in ("is", "has any")]
+        masks = [self.recommender.mask(rule) for rule in new if rule not in before and session.variant != "b"]
+        numbers = self.recommender.item_numbers(self.session.listed).tolist()
+        return {item for item, n in zip(self.session.listed, numbers, strict=True) if any(mask[n] for mask in masks)}
 
     def _judged(self, turn: Turn, session: Session, query: Query, found: RankedItems) -> RankedItems:
         """`found` reordered by the model's judgement; as it is where there is none."""

@@ -80,9 +80,8 @@ def by_template(talk: Conversation, turn: Turn, session: Session, reading: Readi
     opening = opening if meant or kind in ("instruction", "start over") else ""
     opening = " ".join([*notes, opening]).strip()
     if turn.items or kind in ("request", "more", "seen", "refused"):
-        titles, n = talk.recommender.bundle.items["title"], len(talk.recommender.bundle.items)
-        alike = [title.number for title in reading.titles if title.stance == "wants_similar" and title.number < n]
-        like = [str(titles[number]) for number in alike]
+        titles = talk.recommender.bundle.items["title"]
+        like = [str(titles[title.number]) for title in reading.titles if title.stance == "wants_similar"]
         return f"{opening if kind != 'start over' else ''} {replies.recommending(turn, session, like)}".strip()
     fixed = {
         "greeting": replies.GREETING,

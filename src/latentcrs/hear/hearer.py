@@ -251,7 +251,7 @@ class Hearer:
         """Whether what stands at `first` is refused by the word before it: "not Casablanca", "nothing like Alien"."""
         said = [token.word for token in line.tokens[max(0, first - 3) : first]]
         said = said[:-1] if said[-1:] == ["like"] else said
-        return said[-1:] != [] and said[-1] in (word_set(language, "refuse") | {"not"}) and "why" not in said
+        return bool(said) and said[-1] in word_set(language, "refuse") | {"not"} and "why" not in said
 
     def _said_seen(self, tokens: Sequence[Token], language: str) -> bool:
         """Whether one of these says so, and all before it say nothing."""
@@ -328,11 +328,10 @@ class Hearer:
     def _is_relative(self, line: Line, first: int, language: str) -> bool:
         """Whether a "that" goes on about the word before it: "a film that makes me laugh"."""
         before = line.tokens[first - 1].word if first else ","
-        points = set().union(
-            *(word_set(language, name) for name in ("function", "seen", "like", "dislike", "deny", "talk"))
-        )
-        follows = before.isalnum() and (before not in points or before in word_set(language, "antecedent"))
-        return line.tokens[first].word == "that" and follows
+        if line.tokens[first].word != "that" or not before.isalnum():
+            return False
+        points = (word_set(language, name) for name in ("function", "seen", "like", "dislike", "deny", "talk"))
+        return before in word_set(language, "antecedent") or not any(before in some for some in points)
 
     def _goes_on_refusing(self, one: ValueMention, line: Line, language: str, context: Context) -> bool:
         last = context.rules[-1] if context.rules else None

@@ -1,6 +1,4 @@
-"""How close every item is to the few that a request names: whoever says "like Alien" wants its kind before what all
-people like.
-"""
+"""How close items are to the few that a request names: "like Alien" wants its kind before what all people like."""
 
 from __future__ import annotations
 
@@ -21,7 +19,9 @@ class Closeness:
 
     def __init__(self, V: Tensor, T: Tensor) -> None:
         self.sides = [(vectors, vectors.mean(0), share) for vectors, share in ((V, 1.0), (T, CONTENT))]
-        self.lengths = [(vectors - mean).norm(dim=1).clamp_min(1e-9) for vectors, mean, _ in self.sides]
+        # |v - m|, without a second table as large as the first.
+        squares = [v.norm(dim=1) ** 2 - 2 * (v @ mean) + mean @ mean for v, mean, _ in self.sides]
+        self.lengths = [square.clamp_min(1e-9).sqrt() for square in squares]
 
     @torch.inference_mode()
     def to(self, named: NDArray[np.int64]) -> NDArray[np.float32] | None:
@@ -34,5 +34,5 @@ class Closeness:
         for (vectors, mean, share), lengths in zip(self.sides, self.lengths, strict=True):
             wanted = F.normalize(vectors[named] - mean, dim=1).mean(0)
             cosines = (vectors @ wanted - mean @ wanted) / lengths
-            total += share * ((cosines - cosines.mean()) / cosines.std().clamp_min(1e-9)).cpu()
+            total += share * ((cosines - cosines.mean()) / cosines.std(correction=0).clamp_min(1e-9)).cpu()
         return total.numpy()

@@ -68,6 +68,7 @@ class People:
         liked = [event.item_id for event in events if event.kind in LIKED]
         session.history = [*(item for item in session.history if item not in told), *liked]
         gone = {event.item_id for event in events if event.kind in GONE}
+        session.liked_before -= sum(item in gone for item in session.liked[: session.liked_before])
         session.liked = [item for item in session.liked if item not in gone]
         session.accepted = [item for item in session.accepted if item not in gone]
         for kind, marked in (("seen", session.seen), ("refuse", session.refused)):
